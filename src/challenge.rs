@@ -1,0 +1,134 @@
+//! The answer to a refused request: one exhaustive match from [`Denial`] to status, `WWW-Authenticate`
+//! (RFC 6750 §3, RFC 9110 §11.6.1), body and gRPC status.
+
+use crate::policy::{Denial, InvalidRequest};
+
+/// How challenges are worded.
+#[derive(Clone, Debug)]
+pub struct Challenge {
+    /// `realm`.
+    pub realm: String,
+    /// Whether clients are told `error_description`.
+    pub error_description: bool,
+}
+
+/// A local answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Answer {
+    /// HTTP status.
+    pub status: u16,
+    /// Headers.
+    pub headers: Vec<(&'static str, String)>,
+    /// Body; the message of a gRPC answer, which has none, is `grpc_message`.
+    pub body: String,
+    /// The reason in one word, for access logs (`%RESPONSE_CODE_DETAILS%`).
+    pub details: &'static str,
+    /// Status for a gRPC client.
+    pub grpc_status: u8,
+    /// Message for a gRPC client.
+    pub grpc_message: &'static str,
+}
+
+impl Challenge {
+    /// What the client of a refused request gets.
+    pub fn answer(&self, denial: &Denial) -> Answer {
+        let (status, grpc_status, error, description) = match denial {
+            Denial::InsufficientScope { .. } => {
+                (403, PERMISSION_DENIED, "insufficient_scope", "the access token lacks a scope this request needs")
+            }
+            Denial::InvalidRequest(InvalidRequest::MalformedToken) => {
+                (400, INVALID_ARGUMENT, "invalid_request", "the access token is malformed")
+            }
+            Denial::InvalidRequest(InvalidRequest::SeveralTokens) => {
+                (400, INVALID_ARGUMENT, "invalid_request", "the request carries more than one access token")
+            }
+            Denial::InvalidToken(_) => {
+                (401, UNAUTHENTICATED, "invalid_token", "the access token is expired, revoked or not valid here")
+            }
+            Denial::MissingToken => (401, UNAUTHENTICATED, "unauthorized", "an access token is required"),
+            Denial::Unavailable(_) => {
+                (503, UNAVAILABLE, "temporarily_unavailable", "the access token cannot be checked at the moment")
+            }
+        };
+        let mut headers =
+            vec![("content-type", "application/json".to_owned()), ("cache-control", "no-store".to_owned())];
+        let mut challenge = format!("Bearer realm=\"{}\"", self.realm);
+        match denial {
+            Denial::Unavailable(_) => headers.push(("retry-after", RETRY_AFTER_SECONDS.to_owned())),
+            // Without credentials, no error code (RFC 6750 §3.1).
+            Denial::MissingToken => headers.push(("www-authenticate", challenge)),
+            Denial::InsufficientScope { .. } | Denial::InvalidRequest(_) | Denial::InvalidToken(_) => {
+                challenge.push_str(&format!(", error=\"{error}\""));
+                if self.error_description {
+                    challenge.push_str(&format!(", error_description=\"{description}\""));
+                }
+                if let Denial::InsufficientScope { scope } = denial {
+                    challenge.push_str(&format!(", scope=\"{scope}\""));
+                }
+                headers.push(("www-authenticate", challenge));
+            }
+        }
+        let body = if self.error_description {
+            format!("{{\"error\":\"{error}\",\"error_description\":\"{description}\"}}")
+        } else {
+            format!("{{\"error\":\"{error}\"}}")
+        };
+        Answer { status, headers, body, details: denial.reason(), grpc_status, grpc_message: error }
+    }
+}
+
+/// When to come back after a 503: outages that heal by themselves are over in seconds.
+const RETRY_AFTER_SECONDS: &str = "1";
+
+// https://grpc.github.io/grpc/core/md_doc_statuscodes.html
+const INVALID_ARGUMENT: u8 = 3;
+const PERMISSION_DENIED: u8 = 7;
+const UNAVAILABLE: u8 = 14;
+const UNAUTHENTICATED: u8 = 16;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::introspection::ServerFailure;
+    use crate::policy::{InvalidToken, Unavailable};
+
+    fn answer(denial: &Denial, error_description: bool) -> (u16, Option<String>, String) {
+        let answer = Challenge { realm: "api".to_owned(), error_description }.answer(denial);
+        let challenge = answer.headers.into_iter().find(|(name, _)| *name == "www-authenticate");
+        (answer.status, challenge.map(|(_, value)| value), answer.body)
+    }
+
+    #[test]
+    fn a_missing_token_gets_a_challenge_without_error_code() {
+        assert_eq!(
+            answer(&Denial::MissingToken, false),
+            (401, Some("Bearer realm=\"api\"".to_owned()), "{\"error\":\"unauthorized\"}".to_owned())
+        );
+    }
+
+    #[test]
+    fn errors_are_named_as_rfc_6750_does() {
+        for (denial, status, error) in [
+            (InvalidRequest::SeveralTokens.into(), 400, "invalid_request"),
+            (InvalidToken::Inactive.into(), 401, "invalid_token"),
+            (Denial::InsufficientScope { scope: "write".to_owned() }, 403, "insufficient_scope"),
+        ] {
+            let (actual, challenge, body) = answer(&denial, true);
+            let challenge = challenge.unwrap();
+            assert_eq!(actual, status);
+            assert!(challenge.contains(&format!(", error=\"{error}\", error_description=\"")), "{challenge}");
+            assert_eq!(serde_json::from_str::<serde_json::Value>(&body).unwrap()["error"], error);
+        }
+        let scope = Denial::InsufficientScope { scope: "read write".to_owned() };
+        assert!(answer(&scope, false).1.unwrap().ends_with(", scope=\"read write\""));
+    }
+
+    #[test]
+    fn the_servers_trouble_is_a_503_without_challenge() {
+        let answer = Challenge { realm: "api".to_owned(), error_description: true }
+            .answer(&Unavailable::AuthorizationServer(ServerFailure::Timeout).into());
+        assert_eq!((answer.status, answer.grpc_status, answer.details), (503, 14, "introspection_timeout"));
+        assert!(answer.headers.contains(&("retry-after", "1".to_owned())));
+        assert!(!answer.headers.iter().any(|(name, _)| *name == "www-authenticate"));
+    }
+}

@@ -1,0 +1,296 @@
+//! What an authorization server says of a token, in a flat binary form: made once from the reply's JSON
+//! members, kept in the cache as it is, and read on every request without parsing JSON.
+//!
+//! The members keep the names they have on the wire (RFC 7662 §2.2, RFC 7519 §4.1).
+
+use std::fmt;
+
+use serde_json::{Map, Value};
+
+use crate::bytes::Reader;
+use crate::token::UnixMillis;
+
+/// Claims in their flat form, owned. [`ClaimsBuf::view`] reads them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClaimsBuf(Vec<u8>);
+
+impl ClaimsBuf {
+    /// Makes claims from the members of an introspection reply or of a JWT's claims set. `null` members
+    /// count as absent; `scope` and `aud` may be a string or an array of strings; times may be whole,
+    /// fractional, or decimal strings, and are clamped to what a clock can show.
+    ///
+    /// # Errors
+    ///
+    /// The first member whose value has a type that the RFCs do not give it.
+    pub fn from_members(mut members: Map<String, Value>) -> Result<Self, BadMember> {
+        members.retain(|_, value| !value.is_null());
+        let scope = scope(&members)?;
+        let aud = audiences(&members)?;
+        let mut flat = Vec::with_capacity(512);
+        for time in ["exp", "nbf"] {
+            let millis = numeric_date(&members, time)?.map_or(ABSENT_TIME, UnixMillis::as_millis);
+            flat.extend_from_slice(&millis.to_le_bytes());
+        }
+        put(&mut flat, Some(scope.as_bytes()));
+        flat.extend_from_slice(&length(aud.len()));
+        aud.iter().for_each(|audience| put(&mut flat, Some(audience.as_bytes())));
+        for name in STRING_MEMBERS {
+            let value = members.get(name).map(|value| value.as_str().ok_or(BadMember(name))).transpose()?;
+            put(&mut flat, value.map(str::as_bytes));
+        }
+        flat.extend_from_slice(Value::Object(members).to_string().as_bytes());
+        Ok(Self(flat))
+    }
+
+    /// The claims, for reading.
+    pub fn view(&self) -> Claims<'_> {
+        // What `from_members` wrote can be read; an empty view satisfies no requirement.
+        Claims::parse(&self.0).unwrap_or_default()
+    }
+
+    /// The flat form.
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+/// Claims, read in place. Strings are bytes of valid UTF-8.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Claims<'a> {
+    /// When the token ends. `None`: the server did not say.
+    pub exp: Option<UnixMillis>,
+    /// Before when the token is not to be used.
+    pub nbf: Option<UnixMillis>,
+    /// Scopes (RFC 6749 §3.3), separated by single spaces; empty where there are none.
+    scope: &'a [u8],
+    /// Audiences as a counted list.
+    aud: Strings<'a>,
+    /// The client that the token was issued to.
+    pub client_id: Option<&'a [u8]>,
+    /// Who issued the token.
+    pub iss: Option<&'a [u8]>,
+    /// Whom the token speaks for; a client by itself may have none.
+    pub sub: Option<&'a [u8]>,
+    /// The OpenID Connect session the token belongs to.
+    pub sid: Option<&'a [u8]>,
+    /// `Bearer`, `DPoP` and, from some servers, `refresh_token`.
+    pub token_type: Option<&'a [u8]>,
+    /// Every member as a JSON object, the ones above among them.
+    json: &'a [u8],
+}
+
+impl<'a> Claims<'a> {
+    /// Reads the flat form. `None` if it is not one.
+    pub fn parse(flat: &'a [u8]) -> Option<Self> {
+        let mut reader = Reader::new(flat);
+        let mut time = || reader.u64().map(|millis| (millis != ABSENT_TIME).then_some(UnixMillis::from_millis(millis)));
+        let (exp, nbf) = (time()?, time()?);
+        let scope = take(&mut reader)??;
+        let count = reader.u32()?;
+        let start = reader.rest();
+        for _ in 0..count {
+            take(&mut reader)??;
+        }
+        let aud = Strings(start.get(..start.len().checked_sub(reader.rest().len())?)?);
+        let mut string = || take(&mut reader);
+        let (client_id, iss, sub, sid, token_type) = (string()?, string()?, string()?, string()?, string()?);
+        Some(Self { exp, nbf, scope, aud, client_id, iss, sub, sid, token_type, json: reader.rest() })
+    }
+
+    /// The scopes, one by one.
+    pub fn scopes(&self) -> impl Iterator<Item = &'a [u8]> + use<'a> {
+        self.scope.split(|&byte| byte == b' ').filter(|scope| !scope.is_empty())
+    }
+
+    /// The audiences, one by one.
+    pub fn audiences(&self) -> impl Iterator<Item = &'a [u8]> + use<'a> {
+        self.aud.iter()
+    }
+
+    /// All members, parsed. Not for the hot path.
+    pub fn members(&self) -> Map<String, Value> {
+        serde_json::from_slice(self.json).unwrap_or_default()
+    }
+}
+
+/// A member of a reply has a type that its RFC does not give it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BadMember(pub &'static str);
+
+impl fmt::Display for BadMember {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the member {} has an unexpected type", self.0)
+    }
+}
+
+/// A list of strings in the flat form, known to be well formed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Strings<'a>(&'a [u8]);
+
+impl<'a> Strings<'a> {
+    fn iter(self) -> impl Iterator<Item = &'a [u8]> + use<'a> {
+        let mut reader = Reader::new(self.0);
+        std::iter::from_fn(move || take(&mut reader).flatten())
+    }
+}
+
+fn put(flat: &mut Vec<u8>, value: Option<&[u8]>) {
+    match value {
+        Some(bytes) => {
+            flat.extend_from_slice(&length(bytes.len()));
+            flat.extend_from_slice(bytes);
+        }
+        None => flat.extend_from_slice(&ABSENT.to_le_bytes()),
+    }
+}
+
+fn length(len: usize) -> [u8; 4] {
+    // Replies are bounded at 1 MiB, far below.
+    u32::try_from(len).unwrap_or(ABSENT).to_le_bytes()
+}
+
+/// Outer `None`: malformed. Inner `None`: absent.
+fn take<'a>(reader: &mut Reader<'a>) -> Option<Option<&'a [u8]>> {
+    match reader.u32()? {
+        ABSENT => Some(None),
+        len => reader.take(usize::try_from(len).ok()?).map(Some),
+    }
+}
+
+/// `scope` as one string with single spaces (RFC 7662 §2.2 has a string; some servers send an array).
+fn scope(members: &Map<String, Value>) -> Result<String, BadMember> {
+    let words: Vec<&str> = strings(members, "scope")?.into_iter().flat_map(str::split_ascii_whitespace).collect();
+    Ok(words.join(" "))
+}
+
+/// `aud` as a list (RFC 7519 §4.1.3).
+fn audiences(members: &Map<String, Value>) -> Result<Vec<&str>, BadMember> {
+    strings(members, "aud")
+}
+
+fn strings<'m>(members: &'m Map<String, Value>, name: &'static str) -> Result<Vec<&'m str>, BadMember> {
+    match members.get(name) {
+        None => Ok(Vec::new()),
+        Some(Value::String(one)) => Ok(vec![one]),
+        Some(Value::Array(many)) => many.iter().map(|one| one.as_str().ok_or(BadMember(name))).collect(),
+        Some(_) => Err(BadMember(name)),
+    }
+}
+
+/// A NumericDate (RFC 7519 §2), leniently: integer, float or decimal string.
+fn numeric_date(members: &Map<String, Value>, name: &'static str) -> Result<Option<UnixMillis>, BadMember> {
+    let seconds = match members.get(name) {
+        None => return Ok(None),
+        Some(Value::Number(number)) => number.as_f64(),
+        Some(Value::String(text)) if !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit() || b == b'.') => {
+            text.parse().ok()
+        }
+        Some(_) => None,
+    };
+    // A negative time has long been; one beyond the year 9999 is as good as never.
+    let millis = seconds.ok_or(BadMember(name))?.clamp(0.0, LAST_SECOND) * 1000.0;
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped to 0 ..= 2.6e14")]
+    Ok(Some(UnixMillis::from_millis(millis as u64)))
+}
+
+/// The members that are kept beside the JSON, in the order of the flat form.
+const STRING_MEMBERS: [&str; 5] = ["client_id", "iss", "sub", "sid", "token_type"];
+
+/// A length that stands for "no such member".
+const ABSENT: u32 = u32::MAX;
+
+/// A time that stands for "no such member".
+const ABSENT_TIME: u64 = u64::MAX;
+
+/// 9999-12-31T23:59:59Z.
+const LAST_SECOND: f64 = 253_402_300_799.0;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn claims(json: &str) -> Result<ClaimsBuf, BadMember> {
+        ClaimsBuf::from_members(crate::json::object(json.as_bytes()).unwrap())
+    }
+
+    fn texts<'a>(items: impl Iterator<Item = &'a [u8]>) -> Vec<&'a str> {
+        items.map(|item| std::str::from_utf8(item).unwrap()).collect()
+    }
+
+    #[test]
+    fn every_member_is_read_back() {
+        let buf = claims(
+            r#"{"scope":"read write","aud":["a","b"],"client_id":"c","iss":"i","sub":"s","sid":"d",
+                "token_type":"Bearer","exp":1795378238,"nbf":1795377638,"roles":["x"]}"#,
+        )
+        .unwrap();
+        let view = buf.view();
+        assert_eq!(texts(view.scopes()), ["read", "write"]);
+        assert_eq!(texts(view.audiences()), ["a", "b"]);
+        assert_eq!((view.client_id, view.iss), (Some(&b"c"[..]), Some(&b"i"[..])));
+        assert_eq!((view.sub, view.sid, view.token_type), (Some(&b"s"[..]), Some(&b"d"[..]), Some(&b"Bearer"[..])));
+        assert_eq!(view.exp, Some(UnixMillis::from_secs(1_795_378_238)));
+        assert_eq!(view.nbf, Some(UnixMillis::from_secs(1_795_377_638)));
+        assert_eq!(view.members()["roles"], serde_json::json!(["x"]));
+    }
+
+    #[test]
+    fn absent_null_and_empty_members_differ_where_it_matters() {
+        let buf = claims(r#"{"scope":"","aud":null,"sub":"","exp":null}"#).unwrap();
+        let view = buf.view();
+        assert_eq!((view.scopes().count(), view.audiences().count()), (0, 0));
+        assert_eq!((view.sub, view.client_id, view.exp), (Some(&b""[..]), None, None));
+        assert!(!view.members().contains_key("aud"));
+    }
+
+    #[test]
+    fn scope_and_aud_are_read_as_string_or_array() {
+        let buf = claims(r#"{"scope":[" read","write "],"aud":"read write"}"#).unwrap();
+        assert_eq!(texts(buf.view().scopes()), ["read", "write"]);
+        assert_eq!(texts(buf.view().audiences()), ["read write"]);
+    }
+
+    #[test]
+    fn times_are_lenient_in_form_and_clamped_in_size() {
+        for (exp, millis) in [
+            ("1795378238", 1_795_378_238_000),
+            ("1795378238.5", 1_795_378_238_500),
+            ("\"1795378238\"", 1_795_378_238_000),
+            ("\"1795378238.25\"", 1_795_378_238_250),
+            ("-5", 0),
+            ("1e300", 253_402_300_799_000),
+            ("18446744073709551615", 253_402_300_799_000),
+        ] {
+            let buf = claims(&format!(r#"{{"exp":{exp}}}"#)).unwrap();
+            assert_eq!(buf.view().exp, Some(UnixMillis::from_millis(millis)), "{exp}");
+        }
+    }
+
+    #[test]
+    fn a_member_of_a_wrong_type_is_named() {
+        for (json, name) in [
+            (r#"{"exp":"soon"}"#, "exp"),
+            (r#"{"exp":""}"#, "exp"),
+            (r#"{"exp":"1e400"}"#, "exp"),
+            (r#"{"exp":"."}"#, "exp"),
+            (r#"{"exp":true}"#, "exp"),
+            (r#"{"nbf":[1]}"#, "nbf"),
+            (r#"{"scope":1}"#, "scope"),
+            (r#"{"scope":["a",1]}"#, "scope"),
+            (r#"{"aud":{"a":1}}"#, "aud"),
+            (r#"{"sub":1}"#, "sub"),
+            (r#"{"token_type":["Bearer"]}"#, "token_type"),
+        ] {
+            assert_eq!(claims(json), Err(BadMember(name)), "{json}");
+        }
+    }
+
+    #[test]
+    fn a_broken_flat_form_is_refused_wherever_it_is_cut() {
+        let buf = claims(r#"{"scope":"a","aud":["b","c"],"sub":"d"}"#).unwrap();
+        let json = buf.view().json.len();
+        for cut in 0..buf.as_bytes().len() - json {
+            assert_eq!(Claims::parse(&buf.as_bytes()[..cut]), None, "{cut}");
+        }
+    }
+}

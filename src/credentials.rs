@@ -1,0 +1,178 @@
+//! Reading the access token out of a request (RFC 6750 §2, RFC 9449 §7.1).
+//!
+//! A token stands in `authorization` under the scheme `Bearer` or `DPoP`, or, where a policy says so, in
+//! another header or in a cookie. It never stands in the query or the body (RFC 9700 §4.3.2). A proof of
+//! possession is not verified here.
+
+use crate::policy::InvalidRequest;
+use crate::request::{HeaderEdit, RequestView};
+use crate::token::AccessToken;
+
+/// A place where a token may stand.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TokenSource {
+    /// `Authorization: Bearer TOKEN` (RFC 6750 §2.1).
+    AuthorizationHeader,
+    /// A cookie whose value is the token.
+    Cookie(String),
+    /// A header whose value is the token, without a scheme.
+    Header(String),
+}
+
+/// The access token of `request`; `None` if there is none.
+///
+/// # Errors
+///
+/// [`InvalidRequest`] if something stands where a token should that is none, or more than one does.
+pub fn access_token(
+    request: &dyn RequestView,
+    sources: &[TokenSource],
+) -> Result<Option<AccessToken>, InvalidRequest> {
+    let mut found = None;
+    for source in sources {
+        let mut texts = match source {
+            TokenSource::AuthorizationHeader => {
+                let Some(value) = request.header("authorization") else { continue };
+                let Some(text) = bearer(&value)? else { continue };
+                vec![text.to_vec()]
+            }
+            TokenSource::Cookie(name) => cookie_values(&request.copies("cookie"), name),
+            TokenSource::Header(name) => request.copies(name),
+        };
+        let Some(text) = texts.pop() else { continue };
+        if found.is_some() || !texts.is_empty() {
+            return Err(InvalidRequest::SeveralTokens);
+        }
+        found = Some(AccessToken::parse(&text).ok_or(InvalidRequest::MalformedToken)?);
+    }
+    Ok(found)
+}
+
+/// What takes the client's token out of a request, wherever it may stand but in `authorization`.
+pub fn removal(request: &dyn RequestView, sources: &[TokenSource]) -> Vec<HeaderEdit> {
+    let edit = |source: &TokenSource| match source {
+        TokenSource::AuthorizationHeader => None,
+        TokenSource::Header(name) => Some(HeaderEdit::Remove(name.clone())),
+        TokenSource::Cookie(name) => {
+            let copies = request.copies("cookie");
+            let others: Vec<&[u8]> =
+                copies.iter().flat_map(|copy| cookies(copy)).filter(|cookie| value_of(cookie, name).is_none()).collect();
+            Some(match others.as_slice() {
+                [] => HeaderEdit::Remove("cookie".to_owned()),
+                others => HeaderEdit::Set("cookie".to_owned(), others.join(&b"; "[..])),
+            })
+        }
+    };
+    sources.iter().filter_map(edit).collect()
+}
+
+/// What follows the scheme in a value of `authorization`; `None` under another scheme.
+fn bearer(value: &[u8]) -> Result<Option<&[u8]>, InvalidRequest> {
+    let scheme_end = value.iter().position(|&byte| byte == b' ' || byte == b'\t').unwrap_or(value.len());
+    let (scheme, rest) = value.split_at_checked(scheme_end).unwrap_or((value, b""));
+    if is_token_scheme(scheme) {
+        // Two copies of the header arrive as one value with a comma; no b64token has one.
+        return match rest.trim_ascii() {
+            token if token.contains(&b',') => Err(InvalidRequest::SeveralTokens),
+            token => Ok(Some(token)),
+        };
+    }
+    let hides_a_token = value.split(|&byte| byte == b',').skip(1).any(|part| {
+        let part = part.trim_ascii();
+        let end = part.iter().position(|&byte| byte == b' ').unwrap_or(part.len());
+        part.get(..end).is_some_and(is_token_scheme)
+    });
+    if hides_a_token { Err(InvalidRequest::SeveralTokens) } else { Ok(None) }
+}
+
+/// Schemes are case-insensitive (RFC 9110 §11.1).
+fn is_token_scheme(scheme: &[u8]) -> bool {
+    scheme.eq_ignore_ascii_case(b"bearer") || scheme.eq_ignore_ascii_case(b"dpop")
+}
+
+fn cookie_values(copies: &[Vec<u8>], name: &str) -> Vec<Vec<u8>> {
+    copies.iter().flat_map(|copy| cookies(copy)).filter_map(|cookie| value_of(cookie, name)).map(<[u8]>::to_vec).collect()
+}
+
+/// The pairs of a `cookie` header (RFC 6265 §4.2.1).
+fn cookies(header: &[u8]) -> impl Iterator<Item = &[u8]> {
+    header.split(|&byte| byte == b';').map(<[u8]>::trim_ascii).filter(|cookie| !cookie.is_empty())
+}
+
+fn value_of<'c>(cookie: &'c [u8], name: &str) -> Option<&'c [u8]> {
+    cookie.strip_prefix(name.as_bytes())?.strip_prefix(b"=")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::request::Unreadable;
+
+    struct Headers(Vec<(&'static str, &'static [u8])>);
+
+    impl RequestView for Headers {
+        fn header(&self, name: &str) -> Option<Vec<u8>> {
+            let copies = self.copies(name);
+            (!copies.is_empty()).then(|| copies.join(&b","[..]))
+        }
+
+        fn copies(&self, name: &str) -> Vec<Vec<u8>> {
+            self.0.iter().filter(|header| header.0 == name).map(|header| header.1.to_vec()).collect()
+        }
+
+        fn route_policy(&self) -> Result<Option<Vec<u8>>, Unreadable> {
+            Ok(None)
+        }
+    }
+
+    fn authorization(values: &[&'static str]) -> Result<Option<String>, InvalidRequest> {
+        let headers = Headers(values.iter().map(|value| ("authorization", value.as_bytes())).collect());
+        access_token(&headers, &[TokenSource::AuthorizationHeader]).map(|token| token.map(|t| t.secret().to_owned()))
+    }
+
+    #[test]
+    fn the_scheme_is_read_in_any_case() {
+        for value in ["Bearer abc", "bEARER abc", "DPoP abc", "Bearer   abc"] {
+            assert_eq!(authorization(&[value]), Ok(Some("abc".to_owned())), "{value}");
+        }
+    }
+
+    #[test]
+    fn other_schemes_are_no_token() {
+        for values in [&[][..], &["Basic YWJj"], &["Bearerabc"], &["Digest a=\"b\", c=\"d\""], &[""], &["abc"]] {
+            assert_eq!(authorization(values), Ok(None), "{values:?}");
+        }
+    }
+
+    #[test]
+    fn a_token_that_is_none_is_malformed() {
+        for value in ["Bearer", "Bearer ", "Bearer a b", "Bearer a\tb", "Bearer a\u{e9}", "Bearer \"abc\"", "Bearer\tabc d"] {
+            assert_eq!(authorization(&[value]), Err(InvalidRequest::MalformedToken), "{value:?}");
+        }
+    }
+
+    #[test]
+    fn several_tokens_are_refused() {
+        for values in [&["Bearer a", "Bearer a"][..], &["Basic YQ==", "Bearer a"], &["Bearer a", "Basic YQ=="], &["Bearer a,Bearer b"]] {
+            assert_eq!(authorization(values), Err(InvalidRequest::SeveralTokens), "{values:?}");
+        }
+        let both = Headers(vec![("authorization", b"Bearer a"), ("x-token", b"b")]);
+        let sources = [TokenSource::AuthorizationHeader, TokenSource::Header("x-token".to_owned())];
+        assert_eq!(access_token(&both, &sources), Err(InvalidRequest::SeveralTokens));
+        let twice = Headers(vec![("x-token", b"a"), ("x-token", b"b")]);
+        assert_eq!(access_token(&twice, &sources), Err(InvalidRequest::SeveralTokens));
+    }
+
+    #[test]
+    fn a_cookie_is_found_and_taken_out() {
+        let sources = [TokenSource::Cookie("at".to_owned())];
+        let headers = Headers(vec![("cookie", b"a=1; at=tok; b=2"), ("cookie", b"xat=no")]);
+        assert_eq!(access_token(&headers, &sources).unwrap().unwrap().secret(), "tok");
+        assert_eq!(
+            removal(&headers, &sources),
+            [HeaderEdit::Set("cookie".to_owned(), b"a=1; b=2; xat=no".to_vec())]
+        );
+        let alone = Headers(vec![("cookie", b"at=tok")]);
+        assert_eq!(removal(&alone, &sources), [HeaderEdit::Remove("cookie".to_owned())]);
+    }
+}

@@ -1,0 +1,219 @@
+//! Effects into host calls.
+
+use std::cell::{Cell, RefCell};
+use std::collections::{BTreeMap, VecDeque};
+
+use log::error;
+use proxy_wasm::hostcalls;
+use proxy_wasm::types::{MapType, MetricType, Status};
+
+use super::{local_reply, now};
+use crate::challenge::Answer;
+use crate::filter::{CallId, Description, Effect, Event, Filter, StreamId};
+use crate::introspection::HttpCall;
+use crate::metrics::{Counter, INTROSPECTION_DURATION};
+use crate::request::HeaderEdit;
+
+/// What a worker's root context and its streams share.
+pub(super) struct Worker {
+    /// The root context's number.
+    root: u32,
+    filter: RefCell<Filter>,
+    /// A queue to ourselves: what is put in comes back as a callback of the root, which is a turn.
+    mailbox: u32,
+    /// The host's numbers of calls under way.
+    calls: RefCell<BTreeMap<u32, CallId>>,
+    counters: BTreeMap<Counter, u32>,
+    introspection_duration: u32,
+    /// Whether access logs can still be told something: a host that refuses once refuses always.
+    describes: Cell<bool>,
+}
+
+/// Whose callback it is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Callback {
+    /// The root's: a stream must be made the effective context before anything is done to it.
+    Root,
+    /// A stream's own.
+    Stream,
+}
+
+/// What became of the stream whose callback it was.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Fate {
+    /// It was answered.
+    Answered,
+    /// It goes on.
+    Forwarded,
+    /// It waits.
+    Waiting,
+}
+
+impl Worker {
+    pub(super) fn new(root: u32, filter: Filter, mailbox: u32) -> Result<Self, Status> {
+        let counter = |counter: &Counter| Ok((*counter, hostcalls::define_metric(MetricType::Counter, counter.name())?));
+        Ok(Self {
+            root,
+            filter: RefCell::new(filter),
+            mailbox,
+            calls: RefCell::default(),
+            counters: Counter::ALL.iter().map(counter).collect::<Result<_, Status>>()?,
+            introspection_duration: hostcalls::define_metric(MetricType::Histogram, INTROSPECTION_DURATION)?,
+            describes: Cell::new(true),
+        })
+    }
+
+    /// Takes an event in a callback of a stream's own; says what became of the stream.
+    pub(super) fn stream_event(&self, event: Event<'_>) -> Fate {
+        let mut fate = Fate::Waiting;
+        self.run(event, Callback::Stream, &mut fate);
+        fate
+    }
+
+    /// Takes an event in a callback of the root.
+    pub(super) fn root_event(&self, event: Event<'_>) {
+        self.run(event, Callback::Root, &mut Fate::Waiting);
+        // Whatever stream was acted for last, what follows is not for it.
+        _ = hostcalls::set_effective_context(self.root);
+    }
+
+    /// The call that the host knows by this number; it is answered only once.
+    pub(super) fn take_call(&self, token: u32) -> Option<CallId> {
+        self.calls.borrow_mut().remove(&token)
+    }
+
+    pub(super) fn is_waiting(&self, stream: StreamId) -> bool {
+        self.filter.borrow().is_waiting(stream)
+    }
+
+    pub(super) fn mailbox(&self) -> u32 {
+        self.mailbox
+    }
+
+    fn run(&self, event: Event<'_>, callback: Callback, fate: &mut Fate) {
+        let mut effects = VecDeque::from(self.step(event));
+        while let Some(effect) = effects.pop_front() {
+            match effect {
+                Effect::Answer(stream, answer) => {
+                    if self.reach(stream, callback) {
+                        *fate = Fate::Answered;
+                        end(&answer);
+                    }
+                }
+                Effect::AskForTurn => {
+                    // Only a queue that is not there refuses, and it was registered at the start.
+                    if hostcalls::enqueue_shared_queue(self.mailbox, Some(b"turn")).is_err() {
+                        error!("the filter's own queue is gone; waiting requests end by their stream's timeout");
+                    }
+                }
+                Effect::Call(id, call) => {
+                    if let Some(failed) = self.dispatch(id, &call) {
+                        effects.extend(self.step(failed));
+                    }
+                }
+                Effect::Count(counter) => {
+                    if let Some(metric) = self.counters.get(&counter) {
+                        _ = hostcalls::increment_metric(*metric, 1);
+                    }
+                }
+                Effect::Describe(stream, description) => {
+                    if self.reach(stream, callback) {
+                        self.describe(&description);
+                    }
+                }
+                Effect::Forward(stream, edits) => {
+                    if self.reach(stream, callback) {
+                        *fate = self.forward(stream, edits, callback);
+                    }
+                }
+                Effect::IntrospectionDuration(millis) => {
+                    _ = hostcalls::record_metric(self.introspection_duration, millis);
+                }
+            }
+        }
+    }
+
+    /// No borrow outlives the step: host calls may come back to us.
+    fn step(&self, event: Event<'_>) -> Vec<Effect> {
+        let now = now();
+        self.filter.borrow_mut().step(now, event)
+    }
+
+    /// Makes `stream` the one that host calls act on. One that is gone is not reached, and the previous one would
+    /// stay in force: nothing may be done then.
+    fn reach(&self, stream: StreamId, callback: Callback) -> bool {
+        callback == Callback::Stream || hostcalls::set_effective_context(stream.0).is_ok()
+    }
+
+    fn forward(&self, stream: StreamId, edits: Vec<HeaderEdit>, callback: Callback) -> Fate {
+        let edited = edits.iter().try_for_each(|edit| match edit {
+            HeaderEdit::Remove(name) => hostcalls::remove_map_value(MapType::HttpRequestHeaders, name),
+            HeaderEdit::Set(name, value) => {
+                hostcalls::set_map_value_bytes(MapType::HttpRequestHeaders, name, Some(value))
+            }
+        });
+        let resumed = edited.and_then(|()| match callback {
+            Callback::Root => hostcalls::resume_http_request(),
+            Callback::Stream => Ok(()),
+        });
+        match resumed {
+            Ok(()) => Fate::Forwarded,
+            Err(_) => {
+                // Half-edited headers must not go on.
+                end(&self.filter.borrow_mut().host_failure(stream));
+                Fate::Answered
+            }
+        }
+    }
+
+    /// Sends a call; gives back the event if that fails at once.
+    fn dispatch(&self, id: CallId, call: &HttpCall) -> Option<Event<'static>> {
+        let headers = call.headers.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        match hostcalls::dispatch_http_call(&call.cluster, headers, Some(&call.body), Vec::new(), call.timeout) {
+            Ok(token) => {
+                self.calls.borrow_mut().insert(token, id);
+                None
+            }
+            Err(Status::BadArgument) => {
+                error!("cluster {:?}: expected a cluster that Envoy knows, got none of that name", call.cluster);
+                Some(Event::CallFailed(id))
+            }
+            Err(_) => Some(Event::CallFailed(id)),
+        }
+    }
+
+    fn describe(&self, description: &Description) {
+        if !self.describes.get() {
+            return;
+        }
+        let Description { outcome, policy, cache, client_id, sub } = description;
+        let texts = [
+            ("phantom_token.outcome", Some(outcome.as_bytes())),
+            ("phantom_token.policy", policy.as_ref().map(String::as_bytes)),
+            ("phantom_token.cache", cache.map(str::as_bytes)),
+            ("phantom_token.client_id", client_id.as_deref()),
+            ("phantom_token.sub", sub.as_deref()),
+        ];
+        for (name, text) in texts {
+            if let Some(text) = text
+                && hostcalls::set_property(vec![name], Some(text)).is_err()
+            {
+                self.describes.set(false);
+            }
+        }
+    }
+}
+
+/// Ends the request of the effective context.
+fn end(answer: &Answer) {
+    let content_type = hostcalls::get_map_value_bytes(MapType::HttpRequestHeaders, "content-type").ok().flatten();
+    let is_grpc = content_type.is_some_and(|value| is_grpc(&value));
+    if local_reply::send(answer, is_grpc).is_err() {
+        error!("Envoy took no local reply; the request ends by its stream's timeout");
+    }
+}
+
+/// As Envoy tells gRPC from other requests.
+fn is_grpc(content_type: &[u8]) -> bool {
+    content_type.strip_prefix(b"application/grpc").is_some_and(|rest| matches!(rest.first(), None | Some(b'+' | b';')))
+}

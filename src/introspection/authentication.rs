@@ -1,0 +1,154 @@
+//! How we show the authorization server who asks (RFC 7662 §2.1, RFC 6749 §2.3, RFC 7523).
+
+use base64ct::{Base64, Encoding};
+use serde_json::{Map, Value};
+
+use crate::jwt::{self, SignError, Signatures, SigningKey};
+use crate::token::{Secret, UnixMillis};
+
+/// Our credentials at the introspection endpoint.
+#[derive(Clone, Debug)]
+pub enum ClientAuthentication {
+    /// An access token of our own (RFC 7662 §2.1).
+    Bearer {
+        /// The token.
+        token: Secret,
+    },
+    /// HTTP Basic (RFC 6749 §2.3.1).
+    ClientSecretBasic {
+        /// Who we are.
+        client_id: String,
+        /// And the proof.
+        client_secret: Secret,
+        /// How both are written.
+        encoding: SecretEncoding,
+    },
+    /// Both in the body (RFC 6749 §2.3.1).
+    ClientSecretPost {
+        /// Who we are.
+        client_id: String,
+        /// And the proof.
+        client_secret: Secret,
+    },
+    /// The cluster's TLS certificate proves it (RFC 8705 §2), or nothing does.
+    None {
+        /// Who we are.
+        client_id: String,
+    },
+    /// A signed assertion (RFC 7523 §2.2).
+    PrivateKeyJwt {
+        /// Who we are: `iss` and `sub`.
+        client_id: String,
+        /// What signs.
+        key: SigningKey,
+        /// `aud`: the authorization server's issuer identifier.
+        audience: String,
+    },
+}
+
+/// How id and secret stand in HTTP Basic.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SecretEncoding {
+    /// Form-encoded first, as RFC 6749 §2.3.1 says.
+    Form,
+    /// As they are, for servers that do not decode.
+    Raw,
+}
+
+impl ClientAuthentication {
+    /// Adds what proves who we are: a value for `authorization`, or parameters to the body.
+    pub(super) fn apply(
+        &self,
+        form: &mut Form,
+        signatures: &dyn Signatures,
+        now: UnixMillis,
+    ) -> Result<Option<String>, SignError> {
+        match self {
+            Self::Bearer { token } => Ok(Some(format!("Bearer {}", token.secret()))),
+            Self::ClientSecretBasic { client_id, client_secret, encoding } => {
+                let credentials = match encoding {
+                    SecretEncoding::Form => {
+                        format!("{}:{}", form_encoded(client_id), form_encoded(client_secret.secret()))
+                    }
+                    SecretEncoding::Raw => format!("{client_id}:{}", client_secret.secret()),
+                };
+                Ok(Some(format!("Basic {}", Base64::encode_string(credentials.as_bytes()))))
+            }
+            Self::ClientSecretPost { client_id, client_secret } => {
+                form.append_pair("client_id", client_id).append_pair("client_secret", client_secret.secret());
+                Ok(None)
+            }
+            Self::None { client_id } => {
+                form.append_pair("client_id", client_id);
+                Ok(None)
+            }
+            Self::PrivateKeyJwt { client_id, key, audience } => {
+                let assertion = assertion(client_id, key, audience, signatures, now)?;
+                form.append_pair("client_id", client_id)
+                    .append_pair("client_assertion_type", ASSERTION_TYPE)
+                    .append_pair("client_assertion", &assertion);
+                Ok(None)
+            }
+        }
+    }
+
+    /// Signs once where these credentials are a signature.
+    ///
+    /// # Errors
+    ///
+    /// [`SignError`] if the key does not sign.
+    pub fn try_out(&self, signatures: &dyn Signatures) -> Result<(), SignError> {
+        match self {
+            Self::PrivateKeyJwt { key, .. } => key.try_out(signatures),
+            Self::Bearer { .. } | Self::ClientSecretBasic { .. } | Self::ClientSecretPost { .. } | Self::None { .. } => {
+                Ok(())
+            }
+        }
+    }
+
+    /// What tells these credentials from others in a fingerprint, without being a secret: a server may
+    /// answer each client differently (RFC 7662 §2.2).
+    pub fn identity(&self) -> &str {
+        match self {
+            // Whom a bearer token stands for is not known; it goes into a one-way fingerprint only.
+            Self::Bearer { token } => token.secret(),
+            Self::ClientSecretBasic { client_id, .. }
+            | Self::ClientSecretPost { client_id, .. }
+            | Self::None { client_id }
+            | Self::PrivateKeyJwt { client_id, .. } => client_id,
+        }
+    }
+}
+
+/// A form under construction.
+pub(super) type Form = form_urlencoded::Serializer<'static, String>;
+
+/// A client assertion (RFC 7523 §3) with an id of its own: servers accept each only once.
+fn assertion(
+    client_id: &str,
+    key: &SigningKey,
+    audience: &str,
+    signatures: &dyn Signatures,
+    now: UnixMillis,
+) -> Result<String, SignError> {
+    let claims: [(&str, Value); 6] = [
+        ("iss", client_id.into()),
+        ("sub", client_id.into()),
+        ("aud", audience.into()),
+        ("jti", jwt::random_id()?.into()),
+        ("iat", now.as_secs().into()),
+        ("exp", (now.as_secs() + ASSERTION_SECONDS).into()),
+    ];
+    let claims: Map<String, Value> = claims.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+    jwt::sign_compact(signatures, key, "JWT", claims)
+}
+
+fn form_encoded(text: &str) -> String {
+    form_urlencoded::byte_serialize(text.as_bytes()).collect()
+}
+
+/// RFC 7523 §2.2.
+const ASSERTION_TYPE: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
+
+/// Life of an assertion: long enough for a clock that is a little off, short enough to be worthless when seen.
+const ASSERTION_SECONDS: u64 = 60;

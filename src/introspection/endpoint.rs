@@ -1,0 +1,85 @@
+//! The introspection endpoint and the request to it (RFC 7662 §2.1).
+
+use std::time::Duration;
+
+use super::authentication::{ClientAuthentication, Form};
+use crate::jwt::{SignError, Signatures};
+use crate::token::{AccessToken, UnixMillis};
+
+/// Where and how tokens are introspected.
+#[derive(Clone, Debug)]
+pub struct Endpoint {
+    /// Envoy cluster.
+    pub cluster: String,
+    /// `:authority`.
+    pub authority: String,
+    /// `:path`.
+    pub path: String,
+    /// How long one try may take.
+    pub timeout: Duration,
+    /// Tries after the first.
+    pub retries: u32,
+    /// Our credentials.
+    pub authentication: ClientAuthentication,
+    /// `token_type_hint`; empty sends none.
+    pub token_type_hint: String,
+    /// Further form parameters.
+    pub parameters: Vec<(String, String)>,
+    /// Further request headers, names in lower case.
+    pub headers: Vec<(String, String)>,
+    /// Calls under way at once, per worker.
+    pub max_concurrent_calls: usize,
+}
+
+/// A request to a cluster.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HttpCall {
+    /// Envoy cluster.
+    pub cluster: String,
+    /// Headers, pseudo-headers first.
+    pub headers: Vec<(String, String)>,
+    /// Body.
+    pub body: Vec<u8>,
+    /// After this, Envoy answers with 504 itself.
+    pub timeout: Duration,
+}
+
+impl Endpoint {
+    /// The request that asks about `token`. `trace` are headers that connect it with the request that caused it.
+    ///
+    /// # Errors
+    ///
+    /// [`SignError`] where our credentials are a signature and the host gives none.
+    pub fn request(
+        &self,
+        token: &AccessToken,
+        trace: &[(String, String)],
+        signatures: &dyn Signatures,
+        now: UnixMillis,
+    ) -> Result<HttpCall, SignError> {
+        let mut form = Form::new(String::new());
+        form.append_pair("token", token.secret());
+        if !self.token_type_hint.is_empty() {
+            form.append_pair("token_type_hint", &self.token_type_hint);
+        }
+        form.extend_pairs(&self.parameters);
+        let authorization = self.authentication.apply(&mut form, signatures, now)?;
+        let fixed = [
+            (":method", "POST"),
+            (":path", &self.path),
+            (":authority", &self.authority),
+            ("content-type", "application/x-www-form-urlencoded"),
+            ("accept", "application/json"),
+            ("user-agent", USER_AGENT),
+        ];
+        let mut headers: Vec<(String, String)> =
+            fixed.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+        headers.extend(authorization.map(|value| ("authorization".to_owned(), value)));
+        headers.extend_from_slice(trace);
+        headers.retain(|(name, _)| !self.headers.iter().any(|(configured, _)| configured == name));
+        headers.extend_from_slice(&self.headers);
+        Ok(HttpCall { cluster: self.cluster.clone(), headers, body: form.finish().into_bytes(), timeout: self.timeout })
+    }
+}
+
+const USER_AGENT: &str = concat!("phantom-token-filter/", env!("CARGO_PKG_VERSION"));

@@ -1,0 +1,12 @@
+//! Token introspection (RFC 7662): the request we send, and what the reply says.
+//!
+//! Pure on both sides: [`Endpoint::request`] builds a call, [`parse`] reads an answer. Who sends it, when,
+//! and how often is the state machine's business.
+
+mod authentication;
+mod endpoint;
+mod reply;
+
+pub use authentication::{ClientAuthentication, SecretEncoding};
+pub use endpoint::{Endpoint, HttpCall};
+pub use reply::{Introspection, Reply, ServerFailure, parse};

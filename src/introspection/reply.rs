@@ -1,0 +1,220 @@
+//! What a reply of the introspection endpoint says (RFC 7662 §2.2).
+//!
+//! Lenient where servers differ, strict where safety lies. Whatever is not a verdict is a failure of the
+//! *server*: never "inactive", which would make clients throw good tokens away.
+
+use std::fmt;
+
+use serde_json::Value;
+
+use crate::claims::{BadMember, ClaimsBuf};
+use crate::json::{self, NotAnObject};
+use crate::token::UnixMillis;
+
+/// An HTTP answer, as far as it matters.
+#[derive(Clone, Copy, Debug)]
+pub struct Reply<'a> {
+    /// `:status`.
+    pub status: u16,
+    /// `content-type`.
+    pub content_type: &'a [u8],
+    /// Whether Envoy made the answer itself, because the server gave none.
+    pub from_envoy: bool,
+    /// The body; `None` if it is longer than [`Reply::MAX_BODY_BYTES`].
+    pub body: Option<&'a [u8]>,
+}
+
+impl Reply<'_> {
+    /// Longest body that is read: 1 MiB.
+    pub const MAX_BODY_BYTES: usize = 1 << 20;
+}
+
+/// A verdict.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Introspection {
+    /// The token is good, and this is what it says.
+    Active(ClaimsBuf),
+    /// It is not, or not any more.
+    Inactive,
+}
+
+/// Why a call brought no verdict. Says nothing of tokens, claims or credentials.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ServerFailure {
+    /// A member of the reply has an unexpected type.
+    BadMember(BadMember),
+    /// The body is longer than 1 MiB.
+    BodyTooLong,
+    /// It refuses our credentials.
+    CredentialsRefused {
+        /// 401 or 403.
+        status: u16,
+    },
+    /// `active` is absent or no boolean.
+    NoActive,
+    /// The body is not what a JSON reply is.
+    NotJson(NotAnObject),
+    /// We could not sign our request.
+    NotSigned,
+    /// A content type other than JSON.
+    OtherContentType,
+    /// A status other than 200.
+    OtherStatus {
+        /// The status.
+        status: u16,
+    },
+    /// No answer in time.
+    Timeout,
+    /// No connection, no healthy host, or the answer broke off.
+    Unreachable,
+}
+
+impl ServerFailure {
+    /// Whether another try may help: no answer came, or one that says "later" (429, 5xx).
+    pub fn is_transient(&self) -> bool {
+        match self {
+            Self::Timeout | Self::Unreachable => true,
+            Self::OtherStatus { status } => *status == 429 || *status >= 500,
+            _ => false,
+        }
+    }
+
+    /// One word for access logs.
+    pub fn reason(&self) -> &'static str {
+        match self {
+            Self::BadMember(_) => "introspection_bad_member",
+            Self::BodyTooLong => "introspection_body_too_long",
+            Self::CredentialsRefused { .. } => "introspection_credentials_refused",
+            Self::NoActive => "introspection_without_active",
+            Self::NotJson(_) => "introspection_not_json",
+            Self::NotSigned => "introspection_request_not_signed",
+            Self::OtherContentType => "introspection_content_type",
+            Self::OtherStatus { .. } => "introspection_status",
+            Self::Timeout => "introspection_timeout",
+            Self::Unreachable => "introspection_unreachable",
+        }
+    }
+}
+
+impl fmt::Display for ServerFailure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::BadMember(member) => member.fmt(f),
+            Self::BodyTooLong => write!(f, "the body is longer than {} bytes", Reply::MAX_BODY_BYTES),
+            Self::CredentialsRefused { status } => {
+                write!(f, "our credentials were refused with status {status}; see `introspection.auth`")
+            }
+            Self::NoActive => f.write_str("the member active is absent or not a boolean"),
+            Self::NotJson(reason) => reason.fmt(f),
+            Self::NotSigned => f.write_str("our request could not be signed"),
+            Self::OtherContentType => f.write_str("expected content type application/json, got another"),
+            Self::OtherStatus { status } => write!(f, "expected status 200, got {status}"),
+            Self::Timeout => f.write_str("no answer within the timeout"),
+            Self::Unreachable => f.write_str("no connection, no healthy host, or the answer broke off"),
+        }
+    }
+}
+
+/// Reads a reply.
+///
+/// # Errors
+///
+/// [`ServerFailure`] for everything that is not a verdict.
+pub fn parse(reply: &Reply<'_>, now: UnixMillis) -> Result<Introspection, ServerFailure> {
+    match reply.status {
+        200 => {}
+        503 if reply.from_envoy => return Err(ServerFailure::Unreachable),
+        504 if reply.from_envoy => return Err(ServerFailure::Timeout),
+        status @ (401 | 403) => return Err(ServerFailure::CredentialsRefused { status }),
+        status => return Err(ServerFailure::OtherStatus { status }),
+    }
+    let body = reply.body.ok_or(ServerFailure::BodyTooLong)?;
+    if !is_json(reply.content_type) {
+        return Err(ServerFailure::OtherContentType);
+    }
+    let mut members = json::object(body).map_err(ServerFailure::NotJson)?;
+    match members.remove("active") {
+        Some(Value::Bool(true)) => {}
+        Some(Value::Bool(false)) => return Ok(Introspection::Inactive),
+        _ => return Err(ServerFailure::NoActive),
+    }
+    let claims = ClaimsBuf::from_members(members).map_err(ServerFailure::BadMember)?;
+    if claims.view().exp.is_some_and(|exp| exp <= now) {
+        return Ok(Introspection::Inactive);
+    }
+    Ok(Introspection::Active(claims))
+}
+
+/// `application/json`, in any case and with any parameters (RFC 9110 §8.3.1).
+fn is_json(content_type: &[u8]) -> bool {
+    let essence = content_type.split(|&byte| byte == b';').next().unwrap_or_default();
+    essence.trim_ascii().eq_ignore_ascii_case(b"application/json")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: UnixMillis = UnixMillis::from_secs(1_795_377_700);
+
+    fn reply(status: u16, content_type: &str, body: &str) -> Result<Introspection, ServerFailure> {
+        let reply = Reply { status, content_type: content_type.as_bytes(), from_envoy: false, body: Some(body.as_bytes()) };
+        parse(&reply, NOW)
+    }
+
+    #[test]
+    fn active_must_be_the_boolean() {
+        assert!(matches!(reply(200, "application/json", r#"{"active":true}"#), Ok(Introspection::Active(_))));
+        assert_eq!(reply(200, "application/json", r#"{"active":false,"exp":"soon"}"#), Ok(Introspection::Inactive));
+        for body in [r#"{"active":"true"}"#, r#"{"active":1}"#, r#"{"active":null}"#, "{}", r#"{"Active":true}"#] {
+            assert_eq!(reply(200, "application/json", body), Err(ServerFailure::NoActive), "{body}");
+        }
+        assert_eq!(
+            reply(200, "application/json", r#"{"active":false,"active":true}"#),
+            Err(ServerFailure::NotJson(NotAnObject::DuplicateMember))
+        );
+    }
+
+    #[test]
+    fn an_exp_in_the_past_is_inactive() {
+        assert_eq!(reply(200, "application/json", r#"{"active":true,"exp":1795377700}"#), Ok(Introspection::Inactive));
+        assert_eq!(reply(200, "application/json", r#"{"active":true,"exp":-1}"#), Ok(Introspection::Inactive));
+        assert!(matches!(
+            reply(200, "application/json", r#"{"active":true,"exp":1795377701}"#),
+            Ok(Introspection::Active(_))
+        ));
+    }
+
+    #[test]
+    fn the_content_type_is_compared_without_case_and_parameters() {
+        assert!(reply(200, "Application/JSON ; charset=utf-8", r#"{"active":false}"#).is_ok());
+        for other in ["text/html", "", "application/jwt", "application/jsonp", "text/plain; application/json"] {
+            assert_eq!(reply(200, other, r#"{"active":false}"#), Err(ServerFailure::OtherContentType), "{other}");
+        }
+    }
+
+    #[test]
+    fn any_other_status_is_the_servers_failure() {
+        for (status, transient) in [(204, false), (302, false), (400, false), (404, false), (429, true), (500, true), (503, true)] {
+            let failure = reply(status, "application/json", r#"{"active":false}"#).unwrap_err();
+            assert_eq!(failure, ServerFailure::OtherStatus { status });
+            assert_eq!(failure.is_transient(), transient, "{status}");
+        }
+        let refused = reply(401, "application/json", r#"{"error":"invalid_client"}"#).unwrap_err();
+        assert_eq!(refused, ServerFailure::CredentialsRefused { status: 401 });
+        assert!(!refused.is_transient());
+    }
+
+    #[test]
+    fn what_envoy_answers_itself_is_told_from_what_the_server_answers() {
+        let from_envoy = |status| parse(&Reply { status, content_type: b"text/plain", from_envoy: true, body: Some(b"") }, NOW);
+        assert_eq!(from_envoy(503), Err(ServerFailure::Unreachable));
+        assert_eq!(from_envoy(504), Err(ServerFailure::Timeout));
+    }
+
+    #[test]
+    fn a_body_that_is_too_long_is_not_read() {
+        let reply = Reply { status: 200, content_type: b"application/json", from_envoy: false, body: None };
+        assert_eq!(parse(&reply, NOW), Err(ServerFailure::BodyTooLong));
+    }
+}

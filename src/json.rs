@@ -1,0 +1,140 @@
+//! Foreign JSON, read strictly: member names are unique at every level (RFC 8259 §4 leaves duplicates to
+//! the reader, and two readers that choose differently are an attack) and nothing follows the text.
+//! Depth is bounded by serde_json at 128.
+
+use std::fmt;
+
+use serde::de::{self, Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
+use serde_json::{Map, Number, Value};
+
+/// Why a text is not the JSON object it should be. Says nothing of its content.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NotAnObject {
+    /// A member name occurs twice in one object.
+    DuplicateMember,
+    /// Valid JSON, but an array or a scalar.
+    OtherValue,
+    /// Not JSON: cut off, nested too deeply, or something else altogether.
+    Syntax,
+}
+
+impl fmt::Display for NotAnObject {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::DuplicateMember => "a JSON member occurs twice",
+            Self::OtherValue => "expected a JSON object, got another JSON value",
+            Self::Syntax => "expected a JSON object, got no valid JSON",
+        })
+    }
+}
+
+/// Reads one JSON object.
+///
+/// # Errors
+///
+/// [`NotAnObject`] with the reason.
+pub(crate) fn object(text: &[u8]) -> Result<Map<String, Value>, NotAnObject> {
+    match serde_json::from_slice(text) {
+        Ok(Unique(Value::Object(members))) => Ok(members),
+        Ok(_) => Err(NotAnObject::OtherValue),
+        Err(error) if error.classify() == serde_json::error::Category::Data => Err(NotAnObject::DuplicateMember),
+        Err(_) => Err(NotAnObject::Syntax),
+    }
+}
+
+/// A [`Value`] whose objects have no duplicate members.
+struct Unique(Value);
+
+impl<'de> Deserialize<'de> for Unique {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(UniqueVisitor).map(Self)
+    }
+}
+
+struct UniqueVisitor;
+
+impl<'de> Visitor<'de> for UniqueVisitor {
+    type Value = Value;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("JSON")
+    }
+
+    fn visit_unit<E: de::Error>(self) -> Result<Value, E> {
+        Ok(Value::Null)
+    }
+
+    fn visit_bool<E: de::Error>(self, value: bool) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_i64<E: de::Error>(self, value: i64) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_u64<E: de::Error>(self, value: u64) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_f64<E: de::Error>(self, value: f64) -> Result<Value, E> {
+        Ok(Number::from_f64(value).map_or(Value::Null, Value::Number))
+    }
+
+    fn visit_str<E: de::Error>(self, value: &str) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_string<E: de::Error>(self, value: String) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut elements: A) -> Result<Value, A::Error> {
+        let mut array = Vec::new();
+        while let Some(Unique(element)) = elements.next_element()? {
+            array.push(element);
+        }
+        Ok(Value::Array(array))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Value, A::Error> {
+        let mut object = Map::new();
+        while let Some((name, Unique(value))) = members.next_entry::<String, Unique>()? {
+            if object.insert(name, value).is_some() {
+                return Err(de::Error::custom("duplicate member"));
+            }
+        }
+        Ok(Value::Object(object))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_object_is_read_with_all_its_members() {
+        let text = br#"{"a":[1,-2,3.5,"x",null,true],"b":{"c":18446744073709551615}}"#;
+        assert_eq!(Value::Object(object(text).unwrap()), serde_json::from_slice::<Value>(text).unwrap());
+    }
+
+    #[test]
+    fn what_is_no_object_says_why() {
+        for (text, reason) in [
+            (&br#"{"a":1,"a":1}"#[..], NotAnObject::DuplicateMember),
+            (br#"{"a":1,"\u0061":2}"#, NotAnObject::DuplicateMember),
+            (br#"{"a":{"b":1,"b":2}}"#, NotAnObject::DuplicateMember),
+            (br#"{"a":[{"b":1,"b":2}]}"#, NotAnObject::DuplicateMember),
+            (b"[]", NotAnObject::OtherValue),
+            (b"true", NotAnObject::OtherValue),
+            (b"", NotAnObject::Syntax),
+            (br#"{"a":1"#, NotAnObject::Syntax),
+            (br#"{"a":1}{}"#, NotAnObject::Syntax),
+            (br#"{"a":NaN}"#, NotAnObject::Syntax),
+            (b"\xef\xbb\xbf{}", NotAnObject::Syntax),
+            (b"{\"a\":\"\xff\"}", NotAnObject::Syntax),
+        ] {
+            assert_eq!(object(text), Err(reason), "{}", String::from_utf8_lossy(text));
+        }
+        assert_eq!(object("[".repeat(100_000).as_bytes()), Err(NotAnObject::Syntax));
+    }
+}

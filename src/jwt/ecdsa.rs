@@ -1,0 +1,42 @@
+//! ECDSA signatures between their two forms: DER, which the host speaks (RFC 3279 §2.2.3), and the fixed
+//! length `r ‖ s` of JOSE (RFC 7518 §3.4).
+
+use pkcs8::der::asn1::UintRef;
+use pkcs8::der::{Decode, Reader, SliceReader};
+
+use super::public_key::Curve;
+
+/// `r ‖ s`, each as long as the curve's field. `None` if `der` is no signature for this curve.
+pub(super) fn to_jose(curve: Curve, der: &[u8]) -> Option<Vec<u8>> {
+    let mut reader = SliceReader::new(der).ok()?;
+    let (r, s) = reader.sequence(|numbers| Ok::<_, pkcs8::der::Error>((UintRef::decode(numbers)?, UintRef::decode(numbers)?))).ok()?;
+    let mut jose = Vec::with_capacity(2 * curve.field_len());
+    for number in [r, s] {
+        let padding = curve.field_len().checked_sub(number.as_bytes().len())?;
+        jose.resize(jose.len() + padding, 0);
+        jose.extend_from_slice(number.as_bytes());
+    }
+    reader.is_finished().then_some(jose)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_padded_and_stripped_to_the_field() {
+        // r = 1, s = 2^255 (DER puts a zero before a set top bit).
+        let mut der = vec![0x30, 3 + 35, 0x02, 1, 1, 0x02, 33, 0, 0x80];
+        der.extend([0; 31]);
+        let jose = to_jose(Curve::P256, &der).unwrap();
+        assert_eq!((jose.len(), jose[31], jose[32], jose[33]), (64, 1, 0x80, 0));
+    }
+
+    #[test]
+    fn anything_else_is_refused() {
+        let too_long = [&[0x30, 2 + 34 + 3, 0x02, 34][..], &[1; 34], &[0x02, 1, 1]].concat();
+        for der in [&b""[..], b"\x30\x00", b"\x30\x03\x02\x01\x01", b"\x30\x06\x02\x01\x01\x02\x01\x01\x00", &too_long] {
+            assert_eq!(to_jose(Curve::P256, der), None, "{der:02x?}");
+        }
+    }
+}

@@ -1,0 +1,85 @@
+//! The counters (Envoy stats under `wasmcustom.phantom_token.`).
+
+/// Something that is counted. The name of each is its statistic's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Counter {
+    /// An entry that was still of use had to make room.
+    CacheEvicted,
+    /// A verdict was in the cache, and fresh.
+    CacheHit,
+    /// Nothing was: the authorization server was asked.
+    CacheMiss,
+    /// Nothing was, but another request had already asked.
+    CacheCoalesced,
+    /// The cache knew that the token is inactive.
+    CacheNegativeHit,
+    /// The server said that a token is active.
+    IntrospectionActive,
+    /// A try brought no verdict.
+    IntrospectionError,
+    /// The server said that a token is not active.
+    IntrospectionInactive,
+    /// A try brought no answer in time.
+    IntrospectionTimeout,
+    /// A phantom token was signed.
+    JwtMinted,
+    /// Refused with 403.
+    DeniedInsufficientScope,
+    /// Refused with 400.
+    DeniedInvalidRequest,
+    /// Refused with 401 for a token that is not valid.
+    DeniedInvalidToken,
+    /// Refused with 401 for want of a token.
+    DeniedMissingToken,
+    /// Passed on.
+    Forwarded,
+    /// Refused with 503.
+    Unavailable,
+}
+
+impl Counter {
+    /// Every counter.
+    pub const ALL: [Self; 16] = [
+        Self::CacheEvicted,
+        Self::CacheHit,
+        Self::CacheMiss,
+        Self::CacheCoalesced,
+        Self::CacheNegativeHit,
+        Self::IntrospectionActive,
+        Self::IntrospectionError,
+        Self::IntrospectionInactive,
+        Self::IntrospectionTimeout,
+        Self::JwtMinted,
+        Self::DeniedInsufficientScope,
+        Self::DeniedInvalidRequest,
+        Self::DeniedInvalidToken,
+        Self::DeniedMissingToken,
+        Self::Forwarded,
+        Self::Unavailable,
+    ];
+
+    /// The name of the statistic.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::CacheEvicted => "phantom_token.cache.evicted",
+            Self::CacheHit => "phantom_token.cache.hit",
+            Self::CacheMiss => "phantom_token.cache.miss",
+            Self::CacheCoalesced => "phantom_token.cache.coalesced",
+            Self::CacheNegativeHit => "phantom_token.cache.negative_hit",
+            Self::IntrospectionActive => "phantom_token.introspection.active",
+            Self::IntrospectionError => "phantom_token.introspection.error",
+            Self::IntrospectionInactive => "phantom_token.introspection.inactive",
+            Self::IntrospectionTimeout => "phantom_token.introspection.timeout",
+            Self::JwtMinted => "phantom_token.jwt.minted",
+            Self::DeniedInsufficientScope => "phantom_token.requests.denied.insufficient_scope",
+            Self::DeniedInvalidRequest => "phantom_token.requests.denied.invalid_request",
+            Self::DeniedInvalidToken => "phantom_token.requests.denied.invalid_token",
+            Self::DeniedMissingToken => "phantom_token.requests.denied.missing_token",
+            Self::Forwarded => "phantom_token.requests.forwarded",
+            Self::Unavailable => "phantom_token.requests.unavailable",
+        }
+    }
+}
+
+/// How long the authorization server took to answer, in milliseconds: the one histogram.
+pub const INTROSPECTION_DURATION: &str = "phantom_token.introspection.duration_ms";

@@ -1,0 +1,120 @@
+//! Why a request is not forwarded. Outer variant: what the client gets to know (RFC 6750 §3.1); inner: the
+//! reason, for the operator.
+
+use crate::introspection::ServerFailure;
+
+/// Why a request is not forwarded.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Denial {
+    /// The token is good, but not for this: 403.
+    InsufficientScope {
+        /// The scopes that would help, separated by spaces.
+        scope: String,
+    },
+    /// The request cannot be understood: 400.
+    InvalidRequest(InvalidRequest),
+    /// The token is not, or no longer, valid for us: 401.
+    InvalidToken(InvalidToken),
+    /// There is no token: 401 without an error code.
+    MissingToken,
+    /// There is no verdict: 503.
+    Unavailable(Unavailable),
+}
+
+/// What is wrong with how a request carries its token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum InvalidRequest {
+    /// What follows the scheme is no `b64token`.
+    MalformedToken,
+    /// More than one token.
+    SeveralTokens,
+}
+
+/// What is wrong with a token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum InvalidToken {
+    /// Its end has passed.
+    Expired,
+    /// The authorization server says that it is not active.
+    Inactive,
+    /// It begins in the future.
+    NotYetValid,
+    /// A member that the policy requires is absent or has another value.
+    OtherClaim,
+    /// It was issued to a client that the policy does not name.
+    OtherClient,
+    /// It is for another audience.
+    OtherAudience,
+    /// Its length or prefix is not that of the provider's tokens.
+    OtherFormat,
+    /// It was issued by somebody else.
+    OtherIssuer,
+    /// It is of another type: a refresh token, say.
+    OtherType,
+}
+
+/// Why there is no verdict.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Unavailable {
+    /// The authorization server did not give one.
+    AuthorizationServer(ServerFailure),
+    /// There is a verdict, but no phantom token: the host did not sign.
+    NotSigned,
+    /// As many calls as allowed are under way.
+    TooManyCalls,
+    /// As many requests as allowed are waiting on this worker.
+    TooManyWaiting,
+    /// The route names a policy that does not exist, or its metadata cannot be read.
+    UnknownPolicy,
+    /// The host did not do what the filter needs to go on.
+    Host,
+}
+
+impl Denial {
+    /// One word for access logs (`%RESPONSE_CODE_DETAILS%`).
+    pub fn reason(&self) -> &'static str {
+        match self {
+            Self::InsufficientScope { .. } => "insufficient_scope",
+            Self::InvalidRequest(InvalidRequest::MalformedToken) => "malformed_token",
+            Self::InvalidRequest(InvalidRequest::SeveralTokens) => "several_tokens",
+            Self::InvalidToken(reason) => match reason {
+                InvalidToken::Expired => "token_expired",
+                InvalidToken::Inactive => "token_inactive",
+                InvalidToken::NotYetValid => "token_not_yet_valid",
+                InvalidToken::OtherAudience => "token_for_other_audience",
+                InvalidToken::OtherClaim => "token_lacks_claim",
+                InvalidToken::OtherClient => "token_of_other_client",
+                InvalidToken::OtherFormat => "token_of_other_format",
+                InvalidToken::OtherIssuer => "token_of_other_issuer",
+                InvalidToken::OtherType => "token_of_other_type",
+            },
+            Self::MissingToken => "missing_token",
+            Self::Unavailable(reason) => match reason {
+                Unavailable::AuthorizationServer(failure) => failure.reason(),
+                Unavailable::Host => "host_failure",
+                Unavailable::NotSigned => "phantom_token_not_signed",
+                Unavailable::TooManyCalls => "too_many_introspection_calls",
+                Unavailable::TooManyWaiting => "too_many_waiting_requests",
+                Unavailable::UnknownPolicy => "unknown_policy",
+            },
+        }
+    }
+}
+
+impl From<InvalidRequest> for Denial {
+    fn from(reason: InvalidRequest) -> Self {
+        Self::InvalidRequest(reason)
+    }
+}
+
+impl From<InvalidToken> for Denial {
+    fn from(reason: InvalidToken) -> Self {
+        Self::InvalidToken(reason)
+    }
+}
+
+impl From<Unavailable> for Denial {
+    fn from(reason: Unavailable) -> Self {
+        Self::Unavailable(reason)
+    }
+}

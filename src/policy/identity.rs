@@ -1,0 +1,54 @@
+//! Claims that the upstream gets as headers.
+
+use std::collections::BTreeSet;
+
+use serde_json::Value;
+
+use super::Policy;
+use crate::claims::Claims;
+use crate::request::HeaderEdit;
+
+/// All headers that some policy writes a claim into. An upstream takes what stands in them for ours, so a
+/// client's own copy is removed from every request that passes, whatever its policy.
+#[derive(Clone, Debug, Default)]
+pub struct IdentityHeaders(BTreeSet<String>);
+
+impl IdentityHeaders {
+    /// The headers of these policies.
+    pub fn new<'p>(policies: impl IntoIterator<Item = &'p Policy>) -> Self {
+        let names = policies.into_iter().flat_map(|policy| policy.claim_headers.iter().map(|(name, _)| name.clone()));
+        Self(names.collect())
+    }
+
+    /// What makes these headers say what `claims` say, under `policy`.
+    pub fn edits(&self, policy: &Policy, claims: Option<&Claims<'_>>) -> Vec<HeaderEdit> {
+        if self.0.is_empty() {
+            return Vec::new();
+        }
+        let members = claims.filter(|_| !policy.claim_headers.is_empty()).map(Claims::members).unwrap_or_default();
+        let edit = |name: &String| {
+            let claim = policy.claim_headers.iter().find(|(header, _)| header == name);
+            match claim.and_then(|(_, claim)| members.get(claim)).and_then(header_value) {
+                Some(value) => HeaderEdit::Set(name.clone(), value.into_bytes()),
+                None => HeaderEdit::Remove(name.clone()),
+            }
+        };
+        self.0.iter().map(edit).collect()
+    }
+}
+
+/// A claim as the value of a header: text as it is, an array of texts as a list (RFC 9110 §5.6.1), anything
+/// else as JSON. `None` for what no header can carry unmistakably.
+fn header_value(claim: &Value) -> Option<String> {
+    let text = match claim {
+        Value::String(text) => text.clone(),
+        Value::Array(items) if items.iter().all(|item| item.as_str().is_some_and(|text| !text.contains(','))) => {
+            items.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(",")
+        }
+        other => other.to_string(),
+    };
+    (text.len() <= MAX_VALUE_BYTES && !text.chars().any(char::is_control)).then_some(text)
+}
+
+/// Longest value; header sections are bounded, too.
+const MAX_VALUE_BYTES: usize = 8 << 10;

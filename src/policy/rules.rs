@@ -1,0 +1,102 @@
+//! Which policy a request falls under.
+
+use std::rc::Rc;
+
+use super::Policy;
+use crate::request::RequestView;
+
+/// A match and the policy of the requests that it holds for.
+#[derive(Clone, Debug)]
+pub struct Rule {
+    /// What a request must be like; all that is named must hold.
+    pub matches: Match,
+    /// The policy of such requests.
+    pub policy: Rc<Policy>,
+}
+
+/// What a request must be like. `None` and empty lists match everything.
+#[derive(Clone, Debug, Default)]
+pub struct Match {
+    /// `:authority` without port, in lower case.
+    pub hosts: Vec<String>,
+    /// `:method`, case-sensitive (RFC 9110 §9.1).
+    pub methods: Vec<String>,
+    /// The whole path, without query.
+    pub path: Option<String>,
+    /// The beginning of the path, without query: a plain string prefix, like Envoy's `prefix`.
+    pub path_prefix: Option<String>,
+}
+
+impl Match {
+    /// Whether `request` is like this. Reads only the headers that are asked about.
+    pub fn holds(&self, request: &dyn RequestView) -> bool {
+        self.path_holds(request) && self.host_holds(request) && self.method_holds(request)
+    }
+
+    /// Whether this holds for every request.
+    pub fn is_empty(&self) -> bool {
+        self.hosts.is_empty() && self.methods.is_empty() && self.path.is_none() && self.path_prefix.is_none()
+    }
+
+    fn path_holds(&self, request: &dyn RequestView) -> bool {
+        if self.path.is_none() && self.path_prefix.is_none() {
+            return true;
+        }
+        let Some(target) = request.header(":path") else { return false };
+        let path = path_of(&target);
+        self.path.as_ref().is_none_or(|wanted| path == wanted.as_bytes())
+            && self.path_prefix.as_ref().is_none_or(|prefix| path.starts_with(prefix.as_bytes()))
+    }
+
+    fn host_holds(&self, request: &dyn RequestView) -> bool {
+        if self.hosts.is_empty() {
+            return true;
+        }
+        let Some(authority) = request.header(":authority") else { return false };
+        let host = host_of(&authority);
+        self.hosts.iter().any(|wanted| host.eq_ignore_ascii_case(wanted.as_bytes()))
+    }
+
+    fn method_holds(&self, request: &dyn RequestView) -> bool {
+        if self.methods.is_empty() {
+            return true;
+        }
+        let Some(actual) = request.header(":method") else { return false };
+        self.methods.iter().any(|wanted| wanted.as_bytes() == actual)
+    }
+}
+
+/// The path of a request target, without query and fragment.
+pub(crate) fn path_of(target: &[u8]) -> &[u8] {
+    target.split(|byte| b"?#".contains(byte)).next().unwrap_or_default()
+}
+
+/// The host of an authority, without port; an IPv6 address keeps its brackets.
+fn host_of(authority: &[u8]) -> &[u8] {
+    let port = match authority.iter().rposition(|&byte| byte == b':') {
+        Some(colon) if authority.iter().skip(colon).all(|&byte| byte != b']') => colon,
+        _ => authority.len(),
+    };
+    authority.get(..port).unwrap_or(authority)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_end_before_query_and_fragment() {
+        for (target, path) in [("/a?b", "/a"), ("/a#b", "/a"), ("/a", "/a"), ("?", ""), ("", "")] {
+            assert_eq!(path_of(target.as_bytes()), path.as_bytes(), "{target}");
+        }
+    }
+
+    #[test]
+    fn hosts_end_before_the_port() {
+        for (authority, host) in
+            [("a.example", "a.example"), ("a.example:8080", "a.example"), ("[::1]:80", "[::1]"), ("[::1]", "[::1]"), ("", "")]
+        {
+            assert_eq!(host_of(authority.as_bytes()), host.as_bytes(), "{authority}");
+        }
+    }
+}

@@ -1,0 +1,207 @@
+//! The words everything else is said in: the access token, its digest, and points in time.
+
+use std::fmt;
+use std::time::Duration;
+
+use sha2::{Digest, Sha256};
+
+/// What a client presents (RFC 6749 §1.4): a non-empty `b64token` (RFC 6750 §2.1), hence ASCII without
+/// spaces, commas or quotes.
+///
+/// Never printed: `Debug` says `[redacted]`, there is no `Display`, and the text is had by
+/// [`AccessToken::secret`] alone.
+#[derive(Clone, PartialEq, Eq)]
+pub struct AccessToken(Box<str>);
+
+impl AccessToken {
+    /// Reads a `b64token = 1*( ALPHA / DIGIT / "-" / "." / "_" / "~" / "+" / "/" ) *"="`.
+    /// `None` for anything else.
+    pub fn parse(bytes: &[u8]) -> Option<Self> {
+        let body = bytes.iter().position(|&byte| byte == b'=').unwrap_or(bytes.len());
+        let (body, padding) = bytes.split_at_checked(body)?;
+        let well_formed = !body.is_empty()
+            && body.iter().all(|byte| byte.is_ascii_alphanumeric() || b"-._~+/".contains(byte))
+            && padding.iter().all(|&byte| byte == b'=');
+        let text = std::str::from_utf8(bytes).ok()?;
+        well_formed.then(|| Self(text.into()))
+    }
+
+    /// The token itself. Every use of this is a place where it could leak.
+    pub fn secret(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for AccessToken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("AccessToken([redacted])")
+    }
+}
+
+/// A text that must not be seen: a client secret, a bearer credential, a private key as configured.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(Box<str>);
+
+impl Secret {
+    /// Wraps a secret's text.
+    pub fn new(text: impl Into<Box<str>>) -> Self {
+        Self(text.into())
+    }
+
+    /// The secret itself. Every use of this is a place where it could leak.
+    pub fn secret(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret([redacted])")
+    }
+}
+
+/// What a token is known by inside: SHA-256 over whom it was asked of ([`DigestSeed`]) and the token.
+///
+/// `Display` and `Debug` print the first eight hex digits, which is what logs correlate by.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct TokenDigest([u8; 32]);
+
+impl TokenDigest {
+    /// A digest as it was stored.
+    pub fn from_bytes(bytes: [u8; 32]) -> Self {
+        Self(bytes)
+    }
+
+    /// All 32 bytes.
+    pub fn as_bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+
+    /// Four independent 64-bit numbers, for choosing places in tables.
+    pub fn words(&self) -> [u64; 4] {
+        let mut words = [0; 4];
+        for (word, bytes) in words.iter_mut().zip(self.0.as_chunks::<8>().0) {
+            *word = u64::from_le_bytes(*bytes);
+        }
+        words
+    }
+}
+
+impl fmt::Display for TokenDigest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().take(4).try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+impl fmt::Debug for TokenDigest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "TokenDigest({self}…)")
+    }
+}
+
+/// A SHA-256 that has already taken in *whom* tokens are asked of: the provider and every setting that may
+/// change its answer (RFC 7662 §2.2 lets a server answer each resource server differently). Two seeds never
+/// give the same digest for one token, so a verdict never serves a configuration it was not asked under.
+#[derive(Clone)]
+pub struct DigestSeed(Sha256);
+
+impl DigestSeed {
+    /// A seed for everything that `fingerprint` names.
+    pub fn new(fingerprint: &[u8; 32]) -> Self {
+        // One whole SHA-256 block, so that a token's digest costs the token's blocks only.
+        let mut hasher = Sha256::new();
+        hasher.update(fingerprint);
+        hasher.update([0; 32]);
+        Self(hasher)
+    }
+
+    /// The digest of `token` under this seed.
+    pub fn digest(&self, token: &AccessToken) -> TokenDigest {
+        TokenDigest(self.0.clone().chain_update(token.secret()).finalize().into())
+    }
+}
+
+impl fmt::Debug for DigestSeed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("DigestSeed")
+    }
+}
+
+/// A point in time: milliseconds since the Unix epoch. All arithmetic saturates.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct UnixMillis(u64);
+
+impl UnixMillis {
+    /// Later than anything that happens.
+    pub const MAX: Self = Self(u64::MAX);
+
+    /// A point by its milliseconds.
+    pub const fn from_millis(millis: u64) -> Self {
+        Self(millis)
+    }
+
+    /// A point by its whole seconds, as JWTs have them (NumericDate, RFC 7519 §2).
+    pub const fn from_secs(secs: u64) -> Self {
+        Self(secs.saturating_mul(1000))
+    }
+
+    /// Milliseconds since the epoch.
+    pub const fn as_millis(self) -> u64 {
+        self.0
+    }
+
+    /// Whole seconds since the epoch, rounded down.
+    pub const fn as_secs(self) -> u64 {
+        self.0 / 1000
+    }
+
+    /// This point, `length` later.
+    pub fn plus(self, length: Duration) -> Self {
+        Self(self.0.saturating_add(u64::try_from(length.as_millis()).unwrap_or(u64::MAX)))
+    }
+
+    /// How long ago `earlier` was; zero if it lies ahead.
+    pub const fn since(self, earlier: Self) -> Duration {
+        Duration::from_millis(self.0.saturating_sub(earlier.0))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_b64token_is_what_rfc_6750_says() {
+        for good in ["a", "mF_9.B5f-4.1JqM", "a~b+c/d==", "0="] {
+            assert_eq!(AccessToken::parse(good.as_bytes()).unwrap().secret(), good);
+        }
+        for bad in ["", "=", "==", "a=b", "a b", "a,b", "a\"b", "a\u{e9}", "a\tb", "a\0"] {
+            assert_eq!(AccessToken::parse(bad.as_bytes()), None, "{bad:?}");
+        }
+        assert_eq!(AccessToken::parse(b"a\xff"), None);
+    }
+
+    #[test]
+    fn secrets_do_not_print() {
+        let token = AccessToken::parse(b"mF_9.B5f-4.1JqM").unwrap();
+        assert_eq!(format!("{token:?}"), "AccessToken([redacted])");
+        assert_eq!(format!("{:?}", Secret::new("hunter2")), "Secret([redacted])");
+    }
+
+    #[test]
+    fn digests_differ_by_seed_and_by_token() {
+        let (one, two) = (DigestSeed::new(&[1; 32]), DigestSeed::new(&[2; 32]));
+        let (a, b) = (AccessToken::parse(b"a").unwrap(), AccessToken::parse(b"b").unwrap());
+        assert_eq!(one.digest(&a), one.digest(&a));
+        assert_ne!(one.digest(&a), one.digest(&b));
+        assert_ne!(one.digest(&a), two.digest(&a));
+        assert_eq!(one.digest(&a).to_string().len(), 8);
+    }
+
+    #[test]
+    fn time_saturates() {
+        assert_eq!(UnixMillis::MAX.plus(Duration::MAX), UnixMillis::MAX);
+        assert_eq!(UnixMillis::from_secs(u64::MAX), UnixMillis::MAX);
+        assert_eq!(UnixMillis::from_secs(1).since(UnixMillis::from_secs(2)), Duration::ZERO);
+    }
+}

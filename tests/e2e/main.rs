@@ -1,0 +1,20 @@
+//! End to end: the filter in real Envoy, with real and with misbehaving authorization servers.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
+#![allow(clippy::disallowed_methods, reason = "these tests live in real time")]
+#![allow(unreachable_pub, reason = "a benchmark includes the rig too")]
+
+mod answers;
+mod client_authentication;
+mod coalescing;
+mod configuration;
+mod host_traps;
+mod key_rotation;
+mod memory;
+mod metrics;
+mod phantom_token;
+mod policies;
+mod revocation;
+mod rig;
+mod server_faults;
+mod waiting_bodies;

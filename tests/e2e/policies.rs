@@ -1,0 +1,76 @@
+//! What each strategy forwards, what `require` keeps out, and which headers a client cannot smuggle in.
+
+use serde_json::{Value, json};
+
+use crate::rig::{
+    answer::Answer,
+    client::Request,
+    gateway::{Gateway, plugin},
+    oidc_provider::OidcProvider,
+};
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn introspection_forwards_the_original_token() {
+    let plugin = with_default_policy(json!({"strategy": "introspection"})).await;
+    let gateway = Gateway::with_oidc_provider(OidcProvider::start().await, plugin, |envoy| envoy).await;
+    let access_token = gateway.server.token("read").await;
+    assert_eq!(gateway.get(&access_token).await.echoed_bearer(), access_token);
+    assert_eq!(gateway.get("unknown").await.status, 401);
+    assert_eq!(gateway.upstream.requests(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn allow_lets_requests_pass_untouched() {
+    let gateway = Gateway::with(with_default_policy(json!({"strategy": "allow"})).await, |envoy| envoy).await;
+    assert_eq!(gateway.send(Request::get("/")).await.echoed("authorization"), [""; 0]);
+    assert_eq!(gateway.get("anything").await.echoed_bearer(), "anything");
+    assert_eq!(gateway.server.call_count(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn rules_choose_the_policy() {
+    let mut plugin = plugin().await;
+    plugin["policies"] = json!({"default": {}, "public": {"strategy": "allow"}});
+    plugin["rules"] = json!([{"match": {"path": "/healthz", "methods": ["GET"]}, "policy": "public"}]);
+    let gateway = Gateway::with(plugin, |envoy| envoy).await;
+    assert_eq!(gateway.send(Request::get("/healthz")).await.status, 200);
+    assert_eq!(gateway.send(Request::get("/healthz?verbose")).await.status, 200);
+    assert_eq!(gateway.send(Request::get("/healthz/..")).await.status, 401);
+    assert_eq!(gateway.send(Request::post("/healthz", "")).await.status, 401);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn refresh_token_is_refused_by_its_type() {
+    let gateway = Gateway::start().await;
+    gateway.server.answer("a-refresh-token", Answer::active(json!({"token_type": "refresh_token"})));
+    gateway.server.answer("lower-case", Answer::active(json!({"token_type": "bearer"})));
+    gateway.server.answer("without-type", Answer::active(json!({"token_type": null})));
+    let refused = gateway.get("a-refresh-token").await;
+    assert_eq!((refused.status, refused.json()["error"].as_str()), (401, Some("invalid_token")));
+    assert_eq!(gateway.get("lower-case").await.status, 200);
+    assert_eq!(gateway.get("without-type").await.status, 200);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn clients_cannot_send_claim_headers_themselves() {
+    let forward = json!({"claim_headers": {"x-user": "sub", "x-tenant": "tenant"}});
+    let gateway = Gateway::with(with_default_policy(json!({"forward": forward})).await, |envoy| envoy).await;
+    gateway.server.answer("alice", Answer::active(json!({})));
+    gateway.server.answer("machine", Answer::active(json!({"sub": null, "tenant": "acme"})));
+    let forged = |access_token: &str| {
+        let request = Request::get("/").bearer(access_token);
+        request.header("X-User", "root").header("x-user", "admin").header("x-tenant", "other")
+    };
+    let of_alice = gateway.send(forged("alice")).await;
+    assert_eq!(of_alice.echoed("x-user"), ["alice"]);
+    assert_eq!(of_alice.echoed("x-tenant"), [""; 0]);
+    let of_machine = gateway.send(forged("machine")).await;
+    assert_eq!(of_machine.echoed("x-user"), [""; 0]);
+    assert_eq!(of_machine.echoed("x-tenant"), ["acme"]);
+}
+
+async fn with_default_policy(policy: Value) -> Value {
+    let mut plugin = plugin().await;
+    plugin["policies"] = json!({"default": policy});
+    plugin
+}

@@ -1,0 +1,149 @@
+//! A scriptable authorization server: it records how it is asked to introspect, and answers as it is told.
+
+use std::{
+    collections::HashMap,
+    net::SocketAddr,
+    sync::{
+        Arc, Mutex, MutexGuard,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Instant,
+};
+
+use hyper::{HeaderMap, Request, body::Bytes};
+use tokio::sync::watch;
+
+use super::{answer::Answer, http_server::HttpServer, within_limit};
+
+pub struct AuthorizationServer {
+    server: HttpServer,
+    script: Arc<Script>,
+}
+
+impl AuthorizationServer {
+    /// Knows no token: every one is inactive.
+    pub async fn start() -> Self {
+        let script = Arc::new(Script::new());
+        let plan = script.clone();
+        let server = HttpServer::start(move |request| {
+            let answer = plan.call(&request);
+            async move { answer.give().await }
+        });
+        Self { server: server.await, script }
+    }
+
+    pub fn address(&self) -> SocketAddr {
+        self.server.address()
+    }
+
+    /// From now on `access_token` is answered so.
+    pub fn answer(&self, access_token: &str, answer: Answer) {
+        lock(&self.script.by_token).insert(access_token.to_owned(), answer);
+    }
+
+    /// From now on every token that has no answer of its own is answered so.
+    pub fn answer_all(&self, answer: Answer) {
+        self.answer_with(move |_| answer.clone());
+    }
+
+    /// From now on every token that has no answer of its own is answered as `of_token` says.
+    pub fn answer_with(&self, of_token: impl Fn(&str) -> Answer + Send + Sync + 'static) {
+        *lock(&self.script.otherwise) = Arc::new(of_token);
+    }
+
+    /// How often it was asked so far.
+    pub fn call_count(&self) -> usize {
+        *self.script.count.borrow()
+    }
+
+    /// Waits until it was asked `count` times.
+    pub async fn called(&self, count: usize) {
+        let mut asked = self.script.count.subscribe();
+        let what = format!("{count} calls at the authorization server");
+        within_limit(&what, asked.wait_for(|asked| *asked >= count)).await.expect("the script lives");
+    }
+
+    /// The requests so far, in order.
+    pub fn calls(&self) -> Vec<Call> {
+        lock(&self.script.calls).clone()
+    }
+
+    /// From now on requests are counted, but not kept: for tests with very many of them.
+    pub fn keep_no_calls(&self) {
+        self.script.keeps_calls.store(false, Ordering::SeqCst);
+    }
+
+    pub async fn refuse_connections(&self) {
+        self.server.refuse_connections().await;
+    }
+
+    pub async fn accept_connections(&self) {
+        self.server.accept_connections().await;
+    }
+}
+
+/// One introspection request.
+#[derive(Clone, Debug)]
+pub struct Call {
+    pub at: Instant,
+    pub path: String,
+    pub headers: HeaderMap,
+    pub form: Vec<(String, String)>,
+}
+
+impl Call {
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name).and_then(|value| value.to_str().ok())
+    }
+
+    /// The value of a form parameter that was sent exactly once.
+    pub fn parameter(&self, name: &str) -> Option<&str> {
+        let mut values = self.form.iter().filter(|(known, _)| known == name).map(|(_, value)| value.as_str());
+        values.next().filter(|_| values.next().is_none())
+    }
+}
+
+struct Script {
+    by_token: Mutex<HashMap<String, Answer>>,
+    otherwise: Mutex<Arc<dyn Fn(&str) -> Answer + Send + Sync>>,
+    count: watch::Sender<usize>,
+    calls: Mutex<Vec<Call>>,
+    keeps_calls: AtomicBool,
+}
+
+impl Script {
+    fn new() -> Self {
+        Self {
+            by_token: Mutex::default(),
+            otherwise: Mutex::new(Arc::new(|_| Answer::inactive())),
+            count: watch::Sender::new(0),
+            calls: Mutex::default(),
+            keeps_calls: AtomicBool::new(true),
+        }
+    }
+
+    fn call(&self, request: &Request<Bytes>) -> Answer {
+        let form: Vec<(String, String)> = form_urlencoded::parse(request.body()).into_owned().collect();
+        let access_token = form.iter().find(|(name, _)| name == "token").map_or("", |(_, value)| value);
+        let own = lock(&self.by_token).get(access_token).cloned();
+        let answer = own.unwrap_or_else(|| {
+            let otherwise = lock(&self.otherwise).clone();
+            otherwise(access_token)
+        });
+        if self.keeps_calls.load(Ordering::SeqCst) {
+            let path = request.uri().path().to_owned();
+            lock(&self.calls).push(Call {
+                at: Instant::now(),
+                path,
+                headers: request.headers().clone(),
+                form,
+            });
+        }
+        self.count.send_modify(|count| *count += 1);
+        answer
+    }
+}
+
+fn lock<T: ?Sized>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().expect("no test panics while it holds this")
+}

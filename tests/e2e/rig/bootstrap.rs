@@ -1,0 +1,164 @@
+//! What Envoy is started with: a listener with the filter, the clusters a test names, and what else it asks for.
+
+use std::{net::SocketAddr, path::Path};
+
+use serde_json::{Value, json};
+
+use super::wasm_filter::WasmFilter;
+
+const EXTENSIONS: &str = "type.googleapis.com/envoy.extensions.filters";
+
+type Adjustment = Box<dyn FnOnce(&mut Value) + Send>;
+
+/// A configuration of Envoy in the making; `start()` in [`envoy`](super::envoy) starts it.
+pub struct Bootstrap {
+    pub plugin: Value,
+    pub wasm_filter: WasmFilter,
+    pub workers: u32,
+    pub environment: Vec<(String, String)>,
+    pub is_reloadable: bool,
+    clusters: Vec<Value>,
+    filters_behind: Vec<Value>,
+    routes: Vec<Value>,
+    adjustments: Vec<Adjustment>,
+}
+
+impl Bootstrap {
+    /// With the filter's own configuration, one worker, and every request routed to the cluster `upstream`.
+    pub fn new(plugin: Value) -> Self {
+        Self {
+            plugin,
+            wasm_filter: WasmFilter::default(),
+            workers: 1,
+            environment: Vec::new(),
+            is_reloadable: false,
+            clusters: Vec::new(),
+            filters_behind: Vec::new(),
+            routes: Vec::new(),
+            adjustments: Vec::new(),
+        }
+    }
+
+    pub fn workers(self, workers: u32) -> Self {
+        Self { workers, ..self }
+    }
+
+    /// A static cluster that sets no limit of its own on thousands of waiting requests.
+    pub fn cluster(mut self, name: &str, address: SocketAddr) -> Self {
+        let (ip, port) = (address.ip().to_string(), address.port());
+        self.clusters.push(cluster(name, json!({"socket_address": {"address": ip, "port_value": port}})));
+        self
+    }
+
+    /// A variable that Envoy has and the filter may see.
+    pub fn environment(mut self, name: &str, value: &str) -> Self {
+        self.wasm_filter.host_env_keys.push(name.to_owned());
+        self.environment.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// A route ahead of the one to `upstream`.
+    pub fn route(mut self, route: Value) -> Self {
+        self.routes.push(route);
+        self
+    }
+
+    /// Envoy's own `jwt_authn` between the filter and the upstream, for all requests.
+    pub fn jwt_authn(mut self, provider: Value) -> Self {
+        self.filters_behind.push(json!({"name": "jwt_authn", "typed_config": {
+            "@type": format!("{EXTENSIONS}.http.jwt_authn.v3.JwtAuthentication"),
+            "providers": {"phantom": provider},
+            "rules": [{"match": {"prefix": "/"}, "requires": {"provider_name": "phantom"}}],
+        }}));
+        self
+    }
+
+    /// Real StopIteration when the filter pauses, instead of Envoy's default, which also stops the body.
+    pub fn allow_on_headers_stop_iteration(mut self) -> Self {
+        self.wasm_filter.allow_on_headers_stop_iteration = true;
+        self
+    }
+
+    /// The filter can be given another configuration under traffic: it is found through extension discovery.
+    pub fn reloadable(self) -> Self {
+        Self { is_reloadable: true, ..self }
+    }
+
+    /// Any other change to the HTTP connection manager.
+    pub fn adjust(mut self, adjustment: impl FnOnce(&mut Value) + Send + 'static) -> Self {
+        self.adjustments.push(Box::new(adjustment));
+        self
+    }
+
+    /// The bootstrap itself. It names files in `directory`: `access.log`, the socket of the cluster `this_envoy`
+    /// (the filter alone, for `jwks_path`) and, if reloadable, `filter.json`.
+    pub fn to_json(&mut self, directory: &Path) -> Value {
+        let mut filters = vec![match self.is_reloadable {
+            true => WasmFilter::discovered(&directory.join("filter.json")),
+            false => self.wasm_filter.inline(&self.plugin),
+        }];
+        let nothing = json!({"match": {"prefix": "/"}, "direct_response": {"status": 404}});
+        let jwks_only = connection_manager("jwks", vec![nothing], filters.clone());
+
+        filters.append(&mut self.filters_behind);
+        self.routes.push(json!({"match": {"prefix": "/"}, "route": {"cluster": "upstream"}}));
+        let mut main = connection_manager("main", std::mem::take(&mut self.routes), filters);
+        main["access_log"] = json!([access_log(&directory.join("access.log"))]);
+        for adjust in self.adjustments.drain(..) {
+            adjust(&mut main);
+        }
+
+        let loopback = json!({"socket_address": {"address": "127.0.0.1", "port_value": 0}});
+        let socket = json!({"pipe": {"path": directory.join("jwks.socket")}});
+        self.clusters.push(cluster("this_envoy", socket.clone()));
+        json!({
+            "node": {"id": "e2e", "cluster": "e2e"}, // which extension discovery asks for
+            "admin": {"address": loopback},
+            "static_resources": {
+                "listeners": [listener("main", &loopback, &main), listener("jwks", &socket, &jwks_only)],
+                "clusters": self.clusters,
+            },
+        })
+    }
+}
+
+fn connection_manager(name: &str, routes: Vec<Value>, mut filters: Vec<Value>) -> Value {
+    filters.push(json!({"name": "router", "typed_config": {
+        "@type": format!("{EXTENSIONS}.http.router.v3.Router"),
+    }}));
+    json!({
+        "@type": format!("{EXTENSIONS}.network.http_connection_manager.v3.HttpConnectionManager"),
+        "stat_prefix": name,
+        "stream_idle_timeout": "15s",
+        "route_config": {"virtual_hosts": [{"name": "all", "domains": ["*"], "routes": routes}]},
+        "http_filters": filters,
+    })
+}
+
+fn access_log(file: &Path) -> Value {
+    let line = "%REQ(:PATH)% %RESPONSE_CODE% %RESPONSE_CODE_DETAILS%\n";
+    json!({"name": "file", "typed_config": {
+        "@type": "type.googleapis.com/envoy.extensions.access_loggers.file.v3.FileAccessLog",
+        "path": file,
+        "log_format": {"text_format_source": {"inline_string": line}},
+    }})
+}
+
+fn listener(name: &str, address: &Value, connection_manager: &Value) -> Value {
+    let filter = json!({"name": "http", "typed_config": connection_manager});
+    json!({"name": name, "address": address, "filter_chains": [{"filters": [filter]}]})
+}
+
+fn cluster(name: &str, address: Value) -> Value {
+    json!({
+        "name": name,
+        "connect_timeout": "1s",
+        "load_assignment": {
+            "cluster_name": name,
+            "endpoints": [{"lb_endpoints": [{"endpoint": {"address": address}}]}],
+        },
+        "circuit_breakers": {"thresholds": [
+            {"max_connections": 64, "max_pending_requests": 100_000, "max_requests": 100_000},
+        ]},
+    })
+}

@@ -1,0 +1,205 @@
+//! A running Envoy: where it listens, what it counts and logs. It ends with its value and leaves nothing behind.
+
+use std::{
+    collections::BTreeMap,
+    fs::{self, File},
+    net::SocketAddr,
+    path::Path,
+    sync::atomic::{AtomicU64, Ordering},
+    thread,
+    time::Duration,
+};
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+use super::{
+    bootstrap::Bootstrap,
+    client::Request,
+    eventually,
+    process::{Process, envoy_command},
+    wasm_filter::{NAME, WasmFilter},
+    within_limit,
+};
+
+/// What the log has when a VM died: our panic, V8's error, or Envoy's words for either.
+const VM_FAILURES: [&str; 4] = ["panicked at", "RangeError", "RuntimeError", "in-VM backtrace"];
+
+pub struct Envoy {
+    // In this order: the process ends before its files go.
+    process: Process,
+    directory: TempDir,
+    admin: SocketAddr,
+    address: SocketAddr,
+    wasm_filter: WasmFilter,
+    version: AtomicU64,
+}
+
+impl Bootstrap {
+    /// Starts Envoy and waits until it serves.
+    pub async fn start(self) -> Envoy {
+        let wasm_filter = self.wasm_filter.clone();
+        let (mut process, directory) = self.spawn();
+        let (admin, address) = within_limit("the start of Envoy", async {
+            loop {
+                assert!(!process.has_ended(), "Envoy does not start:\n{}", log_in(&directory));
+                match addresses(directory.path()).await {
+                    Some(found) => break found,
+                    None => tokio::time::sleep(Duration::from_millis(5)).await,
+                }
+            }
+        })
+        .await;
+        Envoy { process, directory, admin, address, wasm_filter, version: AtomicU64::new(1) }
+    }
+
+    /// Starts Envoy, which must refuse its configuration, and returns its log.
+    pub async fn refused(self) -> String {
+        let (mut process, directory) = self.spawn();
+        within_limit("the end of an Envoy with a bad configuration", async {
+            while !process.has_ended() {
+                let served = addresses(directory.path()).await;
+                assert!(served.is_none(), "Envoy serves with a bad configuration:\n{}", log_in(&directory));
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        })
+        .await;
+        log_in(&directory)
+    }
+
+    fn spawn(mut self) -> (Process, TempDir) {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let file = |name| directory.path().join(name);
+        let bootstrap = self.to_json(directory.path());
+        fs::write(file("envoy.json"), bootstrap.to_string()).expect("the bootstrap, written");
+        if self.is_reloadable {
+            publish(directory.path(), &self.wasm_filter.discovery_response(&self.plugin, 1));
+        }
+        let mut command = envoy_command();
+        command.args([
+            "--disable-hot-restart",
+            "--log-level",
+            "warning",
+            "--component-log-level",
+            "wasm:info",
+            "--file-flush-interval-msec",
+            "20",
+        ]);
+        command.args(["--concurrency", &self.workers.to_string()]);
+        command.arg("--config-path").arg(file("envoy.json"));
+        command.arg("--admin-address-path").arg(file("admin.address"));
+        command.envs(self.environment.iter().map(|(name, value)| (name, value)));
+        let log = File::create(file("envoy.log")).expect("a log file");
+        command.stdout(log.try_clone().expect("the log file")).stderr(log);
+        (Process::start(&mut command), directory)
+    }
+}
+
+impl Envoy {
+    /// Where clients connect.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    pub fn process(&self) -> &Process {
+        &self.process
+    }
+
+    /// All that Envoy and the filter logged so far.
+    pub fn log(&self) -> String {
+        log_in(&self.directory)
+    }
+
+    /// Waits for a line of the access log that contains `text`: path, status, response code details.
+    pub async fn access_log_line(&self, text: &str) -> String {
+        let file = self.directory.path().join("access.log");
+        eventually(&format!("{text:?} in the access log"), || async {
+            let log = fs::read_to_string(&file).ok()?;
+            log.lines().find(|line| line.contains(text)).map(str::to_owned)
+        })
+        .await
+    }
+
+    /// Counters and gauges whose names match a regular expression.
+    pub async fn stats(&self, filter: &str) -> BTreeMap<String, u64> {
+        let reply = Request::get(&format!("/stats?filter={filter}")).send(self.admin).await;
+        let text = String::from_utf8(reply.body).expect("stats in UTF-8");
+        let stat = |line: &str| {
+            let (name, value) = line.split_once(": ")?;
+            Some((name.to_owned(), value.parse().ok()?))
+        };
+        text.lines().filter_map(stat).collect()
+    }
+
+    /// One of the filter's own counters; 0 while it is not there.
+    pub async fn counter(&self, name: &str) -> u64 {
+        let name = format!("wasmcustom.phantom_token.{name}");
+        self.stats(&format!("^{name}$")).await.get(&name).copied().unwrap_or(0)
+    }
+
+    /// Waits until exactly `count` requests are under way.
+    pub async fn active_requests(&self, count: usize) {
+        let name = "http.main.downstream_rq_active";
+        eventually(&format!("{count} requests under way"), || async {
+            let stats = self.stats(&format!("^{name}$")).await;
+            (stats.get(name) == Some(&(count as u64))).then_some(())
+        })
+        .await;
+    }
+
+    /// Gives the filter another configuration, where it is [`reloadable`](Bootstrap::reloadable), and waits until
+    /// Envoy took it.
+    pub async fn reload(&self, plugin: &Value) {
+        self.change(plugin, "config_reload").await;
+    }
+
+    /// As [`Self::reload`], for a configuration that Envoy must not take.
+    pub async fn refuses_to_reload(&self, plugin: &Value) {
+        self.change(plugin, "config_fail").await;
+    }
+
+    async fn change(&self, plugin: &Value, counter: &str) {
+        let name = format!("extension_config_discovery.http_filter.{NAME}.{counter}$");
+        let total = async || self.stats(&name).await.values().sum::<u64>();
+        let before = total().await;
+        let version = self.version.fetch_add(1, Ordering::SeqCst) + 1;
+        publish(self.directory.path(), &self.wasm_filter.discovery_response(plugin, version));
+        eventually(counter, || async { (total().await > before).then_some(()) }).await;
+    }
+}
+
+impl Drop for Envoy {
+    /// No test may kill a VM, whatever else it is about.
+    fn drop(&mut self) {
+        let log = self.log();
+        let failure = log.lines().find(|line| VM_FAILURES.iter().any(|failure| line.contains(failure)));
+        match failure {
+            Some(line) if !thread::panicking() => panic!("the filter's VM failed: {line}\n{log}"),
+            None if !thread::panicking() => {}
+            _ => eprintln!("log of Envoy:\n{log}"),
+        }
+    }
+}
+
+/// The addresses of the admin interface and of the listener `main`, once Envoy serves.
+async fn addresses(directory: &Path) -> Option<(SocketAddr, SocketAddr)> {
+    let admin = fs::read_to_string(directory.join("admin.address")).ok()?.parse().ok()?;
+    Request::get("/ready").try_send(admin).await.ok().filter(|reply| reply.status == 200)?;
+    let listeners = Request::get("/listeners?format=json").try_send(admin).await.ok()?.json();
+    let main =
+        listeners["listener_statuses"].as_array()?.iter().find(|listener| listener["name"] == "main")?;
+    let port = main["local_address"]["socket_address"]["port_value"].as_u64()?;
+    Some((admin, SocketAddr::from(([127, 0, 0, 1], u16::try_from(port).ok()?))))
+}
+
+/// Replaces the file of extension discovery in one step, as Envoy expects.
+fn publish(directory: &Path, discovery_response: &Value) {
+    let draft = directory.join("filter.json.draft");
+    fs::write(&draft, discovery_response.to_string()).expect("the filter's configuration, written");
+    fs::rename(draft, directory.join("filter.json")).expect("the filter's configuration, in place");
+}
+
+fn log_in(directory: &TempDir) -> String {
+    let bytes = fs::read(directory.path().join("envoy.log")).unwrap_or_default();
+    String::from_utf8_lossy(&bytes).into_owned()
+}

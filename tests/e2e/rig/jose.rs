@@ -1,0 +1,62 @@
+//! Keys for the tests, and a second opinion on what the filter signed: the `jose` library under Node.
+
+use std::io::Write;
+
+use serde::Deserialize;
+use serde_json::{Value, json};
+use tokio::sync::OnceCell;
+
+use super::{node, within_limit};
+
+/// A key that `jose` made.
+#[derive(Clone, Deserialize)]
+pub struct Key {
+    pub alg: String,
+    /// PKCS#8; empty for HS256, which has no such form.
+    pub pem: String,
+    /// SPKI; empty for HS256.
+    pub public_pem: String,
+    /// The private JWK.
+    pub jwk: Value,
+    /// The public JWK; for HS256 the same as `jwk`.
+    pub public_jwk: Value,
+}
+
+/// A new key.
+pub async fn generate(alg: &str) -> Key {
+    serde_json::from_value(run(json!({"generate": alg})).await).expect("a key")
+}
+
+/// One ES256 key for all tests that do not care which.
+pub async fn any_key() -> &'static Key {
+    static KEY: OnceCell<Key> = OnceCell::const_new();
+    KEY.get_or_init(|| generate("ES256")).await
+}
+
+/// A JWT whose signature, `typ` and times `jose` found right.
+#[derive(Debug, Deserialize)]
+pub struct Verified {
+    pub header: Value,
+    pub claims: Value,
+}
+
+/// Verifies each of `jwts`; the first that does not verify against `jwks` fails the test.
+pub async fn verify(jwts: &[String], jwks: &Value) -> Vec<Verified> {
+    let verified = run(json!({"verify": jwts, "jwks": jwks})).await;
+    assert!(verified["refused"].is_null(), "jose refuses {verified}");
+    serde_json::from_value(verified).expect("headers and claims")
+}
+
+async fn run(task: Value) -> Value {
+    let command = node::module(include_str!("jose.mjs"));
+    let running = tokio::task::spawn_blocking(move || {
+        let mut command = command;
+        let mut node = command.spawn().expect("node, which `make setup` asks for");
+        let mut input = node.stdin.take().expect("a piped stdin");
+        input.write_all(task.to_string().as_bytes()).expect("node reads its task");
+        drop(input);
+        let output = node.wait_with_output().expect("node ends");
+        serde_json::from_slice(&output.stdout).expect("JSON from node; see its error above")
+    });
+    within_limit("jose under node", running).await.expect("jose under node")
+}

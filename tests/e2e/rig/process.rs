@@ -1,0 +1,98 @@
+//! Child processes: found or missed loudly, ended with their value, measured through /proc.
+
+use std::{
+    fs,
+    process::{Child, Command},
+    thread,
+    time::{Duration, Instant},
+};
+
+use super::ROOT;
+
+/// A process that ends with this value.
+pub struct Process(Child);
+
+impl Process {
+    pub fn start(command: &mut Command) -> Self {
+        match command.spawn() {
+            Ok(child) => Self(child),
+            Err(error) => panic!("cannot start {command:?}: {error}"),
+        }
+    }
+
+    pub fn child(&mut self) -> &mut Child {
+        &mut self.0
+    }
+
+    pub fn has_ended(&mut self) -> bool {
+        self.0.try_wait().expect("the state of our own child").is_some()
+    }
+
+    /// Resident memory in bytes.
+    pub fn resident_memory(&self) -> u64 {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.worker())).expect("a living process");
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("VmRSS in status");
+        let kib: u64 = line.trim().trim_end_matches(" kB").parse().expect("VmRSS in kB");
+        kib * 1024
+    }
+
+    /// CPU time of all threads so far, of the scheduler's own clock.
+    pub fn cpu_time(&self) -> Duration {
+        let tasks = fs::read_dir(format!("/proc/{}/task", self.worker())).expect("a living process");
+        let nanoseconds = |task: fs::DirEntry| -> Option<u64> {
+            let schedstat = fs::read_to_string(task.path().join("schedstat")).ok()?;
+            schedstat.split_whitespace().next()?.parse().ok()
+        };
+        Duration::from_nanos(tasks.flatten().filter_map(nanoseconds).sum())
+    }
+
+    /// The process that does the work: the child, or, behind a launcher such as `func-e run`, its descendant.
+    fn worker(&self) -> u32 {
+        let mut pid = self.0.id();
+        while let Some(child) = only_child(pid) {
+            pid = child;
+        }
+        pid
+    }
+}
+
+impl Drop for Process {
+    /// Politely first, so that a launcher ends what it launched.
+    fn drop(&mut self) {
+        if !self.has_ended() {
+            let _ = Command::new("kill").arg(self.0.id().to_string()).status();
+        }
+        let start = Instant::now();
+        while !self.has_ended() && start.elapsed() < Duration::from_secs(5) {
+            thread::sleep(Duration::from_millis(2));
+        }
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+fn only_child(pid: u32) -> Option<u32> {
+    let children = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).ok()?;
+    children.split_whitespace().next()?.parse().ok()
+}
+
+/// How Envoy is started here; `envoy/find-envoy` knows. The tests fail without one, they are never skipped.
+pub fn envoy_command() -> Command {
+    let found = Command::new("envoy/find-envoy").current_dir(ROOT).output().expect("envoy/find-envoy runs");
+    let message = String::from_utf8_lossy(&found.stderr).into_owned();
+    assert!(found.status.success(), "{message}");
+    let words = String::from_utf8(found.stdout).expect("a command in UTF-8");
+    let mut words = words.split_whitespace();
+    let mut command = Command::new(words.next().expect("a command"));
+    command.args(words).current_dir(ROOT);
+    command
+}
+
+/// Raises the limit of open files to what thousands of connections need; Envoy inherits it.
+pub fn allow_open_files(count: u64) {
+    let allowed = rlimit::increase_nofile_limit(count).expect("the limit of open files");
+    assert!(
+        allowed >= count,
+        "this test needs {count} open files, the hard limit here is {allowed} (ulimit -Hn)"
+    );
+}

@@ -1,0 +1,81 @@
+//! The filter as an entry of Envoy's configuration, with the options of `envoy/envoy.yaml`.
+
+use std::{env, fs, path::Path};
+
+use serde_json::{Map, Value, json};
+
+use super::ROOT;
+
+/// Its name among the HTTP filters, as a plugin and of its `vm_id`.
+pub const NAME: &str = "phantom_token_filter";
+
+const TYPE: &str = "type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm";
+
+/// All of the entry but the filter's own configuration.
+#[derive(Clone, Default)]
+pub struct WasmFilter {
+    /// Names of the environment variables it may see.
+    pub host_env_keys: Vec<String>,
+    pub allow_on_headers_stop_iteration: bool,
+}
+
+impl WasmFilter {
+    /// The entry with `plugin` as the filter's own configuration.
+    pub fn inline(&self, plugin: &Value) -> Value {
+        json!({"name": NAME, "typed_config": self.typed_config(plugin)})
+    }
+
+    /// The entry that is found in `file`, by extension discovery (ECDS).
+    pub fn discovered(file: &Path) -> Value {
+        json!({"name": NAME, "config_discovery": {
+            "config_source": {"path_config_source": {"path": file}, "resource_api_version": "V3"},
+            "type_urls": [TYPE],
+        }})
+    }
+
+    /// What that file holds.
+    pub fn discovery_response(&self, plugin: &Value, version: u64) -> Value {
+        let resource = json!({
+            "@type": "type.googleapis.com/envoy.config.core.v3.TypedExtensionConfig",
+            "name": NAME,
+            "typed_config": self.typed_config(plugin),
+        });
+        json!({"version_info": version.to_string(), "resources": [resource]})
+    }
+
+    fn typed_config(&self, plugin: &Value) -> Value {
+        json!({"@type": TYPE, "config": {
+            "name": NAME,
+            "failure_policy": "FAIL_RELOAD",
+            "allow_on_headers_stop_iteration": self.allow_on_headers_stop_iteration,
+            "capability_restriction_config": {"allowed_capabilities": capabilities()},
+            "configuration": {"@type": "type.googleapis.com/google.protobuf.Struct", "value": plugin},
+            "vm_config": {
+                "vm_id": NAME,
+                "runtime": "envoy.wasm.runtime.v8",
+                "code": {"local": {"filename": wasm_file()}},
+                "environment_variables": {"host_env_keys": self.host_env_keys},
+            },
+        }})
+    }
+}
+
+/// What is tested: `$PHANTOM_TOKEN_FILTER_WASM`, or the release build.
+fn wasm_file() -> String {
+    let built = || format!("{ROOT}/target/wasm32-wasip1/release/phantom_token_filter.wasm");
+    let file = env::var("PHANTOM_TOKEN_FILTER_WASM").unwrap_or_else(|_| built());
+    assert!(Path::new(&file).exists(), "{file} is missing: run `make build`");
+    file
+}
+
+/// The allow-list of `envoy/envoy.yaml`, so that what is recommended is what is tested.
+fn capabilities() -> Map<String, Value> {
+    let sample = fs::read_to_string(Path::new(ROOT).join("envoy/envoy.yaml")).expect("envoy/envoy.yaml");
+    let (_, list) =
+        sample.split_once("allowed_capabilities:\n").expect("allowed_capabilities in envoy/envoy.yaml");
+    let entries = list.lines().map(str::trim).filter(|line| !line.starts_with('#'));
+    let names = entries.map_while(|line| line.strip_suffix(": {}"));
+    let allowed: Map<_, _> = names.map(|name| (name.to_owned(), json!({}))).collect();
+    assert!(!allowed.is_empty(), "no lines `name: {{}}` under allowed_capabilities in envoy/envoy.yaml");
+    allowed
+}
