@@ -36,6 +36,8 @@ pub(crate) fn fields(message: &[u8]) -> Option<Vec<(u64, Field<'_>)>> {
 }
 
 /// Appends a length-delimited field; `number` is below 16.
+// Natively, nobody but the tests writes any.
+#[cfg(any(test, target_arch = "wasm32"))]
 pub(crate) fn put(message: &mut Vec<u8>, number: u8, bytes: &[u8]) {
     message.push(number << 3 | LENGTH_DELIMITED as u8);
     let mut len = bytes.len();

@@ -1,5 +1,6 @@
 //! The introspection endpoint and the request to it (RFC 7662 §2.1).
 
+use std::fmt;
 use std::time::Duration;
 
 use super::authentication::{ClientAuthentication, Form};
@@ -31,8 +32,8 @@ pub struct Endpoint {
     pub max_concurrent_calls: usize,
 }
 
-/// A request to a cluster.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// A request to a cluster. `Debug` shows neither headers nor body, which carry credentials and the token.
+#[derive(Clone, PartialEq, Eq)]
 pub struct HttpCall {
     /// Envoy cluster.
     pub cluster: String,
@@ -42,6 +43,12 @@ pub struct HttpCall {
     pub body: Vec<u8>,
     /// After this, Envoy answers with 504 itself.
     pub timeout: Duration,
+}
+
+impl fmt::Debug for HttpCall {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("HttpCall").field("cluster", &self.cluster).field("timeout", &self.timeout).finish_non_exhaustive()
+    }
 }
 
 impl Endpoint {

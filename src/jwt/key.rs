@@ -58,7 +58,6 @@ impl fmt::Display for SignError {
 
 /// The signature algorithms of phantom tokens and client assertions (RFC 7518 §3.1, RFC 8037 §3.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[expect(clippy::upper_case_acronyms, reason = "the names of RFC 7518")]
 pub enum Algorithm {
     /// ECDSA on P-256 with SHA-256.
     ES256,
@@ -217,7 +216,7 @@ impl SigningKey {
 ///
 /// [`KeyError`] if the key is of another type than `alg` needs.
 pub fn published_key(key: &PublicKey, alg: Algorithm, kid: &str) -> Result<Map<String, Value>, KeyError> {
-    alg.fits(key).then(|| public_jwk(key, alg, Some(kid))).ok_or(KeyError::WrongType { wanted: alg.wanted_key() })
+    alg.fits(key).then(|| public_jwk(key, alg, Some(kid))).ok_or_else(|| KeyError::WrongType { wanted: alg.wanted_key() })
 }
 
 fn public_jwk(key: &PublicKey, alg: Algorithm, kid: Option<&str>) -> Map<String, Value> {

@@ -35,19 +35,19 @@ impl Requirements {
     fn check_token_type(&self, claims: &Claims<'_>) -> Result<(), Denial> {
         let fits = |actual: &[u8]| self.token_types.iter().any(|accepted| actual.eq_ignore_ascii_case(accepted.as_bytes()));
         let ok = self.token_types.is_empty() || claims.token_type.is_none_or(fits);
-        ok.then_some(()).ok_or(InvalidToken::OtherType.into())
+        ok.then_some(()).ok_or_else(|| InvalidToken::OtherType.into())
     }
 
     fn check_audience(&self, claims: &Claims<'_>) -> Result<(), Denial> {
         let ok = self.audiences.is_empty()
             || claims.audiences().any(|actual| self.audiences.iter().any(|wanted| wanted.as_bytes() == actual));
-        ok.then_some(()).ok_or(InvalidToken::OtherAudience.into())
+        ok.then_some(()).ok_or_else(|| InvalidToken::OtherAudience.into())
     }
 
     fn check_client(&self, claims: &Claims<'_>) -> Result<(), Denial> {
         let ok = self.client_ids.is_empty()
             || claims.client_id.is_some_and(|actual| self.client_ids.iter().any(|wanted| wanted.as_bytes() == actual));
-        ok.then_some(()).ok_or(InvalidToken::OtherClient.into())
+        ok.then_some(()).ok_or_else(|| InvalidToken::OtherClient.into())
     }
 
     fn check_claims(&self, claims: &Claims<'_>) -> Result<(), Denial> {
@@ -60,7 +60,7 @@ impl Requirements {
             Some(value) => accepted.contains(value),
             None => false,
         });
-        ok.then_some(()).ok_or(InvalidToken::OtherClaim.into())
+        ok.then_some(()).ok_or_else(|| InvalidToken::OtherClaim.into())
     }
 
     fn check_scopes(&self, claims: &Claims<'_>) -> Result<(), Denial> {

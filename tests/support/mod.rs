@@ -1,0 +1,311 @@
+//! A filter without Envoy: workers with a clock that stands still, a map for shared data, and RustCrypto for
+//! signatures. Events are given by hand, effects are read.
+#![allow(dead_code, unreachable_pub, reason = "each test program uses its part")]
+
+pub mod rustcrypto;
+
+use std::cell::RefCell;
+use std::collections::{BTreeMap, HashMap};
+use std::rc::Rc;
+use std::time::Duration;
+
+use base64ct::{Base64UrlUnpadded, Encoding};
+use phantom_token_filter::cache::SharedData;
+use phantom_token_filter::challenge::Answer;
+use phantom_token_filter::config::Config;
+use phantom_token_filter::filter::{CallId, Description, Effect, Event, Filter, StreamId};
+use phantom_token_filter::introspection::{HttpCall, Reply};
+use phantom_token_filter::jwt::Signatures;
+use phantom_token_filter::metrics::Counter;
+use phantom_token_filter::request::{HeaderEdit, RequestView, Unreadable};
+use phantom_token_filter::token::UnixMillis;
+use serde_json::{Value, json};
+
+use rustcrypto::RustCrypto;
+
+/// When all tests begin.
+pub const START: UnixMillis = UnixMillis::from_secs(1_795_377_648);
+
+/// Envoy's shared data, as far as it matters.
+#[derive(Clone, Default)]
+pub struct Map(pub Rc<RefCell<HashMap<String, Vec<u8>>>>);
+
+impl SharedData for Map {
+    fn get(&self, key: &str) -> Option<Vec<u8>> {
+        self.0.borrow().get(key).cloned()
+    }
+
+    fn set(&self, key: &str, value: &[u8]) {
+        self.0.borrow_mut().insert(key.to_owned(), value.to_vec());
+    }
+}
+
+/// A request by its headers.
+#[derive(Clone, Default)]
+pub struct Request {
+    headers: Vec<(String, Vec<u8>)>,
+    route_policy: Option<Result<Vec<u8>, Unreadable>>,
+}
+
+impl Request {
+    pub fn get(path: &str) -> Self {
+        Self::default().with(":method", "GET").with(":path", path).with(":authority", "api.example")
+    }
+
+    /// `GET /` with this token.
+    pub fn bearer(token: &str) -> Self {
+        Self::get("/").with("authorization", &format!("Bearer {token}"))
+    }
+
+    pub fn with(mut self, name: &str, value: impl AsRef<[u8]>) -> Self {
+        self.headers.push((name.to_owned(), value.as_ref().to_vec()));
+        self
+    }
+
+    pub fn on_route(mut self, policy: Result<&str, Unreadable>) -> Self {
+        self.route_policy = Some(policy.map(|name| name.as_bytes().to_vec()));
+        self
+    }
+}
+
+impl RequestView for Request {
+    fn header(&self, name: &str) -> Option<Vec<u8>> {
+        let copies = self.copies(name);
+        if name == "authorization" && copies.len() > 1 { Some(copies.join(&b","[..])) } else { copies.into_iter().next() }
+    }
+
+    fn copies(&self, name: &str) -> Vec<Vec<u8>> {
+        self.headers.iter().filter(|header| header.0 == name).map(|header| header.1.clone()).collect()
+    }
+
+    fn route_policy(&self) -> Result<Option<Vec<u8>>, Unreadable> {
+        self.route_policy.clone().transpose()
+    }
+}
+
+/// A configuration with one provider `main`, ES256 phantom tokens, and no retries; `patch` is merged into it.
+pub fn config(patch: Value) -> Value {
+    let mut config = json!({
+        "providers": {"main": {"introspection": {
+            "cluster": "as", "path": "/introspect", "retries": 0,
+            "auth": {"client_secret_basic": {"client_id": "gateway", "client_secret": {"inline": "hush-hush"}}}
+        }}},
+        "phantom_token": {
+            "issuer": "https://gateway.example",
+            "signing_keys": [{"kid": "k1", "alg": "ES256", "private_key": {"inline": rustcrypto::es256_pem()}}]
+        },
+    });
+    merge(&mut config, patch);
+    config
+}
+
+/// RFC 7396, without removal.
+pub fn merge(into: &mut Value, patch: Value) {
+    match (into, patch) {
+        (Value::Object(into), Value::Object(patch)) => {
+            for (name, value) in patch {
+                merge(into.entry(name).or_insert(Value::Null), value);
+            }
+        }
+        (into, patch) => *into = patch,
+    }
+}
+
+/// One worker of an Envoy.
+pub struct Worker {
+    filter: Filter,
+    pub now: UnixMillis,
+    pub shared: Map,
+    next_stream: u32,
+    /// Calls that were sent and not answered.
+    pub calls: Vec<(CallId, HttpCall)>,
+    /// What became of streams.
+    pub fates: Vec<(StreamId, Fate)>,
+    pub counters: BTreeMap<Counter, u32>,
+    pub descriptions: Vec<Description>,
+    /// Turns that were asked for and not given.
+    pub turns: u32,
+}
+
+/// What became of a stream.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Fate {
+    Answered(Answer),
+    Forwarded(Vec<HeaderEdit>),
+}
+
+impl Worker {
+    pub fn new(config: Value) -> Self {
+        Self::sharing(config, Map::default())
+    }
+
+    /// A worker of the same Envoy as others with this map.
+    pub fn sharing(config: Value, shared: Map) -> Self {
+        Self::signing(config, shared, Rc::new(RustCrypto))
+    }
+
+    pub fn signing(config: Value, shared: Map, signatures: Rc<dyn Signatures>) -> Self {
+        let config = Config::parse(config.to_string().as_bytes(), &|_| None).unwrap();
+        Self {
+            filter: Filter::new(Rc::new(config), Rc::new(shared.clone()), signatures),
+            now: START,
+            shared,
+            next_stream: 0,
+            calls: Vec::new(),
+            fates: Vec::new(),
+            counters: BTreeMap::new(),
+            descriptions: Vec::new(),
+            turns: 0,
+        }
+    }
+
+    pub fn pass(&mut self, time: Duration) -> &mut Self {
+        self.now = self.now.plus(time);
+        self
+    }
+
+    /// A request comes in; nothing else happens.
+    pub fn receive(&mut self, request: &Request) -> StreamId {
+        self.next_stream += 1;
+        let stream = StreamId(self.next_stream);
+        self.step(Event::RequestHeaders(stream, request));
+        stream
+    }
+
+    /// The root gets all the turns that it asked for.
+    pub fn give_turns(&mut self) -> &mut Self {
+        while self.turns > 0 {
+            self.turns -= 1;
+            self.step(Event::Turn);
+        }
+        self
+    }
+
+    /// The oldest open call is answered with this JSON, and all that follows from it happens.
+    pub fn answer(&mut self, body: &Value) -> &mut Self {
+        self.answer_with(200, "application/json", body.to_string().as_bytes())
+    }
+
+    pub fn answer_with(&mut self, status: u16, content_type: &str, body: &[u8]) -> &mut Self {
+        self.give_turns();
+        let (id, _) = self.calls.remove(0);
+        self.reply(id, status, content_type, body);
+        self.give_turns()
+    }
+
+    pub fn reply(&mut self, id: CallId, status: u16, content_type: &str, body: &[u8]) {
+        let body = (body.len() <= Reply::MAX_BODY_BYTES).then_some(body);
+        let reply = Reply { status, content_type: content_type.as_bytes(), from_envoy: false, body };
+        self.step(Event::Reply(id, reply));
+    }
+
+    /// The oldest open call fails, and all that follows from it happens.
+    pub fn fail_call(&mut self) -> &mut Self {
+        self.give_turns();
+        let (id, _) = self.calls.remove(0);
+        self.step(Event::CallFailed(id));
+        self.give_turns()
+    }
+
+    pub fn hang_up(&mut self, stream: StreamId) {
+        self.step(Event::StreamGone(stream));
+    }
+
+    /// A request comes in, a call for it (if there is one) is answered; what becomes of it.
+    pub fn call(&mut self, request: &Request, body: &Value) -> Fate {
+        let stream = self.receive(request);
+        self.give_turns();
+        if !self.calls.is_empty() {
+            self.answer(body);
+        }
+        self.fate(stream)
+    }
+
+    /// What became of a stream, which must have become something.
+    pub fn fate(&self, stream: StreamId) -> Fate {
+        self.fates.iter().find(|(of, _)| *of == stream).map(|(_, fate)| fate.clone()).expect("the stream still waits")
+    }
+
+    pub fn is_waiting(&self, stream: StreamId) -> bool {
+        !self.fates.iter().any(|(of, _)| *of == stream) && self.filter.is_waiting(stream)
+    }
+
+    pub fn count(&self, counter: Counter) -> u32 {
+        self.counters.get(&counter).copied().unwrap_or(0)
+    }
+
+    /// How many of the effects of the last step ended a wait.
+    fn step(&mut self, event: Event<'_>) {
+        let is_stream_event = matches!(event, Event::RequestHeaders(..) | Event::StreamGone(_));
+        let effects = self.filter.step(self.now, event);
+        let settled = effects.iter().filter(|effect| matches!(effect, Effect::Answer(..) | Effect::Forward(..)));
+        assert!(settled.count() <= 32, "more streams in one callback than V8's stack takes");
+        for effect in effects {
+            match effect {
+                Effect::Answer(stream, answer) => self.fates.push((stream, Fate::Answered(answer))),
+                Effect::AskForTurn => self.turns += 1,
+                Effect::Call(id, call) => {
+                    assert!(!is_stream_event, "a call that a stream sends is lost with it");
+                    self.calls.push((id, call));
+                }
+                Effect::Count(counter) => *self.counters.entry(counter).or_default() += 1,
+                Effect::Describe(_, description) => self.descriptions.push(description),
+                Effect::Forward(stream, edits) => self.fates.push((stream, Fate::Forwarded(edits))),
+                Effect::IntrospectionDuration(_) => {}
+            }
+        }
+    }
+}
+
+impl Fate {
+    /// The value that a header of a forwarded request was given.
+    pub fn header(&self, name: &str) -> Option<String> {
+        let Self::Forwarded(edits) = self else { panic!("not forwarded: {self:?}") };
+        edits.iter().find_map(|edit| match edit {
+            HeaderEdit::Set(set, value) if set == name => Some(String::from_utf8(value.clone()).unwrap()),
+            _ => None,
+        })
+    }
+
+    pub fn removes(&self, name: &str) -> bool {
+        let Self::Forwarded(edits) = self else { panic!("not forwarded: {self:?}") };
+        edits.contains(&HeaderEdit::Remove(name.to_owned()))
+    }
+
+    /// The phantom token of a forwarded request.
+    pub fn jwt(&self) -> String {
+        self.header("authorization").expect("no authorization").strip_prefix("Bearer ").expect("no bearer").to_owned()
+    }
+
+    /// The claims of the phantom token of a forwarded request.
+    pub fn claims(&self) -> Value {
+        part(&self.jwt(), 1)
+    }
+
+    pub fn status(&self) -> u16 {
+        let Self::Answered(answer) = self else { panic!("forwarded: {self:?}") };
+        answer.status
+    }
+
+    /// Why a request was refused.
+    pub fn reason(&self) -> &'static str {
+        let Self::Answered(answer) = self else { panic!("forwarded: {self:?}") };
+        answer.details
+    }
+}
+
+/// A part of a JWT: 0 the header, 1 the claims.
+pub fn part(jwt: &str, index: usize) -> Value {
+    let part = jwt.split('.').nth(index).unwrap();
+    serde_json::from_slice(&Base64UrlUnpadded::decode_vec(part).unwrap()).unwrap()
+}
+
+/// An active token's introspection, ending ten minutes after the start.
+pub fn active() -> Value {
+    json!({"active": true, "sub": "alice", "client_id": "app", "scope": "read write", "aud": "https://api.example",
+           "token_type": "Bearer", "exp": START.as_secs() + 600})
+}
+
+pub fn inactive() -> Value {
+    json!({"active": false})
+}

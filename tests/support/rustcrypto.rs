@@ -1,0 +1,84 @@
+//! The other side of the crypto seam: what Envoy signs and verifies natively, done by RustCrypto. Keys are made
+//! once per test program.
+
+use std::sync::LazyLock;
+
+use p256::pkcs8::{DecodePrivateKey, DecodePublicKey, EncodePrivateKey, LineEnding};
+use phantom_token_filter::jwt::{SignError, Signatures};
+use rsa::pkcs8::{DecodePrivateKey as _, DecodePublicKey as _};
+use rsa::sha2::Sha256;
+use rsa::signature::{SignatureEncoding as _, Signer as _, Verifier as _};
+
+/// RustCrypto's signatures, in the forms that Envoy has.
+pub struct RustCrypto;
+
+impl Signatures for RustCrypto {
+    fn sign(&self, hash: &str, pkcs8: &[u8], text: &[u8]) -> Result<Vec<u8>, SignError> {
+        use p256::ecdsa::signature::Signer as _;
+        if let ("sha256", Ok(key)) = (hash, p256::ecdsa::SigningKey::from_pkcs8_der(pkcs8)) {
+            let signature: p256::ecdsa::DerSignature = key.sign(text);
+            return Ok(signature.as_bytes().to_vec());
+        }
+        if let ("sha384", Ok(key)) = (hash, p384::ecdsa::SigningKey::from_pkcs8_der(pkcs8)) {
+            let signature: p384::ecdsa::DerSignature = key.sign(text);
+            return Ok(signature.as_bytes().to_vec());
+        }
+        if let ("sha256", Ok(key)) = (hash, rsa::RsaPrivateKey::from_pkcs8_der(pkcs8)) {
+            return Ok(rsa::pkcs1v15::SigningKey::<Sha256>::new(key).sign(text).to_vec());
+        }
+        Err(SignError::Refused)
+    }
+
+    fn verify(&self, hash: &str, spki: &[u8], signature: &[u8], text: &[u8]) -> Result<bool, SignError> {
+        use p256::ecdsa::signature::Verifier as _;
+        if let ("sha256", Ok(key)) = (hash, p256::ecdsa::VerifyingKey::from_public_key_der(spki)) {
+            let signature = p256::ecdsa::DerSignature::from_bytes(signature);
+            return Ok(signature.is_ok_and(|signature| key.verify(text, &signature).is_ok()));
+        }
+        if let ("sha384", Ok(key)) = (hash, p384::ecdsa::VerifyingKey::from_public_key_der(spki)) {
+            let signature = p384::ecdsa::DerSignature::from_bytes(signature);
+            return Ok(signature.is_ok_and(|signature| key.verify(text, &signature).is_ok()));
+        }
+        if let ("sha256", Ok(key)) = (hash, rsa::RsaPublicKey::from_public_key_der(spki)) {
+            let signature = rsa::pkcs1v15::Signature::try_from(signature);
+            let key = rsa::pkcs1v15::VerifyingKey::<Sha256>::new(key);
+            return Ok(signature.is_ok_and(|signature| key.verify(text, &signature).is_ok()));
+        }
+        Err(SignError::Refused)
+    }
+}
+
+/// A host without the foreign functions: Envoy before 1.37.
+pub struct NoSignatures;
+
+impl Signatures for NoSignatures {
+    fn sign(&self, _: &str, _: &[u8], _: &[u8]) -> Result<Vec<u8>, SignError> {
+        Err(SignError::NotOffered)
+    }
+
+    fn verify(&self, _: &str, _: &[u8], _: &[u8], _: &[u8]) -> Result<bool, SignError> {
+        Err(SignError::NotOffered)
+    }
+}
+
+pub fn es256_pem() -> &'static str {
+    static PEM: LazyLock<String> = LazyLock::new(|| {
+        let key = p256::SecretKey::from_slice(&random::<32>()).unwrap();
+        key.to_pkcs8_pem(LineEnding::LF).unwrap().to_string()
+    });
+    &PEM
+}
+
+pub fn es384_pem() -> &'static str {
+    static PEM: LazyLock<String> = LazyLock::new(|| {
+        let key = p384::SecretKey::from_slice(&random::<48>()).unwrap();
+        key.to_pkcs8_pem(LineEnding::LF).unwrap().to_string()
+    });
+    &PEM
+}
+
+fn random<const N: usize>() -> [u8; N] {
+    let mut bytes = [0; N];
+    getrandom::fill(&mut bytes).unwrap();
+    bytes
+}
