@@ -87,7 +87,7 @@ fn expected() -> BTreeMap<&'static str, Says> {
         ("oidc-provider.introspect-post-active", opaque()),
         ("oidc-provider.introspect-dpop", active("DPoP", &[], "read")),
         ("oidc-provider.introspect-resource-opaque", active("Bearer", &["https://opaque.example.com/"], "read")),
-        ("oidc-provider.stock-introspect-accept-jwt", opaque()),
+        ("oidc-provider.stock-introspect-accept-jwt", active("Bearer", &[], "read")),
         ("oidc-provider.introspect-after-revoke", Says::Inactive),
         ("oidc-provider.introspect-unknown-token", Says::Inactive),
         ("oidc-provider.stock-introspect-expired", Says::Inactive),
