@@ -49,9 +49,9 @@ async fn several_tokens_are_refused_unasked() {
 async fn tokens_that_are_not_valid_for_us_are_refused_as_invalid() {
     let gateway = Gateway::start().await;
     let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("a clock after 1970").as_secs();
-    gateway.server.answer("expired", Answer::active(json!({"exp": now - 1})));
-    gateway.server.answer("not-yet-valid", Answer::active(json!({"nbf": now + 3600})));
-    for access_token in ["inactive", "expired", "not-yet-valid", &"x".repeat(9000)] {
+    gateway.server.answer("token-of-yesterday", Answer::active(json!({"exp": now - 1})));
+    gateway.server.answer("token-of-tomorrow", Answer::active(json!({"nbf": now + 3600})));
+    for access_token in ["token-of-nobody", "token-of-yesterday", "token-of-tomorrow", &"x".repeat(9000)] {
         let reply = gateway.get(access_token).await;
         assert_eq!(reply.status, 401, "{access_token}");
         let challenge = reply.header("www-authenticate").expect("a challenge");

@@ -102,8 +102,11 @@ async fn call_with(auth: Value) -> Call {
 async fn one_call(plugin: Value) -> Call {
     let gateway = Gateway::with(plugin, |envoy| envoy).await;
     gateway.server.answer_all(Answer::active(json!({})));
-    assert_eq!(gateway.get("an+opaque/token==").await.status, 200);
-    gateway.server.calls().remove(0)
+    let reply = gateway.get("an+opaque/token==").await;
+    let call = gateway.server.calls().remove(0);
+    let request_ids: Vec<&str> = call.header("x-request-id").into_iter().collect();
+    assert_eq!(reply.echoed("x-request-id"), request_ids, "logs of both servers can be connected");
+    call
 }
 
 async fn with_auth(auth: Value) -> Value {

@@ -50,6 +50,11 @@ async fn one_call_for(clients: usize, answer: Answer, status: u16) {
     ask(&mut waiting).await;
     all_answered(waiting, status).await;
     assert_eq!(gateway.server.call_count(), 1);
+
+    let counter = async |name| gateway.envoy.counter(name).await as usize;
+    let later = counter("cache.hit").await + counter("cache.negative_hit").await;
+    assert_eq!(counter("cache.miss").await, 1);
+    assert_eq!(counter("cache.coalesced").await + later, clients - 1);
 }
 
 /// All 3,000 wait, then a quarter of them hangs up, and with it the one whose request caused the call.

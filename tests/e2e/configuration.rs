@@ -1,10 +1,27 @@
-//! With a bad configuration Envoy does not start, and the log says where, what was wanted and what was there.
+//! A configuration may come in either form; with a bad one Envoy does not start, and the log says where, what was
+//! wanted and what was there.
 
 use std::net::SocketAddr;
 
 use serde_json::{Value, json};
 
-use crate::rig::{bootstrap::Bootstrap, gateway::plugin};
+use crate::rig::{
+    answer::Answer,
+    bootstrap::Bootstrap,
+    gateway::{Gateway, plugin},
+};
+
+/// Envoy hands a `Struct` over as serialized protobuf (all other tests), a string as it is.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn configuration_may_be_json_in_a_string() {
+    let gateway = Gateway::with(plugin().await, |mut envoy| {
+        envoy.wasm_filter.configured_by_string = true;
+        envoy
+    })
+    .await;
+    gateway.server.answer("good", Answer::active(json!({})));
+    assert_eq!(gateway.get("good").await.status, 200);
+}
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn duration_without_unit_is_refused() {

@@ -20,7 +20,9 @@ const CONNECTIONS: usize = 32;
 async fn two_hundred_thousand_tokens_take_no_more_memory_than_ten_thousand() {
     const ALLOWED_GROWTH: u64 = 8 << 20;
     let mut plugin = plugin().await;
+    // Both verdicts live equally long, so that neither is the first to make room.
     plugin["policies"] = json!({"default": {"cache_ttl": "10m"}});
+    plugin["cache"] = json!({"negative_ttl": "10m"});
     let gateway = Gateway::with(plugin, |envoy| {
         // Envoy answers in place of the upstream: only the filter is of interest.
         envoy.route(json!({"match": {"prefix": "/"}, "direct_response": {"status": 200}}))

@@ -61,6 +61,41 @@ async fn every_request_is_counted_once() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn tries_without_answer_are_counted_as_such() {
+    let mut plugin = plugin().await;
+    plugin["providers"]["main"]["introspection"]["timeout"] = json!("100ms");
+    plugin["providers"]["main"]["introspection"]["retries"] = json!(2);
+    let gateway = Gateway::with(plugin, |envoy| envoy).await;
+    gateway.server.answer_all(Answer::hang());
+    assert_eq!(gateway.get("any").await.status, 503);
+    assert_eq!(gateway.envoy.counter("introspection.timeout").await, 3);
+    assert_eq!(gateway.envoy.counter("requests.unavailable").await, 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn access_log_can_tell_who_asked_and_what_became_of_it() {
+    let format = ["outcome", "policy", "client_id", "sub", "cache"]
+        .map(|name| format!("%FILTER_STATE(wasm.phantom_token.{name}:PLAIN)%"));
+    let gateway = Gateway::with(plugin().await, |envoy| {
+        envoy.adjust(move |manager| {
+            let log = &mut manager["access_log"][0]["typed_config"]["log_format"];
+            log["text_format_source"]["inline_string"] = json!(format.join(" ") + "\n");
+        })
+    })
+    .await;
+    gateway.server.answer("good", Answer::active(json!({})));
+    for (access_token, line) in [
+        ("good", "forwarded default app alice miss"),
+        ("good", "forwarded default app alice hit"),
+        ("inactive", "token_inactive default - - miss"),
+        ("inactive", "token_inactive default - - negative_hit"),
+    ] {
+        gateway.get(access_token).await;
+        gateway.envoy.access_log_line(line).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn access_log_gives_the_reason() {
     let gateway = Gateway::start().await;
     gateway.server.answer("in-trouble", Answer::status(500));

@@ -28,6 +28,16 @@ async fn allow_lets_requests_pass_untouched() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn missing_token_may_be_allowed_but_never_a_bad_one() {
+    let gateway =
+        Gateway::with(with_default_policy(json!({"allow_missing": true})).await, |envoy| envoy).await;
+    let anonymous = Request::get("/").header("authorization", "Basic YTpi");
+    assert_eq!(gateway.send(anonymous).await.echoed("authorization"), [""; 0]);
+    assert_eq!(gateway.get("unknown").await.status, 401);
+    assert_eq!(gateway.send(Request::get("/").header("authorization", "Bearer")).await.status, 400);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn rules_choose_the_policy() {
     let mut plugin = plugin().await;
     plugin["policies"] = json!({"default": {}, "public": {"strategy": "allow"}});

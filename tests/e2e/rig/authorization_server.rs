@@ -103,9 +103,12 @@ impl Call {
     }
 }
 
+/// The answer for an access token.
+type AnswerOf = dyn Fn(&str) -> Answer + Send + Sync;
+
 struct Script {
     by_token: Mutex<HashMap<String, Answer>>,
-    otherwise: Mutex<Arc<dyn Fn(&str) -> Answer + Send + Sync>>,
+    otherwise: Mutex<Arc<AnswerOf>>,
     count: watch::Sender<usize>,
     calls: Mutex<Vec<Call>>,
     keeps_calls: AtomicBool,

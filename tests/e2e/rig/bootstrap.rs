@@ -12,7 +12,8 @@ type Adjustment = Box<dyn FnOnce(&mut Value) + Send>;
 
 /// A configuration of Envoy in the making; `start()` in [`envoy`](super::envoy) starts it.
 pub struct Bootstrap {
-    pub plugin: Value,
+    /// The filter's own configuration; `None` leaves the filter out.
+    pub plugin: Option<Value>,
     pub wasm_filter: WasmFilter,
     pub workers: u32,
     pub environment: Vec<(String, String)>,
@@ -26,8 +27,13 @@ pub struct Bootstrap {
 impl Bootstrap {
     /// With the filter's own configuration, one worker, and every request routed to the cluster `upstream`.
     pub fn new(plugin: Value) -> Self {
+        Self { plugin: Some(plugin), ..Self::without_filter() }
+    }
+
+    /// The same Envoy without the filter: what a benchmark compares with.
+    pub fn without_filter() -> Self {
         Self {
-            plugin,
+            plugin: None,
             wasm_filter: WasmFilter::default(),
             workers: 1,
             environment: Vec::new(),
@@ -92,19 +98,20 @@ impl Bootstrap {
 
     /// The bootstrap itself. It names files in `directory`: `access.log`, the socket of the cluster `this_envoy`
     /// (the filter alone, for `jwks_path`) and, if reloadable, `filter.json`.
-    pub fn to_json(&mut self, directory: &Path) -> Value {
-        let mut filters = vec![match self.is_reloadable {
+    pub fn into_json(mut self, directory: &Path) -> Value {
+        let filter = self.plugin.as_ref().map(|plugin| match self.is_reloadable {
             true => WasmFilter::discovered(&directory.join("filter.json")),
-            false => self.wasm_filter.inline(&self.plugin),
-        }];
+            false => self.wasm_filter.inline(plugin),
+        });
+        let mut filters = Vec::from_iter(filter);
         let nothing = json!({"match": {"prefix": "/"}, "direct_response": {"status": 404}});
         let jwks_only = connection_manager("jwks", vec![nothing], filters.clone());
 
         filters.append(&mut self.filters_behind);
         self.routes.push(json!({"match": {"prefix": "/"}, "route": {"cluster": "upstream"}}));
-        let mut main = connection_manager("main", std::mem::take(&mut self.routes), filters);
+        let mut main = connection_manager("main", self.routes, filters);
         main["access_log"] = json!([access_log(&directory.join("access.log"))]);
-        for adjust in self.adjustments.drain(..) {
+        for adjust in self.adjustments {
             adjust(&mut main);
         }
 

@@ -67,30 +67,27 @@ impl Bootstrap {
         log_in(&directory)
     }
 
-    fn spawn(mut self) -> (Process, TempDir) {
+    fn spawn(self) -> (Process, TempDir) {
         let directory = tempfile::tempdir().expect("a temporary directory");
         let file = |name| directory.path().join(name);
-        let bootstrap = self.to_json(directory.path());
-        fs::write(file("envoy.json"), bootstrap.to_string()).expect("the bootstrap, written");
-        if self.is_reloadable {
-            publish(directory.path(), &self.wasm_filter.discovery_response(&self.plugin, 1));
-        }
-        let mut command = envoy_command();
-        command.args([
-            "--disable-hot-restart",
-            "--log-level",
-            "warning",
-            "--component-log-level",
-            "wasm:info",
-            "--file-flush-interval-msec",
-            "20",
-        ]);
-        command.args(["--concurrency", &self.workers.to_string()]);
-        command.arg("--config-path").arg(file("envoy.json"));
-        command.arg("--admin-address-path").arg(file("admin.address"));
-        command.envs(self.environment.iter().map(|(name, value)| (name, value)));
         let log = File::create(file("envoy.log")).expect("a log file");
-        command.stdout(log.try_clone().expect("the log file")).stderr(log);
+        let mut command = envoy_command();
+        command
+            .args(["--disable-hot-restart", "--file-flush-interval-msec", "20"])
+            .args(["--log-level", "warning", "--component-log-level", "wasm:info"])
+            .args(["--concurrency", &self.workers.to_string()])
+            .arg("--config-path")
+            .arg(file("envoy.json"))
+            .arg("--admin-address-path")
+            .arg(file("admin.address"))
+            .envs(self.environment.iter().map(|(name, value)| (name, value)))
+            .stdout(log.try_clone().expect("the log file"))
+            .stderr(log);
+        if let (true, Some(plugin)) = (self.is_reloadable, &self.plugin) {
+            publish(directory.path(), &self.wasm_filter.discovery_response(plugin, 1));
+        }
+        let bootstrap = self.into_json(directory.path());
+        fs::write(file("envoy.json"), bootstrap.to_string()).expect("the bootstrap, written");
         (Process::start(&mut command), directory)
     }
 }

@@ -10,11 +10,10 @@ console.log(JSON.stringify(await (task.generate ? generate(task.generate) : veri
 async function generate(alg) {
   if (alg === 'HS256') {
     const jwk = { kty: 'oct', k: randomBytes(32).toString('base64url') };
-    return { alg, pem: '', public_pem: '', jwk, public_jwk: jwk };
+    return { pem: '', public_pem: '', jwk, public_jwk: jwk };
   }
   const { privateKey, publicKey } = await generateKeyPair(alg, { extractable: true });
   return {
-    alg,
     pem: await exportPKCS8(privateKey),
     public_pem: await exportSPKI(publicKey),
     jwk: await exportJWK(privateKey),

@@ -1,7 +1,9 @@
 // A real authorization server on a free loopback port, which it prints. Ends when its stdin does.
 import { createServer } from 'node:http';
 import { exportJWK, generateKeyPair } from 'jose';
-import { Provider } from 'oidc-provider';
+
+console.warn = () => {}; // It warns of Node's version and of its in-memory store; both will do here.
+const { Provider } = await import('oidc-provider');
 
 const gatewayJwk = JSON.parse(process.env.GATEWAY_JWK);
 const machine = { grant_types: ['client_credentials'], redirect_uris: [], response_types: [] };

@@ -17,6 +17,8 @@ pub struct WasmFilter {
     /// Names of the environment variables it may see.
     pub host_env_keys: Vec<String>,
     pub allow_on_headers_stop_iteration: bool,
+    /// Its own configuration is JSON in a string, as Istio sends it, instead of a `Struct`.
+    pub configured_by_string: bool,
 }
 
 impl WasmFilter {
@@ -44,12 +46,16 @@ impl WasmFilter {
     }
 
     fn typed_config(&self, plugin: &Value) -> Value {
+        let (kind, value) = match self.configured_by_string {
+            true => ("StringValue", json!(plugin.to_string())),
+            false => ("Struct", plugin.clone()),
+        };
         json!({"@type": TYPE, "config": {
             "name": NAME,
             "failure_policy": "FAIL_RELOAD",
             "allow_on_headers_stop_iteration": self.allow_on_headers_stop_iteration,
             "capability_restriction_config": {"allowed_capabilities": capabilities()},
-            "configuration": {"@type": "type.googleapis.com/google.protobuf.Struct", "value": plugin},
+            "configuration": {"@type": format!("type.googleapis.com/google.protobuf.{kind}"), "value": value},
             "vm_config": {
                 "vm_id": NAME,
                 "runtime": "envoy.wasm.runtime.v8",
