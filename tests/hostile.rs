@@ -1,0 +1,113 @@
+//! Bytes that nobody thought of: every parser that meets foreign input, fed with mutations of what it likes.
+//! The seed is fixed, so a failure comes back; a panic here would be a VM down for all requests on its worker.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+
+mod support;
+
+use phantom_token_filter::claims::Claims;
+use phantom_token_filter::config::Config;
+use phantom_token_filter::credentials::{TokenSource, access_token, removal};
+use phantom_token_filter::introspection::{Introspection, Reply, parse};
+use phantom_token_filter::jwt::{PrivateKey, PublicKey};
+use serde_json::json;
+use support::{Request, START, active, config, rustcrypto};
+
+/// xorshift64*: enough to mutate with, the same everywhere.
+struct Dice(u64);
+
+impl Dice {
+    fn below(&mut self, bound: usize) -> usize {
+        self.0 ^= self.0 >> 12;
+        self.0 ^= self.0 << 25;
+        self.0 ^= self.0 >> 27;
+        (self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 33) as usize % bound.max(1)
+    }
+
+    /// `seed` with a few bytes changed, removed, doubled or cut off.
+    fn mutate(&mut self, seed: &[u8]) -> Vec<u8> {
+        let mut bytes = seed.to_vec();
+        for _ in 0..=self.below(4) {
+            let at = self.below(bytes.len());
+            match self.below(6) {
+                _ if bytes.is_empty() => bytes.push(self.below(256) as u8),
+                0 => bytes[at] = self.below(256) as u8,
+                1 => bytes[at] ^= 1 << self.below(8),
+                2 => _ = bytes.remove(at),
+                3 => bytes.insert(at, b"\"{}[],:\\ \0=.;%\xff9-"[self.below(16)]),
+                4 => bytes.truncate(at),
+                _ => {
+                    let end = (at + 1 + self.below(20)).min(bytes.len());
+                    bytes.extend_from_within(at..end);
+                }
+            }
+        }
+        bytes
+    }
+}
+
+fn mutations(seeds: &[Vec<u8>], rounds: usize, mut read: impl FnMut(&[u8])) {
+    let mut dice = Dice(0x9e37_79b9_7f4a_7c15);
+    for _ in 0..rounds {
+        let seed = &seeds[dice.below(seeds.len())];
+        read(&dice.mutate(seed));
+    }
+}
+
+#[test]
+fn no_reply_is_read_for_active_that_is_not() {
+    let seeds = [active().to_string().into_bytes(), br#"{"active":false,"scope":["a","b"],"exp":"1.5"}"#.to_vec()];
+    mutations(&seeds, 50_000, |body| {
+        let reply = Reply { status: 200, content_type: b"application/json", from_envoy: false, body: Some(body) };
+        if let Ok(Introspection::Active(claims)) = parse(&reply, START) {
+            let value: serde_json::Value = serde_json::from_slice(body).expect("what was read is JSON");
+            assert_eq!(value["active"], true);
+            assert!(Claims::parse(claims.as_bytes()).is_some());
+            assert!(claims.view().exp.is_none_or(|exp| exp > START));
+        }
+    });
+}
+
+#[test]
+fn no_flat_claims_make_the_reader_run_off_their_end() {
+    let reply = active().to_string();
+    let reply =
+        Reply { status: 200, content_type: b"application/json", from_envoy: false, body: Some(reply.as_bytes()) };
+    let Ok(Introspection::Active(claims)) = parse(&reply, START) else { panic!() };
+    mutations(&[claims.as_bytes().to_vec()], 50_000, |flat| {
+        if let Some(claims) = Claims::parse(flat) {
+            _ = (claims.scopes().count(), claims.audiences().count(), claims.members());
+        }
+    });
+}
+
+#[test]
+fn no_header_is_read_for_a_token_that_is_none() {
+    let seeds = [b"Bearer mF_9.B5f-4.1JqM".to_vec(), b"a=b; at=tok; c".to_vec(), b"Basic YTpi, Bearer x".to_vec()];
+    let sources = [
+        TokenSource::AuthorizationHeader,
+        TokenSource::Cookie("at".to_owned()),
+        TokenSource::Header("x-token".to_owned()),
+    ];
+    mutations(&seeds, 50_000, |value| {
+        for name in ["authorization", "cookie", "x-token"] {
+            let request = Request::get("/").with(name, value);
+            if let Ok(Some(token)) = access_token(&request, &sources) {
+                let text = token.secret();
+                assert!(!text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic() && !b",;\"".contains(&byte)));
+            }
+            _ = removal(&request, &sources);
+        }
+    });
+}
+
+#[test]
+fn no_configuration_and_no_key_panics() {
+    let config = config(json!({"policies": {"a": {"cache_ttl": "5s", "require": {"scopes": ["x"]}}}})).to_string();
+    mutations(&[config.into_bytes()], 5_000, |bytes| _ = Config::parse(bytes, &|_| None).map(|_| ()));
+    let jwk = json!({"kty": "EC", "crv": "P-256", "x": "AA", "y": "AA", "d": "AA"}).to_string();
+    let keys = [rustcrypto::es256_pem().as_bytes().to_vec(), rustcrypto::es384_pem().as_bytes().to_vec(), jwk.into_bytes()];
+    mutations(&keys, 20_000, |bytes| {
+        let text = String::from_utf8_lossy(bytes);
+        _ = (PrivateKey::parse(&text).is_ok(), PublicKey::parse(&text).is_ok());
+    });
+}
