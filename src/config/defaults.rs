@@ -2,10 +2,17 @@
 
 use std::time::Duration;
 
+use super::policy::StrategyName;
+use crate::credentials::TokenSource;
+use crate::introspection::SecretEncoding;
+use crate::jwt::Algorithm;
+
 pub(super) const INTROSPECTION_TIMEOUT: Duration = Duration::from_secs(2);
 pub(super) const INTROSPECTION_RETRIES: u32 = 1;
 pub(super) const TOKEN_TYPE_HINT: &str = "access_token";
 pub(super) const MAX_CONCURRENT_CALLS: u32 = 100;
+pub(super) const SECRET_ENCODING: SecretEncoding = SecretEncoding::Form;
+pub(super) const ASSERTION_ALG: Algorithm = Algorithm::ES256;
 
 pub(super) const TOKEN_MIN_LENGTH: u32 = 1;
 pub(super) const TOKEN_MAX_LENGTH: u32 = 8192;
@@ -13,9 +20,15 @@ pub(super) const TOKEN_MAX_LENGTH: u32 = 8192;
 pub(super) const PHANTOM_TOKEN_TTL: Duration = Duration::from_secs(5 * 60);
 pub(super) const JWKS_PATH: &str = "/.well-known/jwks.json";
 
+/// The policy of requests that no rule is about. It need not be written down.
 pub(super) const POLICY: &str = "default";
+pub(super) const STRATEGY: StrategyName = StrategyName::PhantomToken;
+pub(super) const TOKEN_SOURCE: TokenSource = TokenSource::AuthorizationHeader;
 pub(super) const CACHE_TTL: Duration = Duration::from_secs(60);
 pub(super) const TOKEN_TYPES: [&str; 2] = ["bearer", "dpop"];
+pub(super) const ALLOW_MISSING: bool = false;
+
+pub(super) const POLICY_FROM_ROUTE: bool = false;
 
 pub(super) const MAX_ENTRIES: u32 = 10_000;
 pub(super) const MAX_NEGATIVE_ENTRIES: u32 = 2_000;

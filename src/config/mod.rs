@@ -3,38 +3,47 @@
 //! A configuration that is wrong anywhere is refused whole; the error names the key, what was wanted and what
 //! was there. Secrets come through `env`, which is the VM's environment.
 
-mod check;
+mod authentication;
 mod defaults;
 mod error;
+mod fingerprint;
+mod length;
 mod phantom_token;
 mod policy;
 mod provider;
-mod scalar;
-mod wire;
+mod reader;
+mod rules;
+mod text;
 
-use std::collections::BTreeMap;
+use std::cell::RefCell;
 use std::rc::Rc;
 use std::time::Duration;
 
+use serde::de::IgnoredAny;
+use serde_json::{Map, Value};
+
 use crate::challenge::{Answer, Challenge};
+use crate::json::{self, NotAnObject};
 use crate::jwt::{PhantomToken, SignError, Signatures};
-use crate::policy::{IdentityHeaders, Policy, Rule, path_of};
+use crate::policy::{Authorization, IdentityHeaders, Policy, Rule, path_of};
 use crate::protobuf;
 use crate::provider::Provider;
 use crate::request::RequestView;
 
 pub use error::ConfigError;
 
+use reader::{Context, Item, Section};
+
 /// A configuration that the filter can work by.
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// The authorization servers that some policy asks.
+    /// The authorization servers.
     pub providers: Vec<Rc<Provider>>,
     /// How phantom tokens are made, if they are.
     pub phantom_token: Option<PhantomToken>,
     /// The filter's own answer with the keys that verify phantom tokens.
     jwks: Option<Jwks>,
-    policies: BTreeMap<String, Rc<Policy>>,
+    policies: Vec<Rc<Policy>>,
     rules: Vec<Rule>,
     default_policy: Rc<Policy>,
     /// Whether the route's metadata names the policy first.
@@ -74,72 +83,56 @@ impl Config {
     ///
     /// The first thing that is wrong.
     pub fn parse(configuration: &[u8], env: &dyn Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
-        let json = serde_json::from_slice(configuration);
-        let value = json.or_else(|syntax| protobuf::json_of_struct(configuration).ok_or(syntax)).map_err(|syntax| {
-            ConfigError::new("", format!("expected a google.protobuf.Struct or a JSON object, got neither ({syntax})"))
-        })?;
-        let wire: wire::Config =
-            serde_path_to_error::deserialize(value).map_err(|error| ConfigError::from_serde(&error))?;
-        Self::check(wire, env)
+        let members = members(configuration)?;
+        let context = Context { env, warnings: RefCell::default() };
+        let root = Section::root(&members, &KEYS, &context)?;
+        let mut providers: Vec<Rc<Provider>> = provider::providers(&root)?.into_iter().map(Rc::new).collect();
+        let (phantom_token, jwks_path) = phantom_token::phantom_token(&root)?.unzip();
+        let jwks = jwks_path.filter(|path| !path.is_empty()).zip(phantom_token.as_ref());
+        let default_policy = root.get("default_policy");
+        let default_name = default_policy.as_ref().map_or(Ok(defaults::POLICY), Item::text)?;
+        let policies = policy::policies(&root, default_name, &mut providers, phantom_token.is_some())?;
+        let mut config = Self {
+            providers,
+            jwks: jwks.map(|(path, token)| Jwks { path, body: token.jwks() }),
+            phantom_token,
+            rules: rules::rules(&root, &policies)?,
+            default_policy: rules::named(default_name, "default_policy", &policies)?,
+            policy_from_route: match root.get("policy_from") {
+                Some(item) => item.one_of(&[("rules", false), ("route_metadata", true)])?,
+                None => defaults::POLICY_FROM_ROUTE,
+            },
+            identity_headers: IdentityHeaders::new(policies.iter().map(Rc::as_ref)),
+            policies,
+            cache: cache(&root)?,
+            challenge: challenge(&root)?,
+            warnings: Vec::new(),
+        };
+        config.warn_of_unused(&context);
+        config.warnings = context.warnings.into_inner();
+        Ok(config)
     }
 
-    fn check(wire: wire::Config, env: &dyn Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
-        let mut warnings = Vec::new();
-        let wire::Config {
-            providers,
-            phantom_token,
-            mut policies,
-            default_policy,
-            rules,
-            policy_from,
-            cache,
-            challenge,
-        } = wire;
-        // Without a word about it, requests need a phantom token.
-        policies.entry(defaults::POLICY.to_owned()).or_default();
-
-        let providers = provider::providers(providers, &policies, env)?;
-        let (phantom_token, jwks_path) = phantom_token.map(|wire| phantom_token::phantom_token(wire, env)).transpose()?.unzip();
-        let policies = policy::policies(policies, &providers, phantom_token.is_some(), &mut warnings)?;
-        let default_name = default_policy.unwrap_or_else(|| defaults::POLICY.to_owned());
-        let default_policy = policy::named(&policies, &default_name, "default_policy")?;
-        let rules = policy::rules(rules, &policies, &mut warnings)?;
-
-        let jwks_path = jwks_path.filter(|path| !path.is_empty());
-        let jwks = jwks_path.zip(phantom_token.as_ref()).map(|(path, token)| Jwks { path, body: token.jwks() });
-        let identity_headers = IdentityHeaders::new(policies.values().map(Rc::as_ref));
-        let cache = CacheLimits {
-            max_entries: check::count("cache.max_entries", cache.max_entries, defaults::MAX_ENTRIES, 1..=1_000_000)?,
-            max_negative_entries: check::count(
-                "cache.max_negative_entries",
-                cache.max_negative_entries,
-                defaults::MAX_NEGATIVE_ENTRIES,
-                1..=1_000_000,
-            )?,
-            negative_ttl: check::length(
-                "cache.negative_ttl",
-                cache.negative_ttl,
-                defaults::NEGATIVE_TTL,
-                Duration::ZERO..=Duration::from_secs(60 * 60),
-            )?,
+    /// What is written down but serves no request.
+    fn warn_of_unused(&self, context: &Context<'_>) {
+        for provider in self.providers.iter().filter(|provider| Rc::strong_count(provider) == 1) {
+            context.warn(&["providers.", &provider.name].concat(), "never asked, for no policy names it");
+        }
+        if self.phantom_token.is_some()
+            && self.policies.iter().all(|policy| policy.authorization != Authorization::Jwt)
+        {
+            context.warn("phantom_token", "never made, for no policy forwards it");
+        }
+        let is_used = |policy: &Rc<Policy>| {
+            let mut named = self.rules.iter().map(|rule| &rule.policy).chain([&self.default_policy]);
+            self.policy_from_route || named.any(|used| Rc::ptr_eq(used, policy))
         };
-        let challenge = Challenge {
-            realm: check::quotable("challenge.realm", challenge.realm.unwrap_or_else(|| defaults::REALM.to_owned()))?,
-            error_description: challenge.error_description.unwrap_or(defaults::ERROR_DESCRIPTION),
-        };
-        Ok(Self {
-            providers: providers.into_values().collect(),
-            phantom_token,
-            jwks,
-            policies,
-            rules,
-            default_policy,
-            policy_from_route: policy_from == wire::PolicyFrom::RouteMetadata,
-            identity_headers,
-            cache,
-            challenge,
-            warnings,
-        })
+        for policy in self.policies.iter().filter(|policy| !is_used(policy)) {
+            context.warn(
+                &["policies.", &policy.name].concat(),
+                "never used, for no rule and no default_policy names it",
+            );
+        }
     }
 
     /// Signs once with every key, so that a host that cannot sign stops the start and not a request.
@@ -148,9 +141,12 @@ impl Config {
     ///
     /// The key that does not sign, and why.
     pub fn try_out_keys(&self, signatures: &dyn Signatures) -> Result<(), ConfigError> {
-        let named = |path: String| move |reason: SignError| ConfigError::new(path, reason);
+        let named = |path: String| move |reason: SignError| ConfigError::new(path, reason.to_string());
         if let Some(token) = &self.phantom_token {
-            token.signing_key.try_out(signatures).map_err(named("phantom_token.signing_keys[0].private_key".to_owned()))?;
+            token
+                .signing_key
+                .try_out(signatures)
+                .map_err(named("phantom_token.signing_keys[0].private_key".to_owned()))?;
         }
         for provider in &self.providers {
             provider.introspection.authentication.try_out(signatures).map_err(named(format!(
@@ -167,7 +163,7 @@ impl Config {
         if self.policy_from_route
             && let Some(name) = request.route_policy().ok()?
         {
-            return self.policies.get(std::str::from_utf8(&name).ok()?);
+            return self.policies.iter().find(|policy| policy.name.as_bytes() == name);
         }
         let rule = self.rules.iter().find(|rule| rule.matches.holds(request));
         Some(rule.map_or(&self.default_policy, |rule| &rule.policy))
@@ -198,10 +194,65 @@ impl Config {
                 jwks.body.clone(),
                 "jwks",
             ),
-            _ => answer(405, vec![("allow", "GET, HEAD".to_owned())], String::new(), "jwks_method_not_allowed"),
+            _ => {
+                answer(405, vec![("allow", "GET, HEAD".to_owned())], String::new(), "jwks_method_not_allowed")
+            }
         })
     }
 }
+
+/// The members of the configuration in either of its forms.
+fn members(configuration: &[u8]) -> Result<Map<String, Value>, ConfigError> {
+    let reason = match json::object(configuration) {
+        Ok(members) => return Ok(members),
+        Err(reason) => reason,
+    };
+    if let Some(Value::Object(members)) = protobuf::json_of_struct(configuration) {
+        return Ok(members);
+    }
+    let got = match reason {
+        NotAnObject::DuplicateMember => "a JSON object with a key that occurs twice".to_owned(),
+        NotAnObject::OtherValue => "another JSON value".to_owned(),
+        NotAnObject::Syntax => match serde_json::from_slice::<IgnoredAny>(configuration) {
+            Err(error) => format!("neither (not JSON at line {}, column {})", error.line(), error.column()),
+            Ok(_) => "neither".to_owned(),
+        },
+    };
+    Err(ConfigError::new("", format!("expected a google.protobuf.Struct or a JSON object, got {got}")))
+}
+
+fn cache(root: &Section<'_>) -> Result<CacheLimits, ConfigError> {
+    let section = root.section("cache", &["max_entries", "max_negative_entries", "negative_ttl"])?;
+    let negative_ttls = Duration::ZERO..=Duration::from_secs(60 * 60);
+    Ok(CacheLimits {
+        max_entries: section.count("max_entries", defaults::MAX_ENTRIES, 1..=1_000_000)?,
+        max_negative_entries: section.count(
+            "max_negative_entries",
+            defaults::MAX_NEGATIVE_ENTRIES,
+            1..=1_000_000,
+        )?,
+        negative_ttl: section.duration("negative_ttl", defaults::NEGATIVE_TTL, negative_ttls)?,
+    })
+}
+
+fn challenge(root: &Section<'_>) -> Result<Challenge, ConfigError> {
+    let section = root.section("challenge", &["realm", "error_description"])?;
+    Ok(Challenge {
+        realm: section.get("realm").map_or(Ok(defaults::REALM), |realm| realm.quotable())?.to_owned(),
+        error_description: section.boolean("error_description", defaults::ERROR_DESCRIPTION)?,
+    })
+}
+
+const KEYS: [&str; 8] = [
+    "providers",
+    "phantom_token",
+    "policies",
+    "default_policy",
+    "rules",
+    "policy_from",
+    "cache",
+    "challenge",
+];
 
 /// Verifiers may keep the keys this long: what a new key must be published ahead of its first use.
 const JWKS_CACHE_CONTROL: &str = "public, max-age=300";

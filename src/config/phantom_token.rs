@@ -3,122 +3,169 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use serde_json::json;
-use sha2::{Digest, Sha256};
+use serde_json::{Map, Value};
 
 use super::error::ConfigError;
-use super::scalar::SecretSource;
-use super::{check, defaults, wire};
-use crate::jwt::{self, Algorithm, ClaimMapping, PhantomToken, PhantomTokenId, PrivateKey, PublicKey, SigningKey};
+use super::fingerprint::{fingerprint, flat};
+use super::reader::{Item, Section};
+use super::{defaults, length};
+use crate::jwt::{
+    self, Algorithm, ClaimMapping, PhantomToken, PhantomTokenId, PrivateKey, PublicKey, SigningKey,
+};
 
-/// How phantom tokens are made, and the path of the key set.
-pub(super) fn phantom_token(
-    wire: wire::PhantomToken,
-    env: &dyn Fn(&str) -> Option<String>,
-) -> Result<(PhantomToken, String), ConfigError> {
-    let wire::PhantomToken { issuer, audiences, ttl, signing_keys, claims, jwks_path } = wire;
-    let issuer = check::non_empty("phantom_token.issuer", issuer)?;
+/// How phantom tokens are made, and the path of the key set; empty: it is not published.
+pub(super) fn phantom_token(root: &Section<'_>) -> Result<Option<(PhantomToken, String)>, ConfigError> {
+    let Some(item) = root.get("phantom_token") else { return Ok(None) };
+    let section = item.section(&["issuer", "audiences", "ttl", "signing_keys", "claims", "jwks_path"])?;
+    let issuer = section.required("issuer")?.text()?.to_owned();
+    let audiences = section.texts("audiences")?;
     let ttls = Duration::from_secs(1)..=Duration::from_secs(24 * 60 * 60);
-    let ttl = check::length("phantom_token.ttl", ttl, defaults::PHANTOM_TOKEN_TTL, ttls)?;
-    let (signing_key, published_keys) = keys(signing_keys, env)?;
-    let claims = mapping(claims)?;
-    let jwks_path = match jwks_path {
-        None => defaults::JWKS_PATH.to_owned(),
-        Some(off) if off.is_empty() => off,
-        Some(path) => check::path("phantom_token.jwks_path", path)?,
+    let ttl = section.duration("ttl", defaults::PHANTOM_TOKEN_TTL, ttls)?;
+    let (signing_key, published_keys) = keys(&section.required("signing_keys")?)?;
+    let claims = mapping(&section)?;
+    let jwks_path = match section.get("jwks_path") {
+        None => defaults::JWKS_PATH,
+        Some(item) if item.value == "" => "",
+        Some(item) => item.normal_path()?,
     };
     let id = id(&issuer, &audiences, ttl, &signing_key, &claims);
-    Ok((PhantomToken { issuer, audiences, ttl, signing_key, published_keys, claims, id }, jwks_path))
-}
-
-/// The key that signs, and all that are published: rotation needs both.
-fn keys(
-    wire: Vec<wire::SigningKey>,
-    env: &dyn Fn(&str) -> Option<String>,
-) -> Result<(SigningKey, Vec<serde_json::Map<String, serde_json::Value>>), ConfigError> {
-    let mut signing = None;
-    let mut published = Vec::new();
-    let mut kids = BTreeSet::new();
-    for (index, wire::SigningKey { kid, alg, private_key, public_key }) in wire.into_iter().enumerate() {
-        let path = format!("phantom_token.signing_keys[{index}]");
-        let alg = algorithm(alg);
-        let kid = check::non_empty(&format!("{path}.kid"), kid)?;
-        if !kids.insert(kid.clone()) {
-            return Err(ConfigError::new(format!("{path}.kid"), format!("expected a kid of its own, got {kid:?} again")));
-        }
-        match (private_key, public_key) {
-            (Some(private_key), None) => {
-                let key = signing_key(&format!("{path}.private_key"), alg, Some(kid), private_key, env)?;
-                published.extend(key.to_public_jwk());
-                signing.get_or_insert(key);
-            }
-            (None, Some(public_key)) if index > 0 => {
-                let path = format!("{path}.public_key");
-                let text = match public_key {
-                    wire::PublicKeySource::Text(text) => text,
-                    wire::PublicKeySource::Source(source) => check::secret(&path, source, env)?.secret().to_owned(),
-                };
-                let key = PublicKey::parse(&text).and_then(|key| jwt::published_key(&key, alg, &kid));
-                published.push(key.map_err(|reason| ConfigError::new(path, reason))?);
-            }
-            (None, Some(_)) => {
-                let problem = "expected a private key, for the first key signs, got a public one";
-                return Err(ConfigError::new(path, problem));
-            }
-            (private_key, _) => {
-                let got = if private_key.is_some() { "both" } else { "neither" };
-                return Err(ConfigError::new(path, format!("expected private_key or public_key, got {got}")));
-            }
-        }
-    }
-    let none = || ConfigError::new("phantom_token.signing_keys", "expected at least one key, got none");
-    Ok((signing.ok_or_else(none)?, published))
+    Ok(Some((
+        PhantomToken { issuer, audiences, ttl, signing_key, published_keys, claims, id },
+        jwks_path.to_owned(),
+    )))
 }
 
 /// A key that signs by `alg`.
 pub(super) fn signing_key(
-    path: &str,
+    item: &Item<'_>,
     alg: Algorithm,
-    kid: Option<String>,
-    source: SecretSource,
-    env: &dyn Fn(&str) -> Option<String>,
+    kid: Option<&str>,
 ) -> Result<SigningKey, ConfigError> {
-    let text = check::secret(path, source, env)?;
-    let key = PrivateKey::parse(text.secret()).and_then(|key| SigningKey::new(alg, kid, key));
-    key.map_err(|reason| ConfigError::new(path, reason))
+    let text = item.secret()?;
+    let key =
+        PrivateKey::parse(text.secret()).and_then(|key| SigningKey::new(alg, kid.map(str::to_owned), key));
+    key.map_err(|reason| ConfigError::new(item.path.as_str(), reason.to_string()))
 }
 
-pub(super) fn algorithm(wire: wire::Algorithm) -> Algorithm {
-    match wire {
-        wire::Algorithm::ES256 => Algorithm::ES256,
-        wire::Algorithm::ES384 => Algorithm::ES384,
-        wire::Algorithm::EdDSA => Algorithm::EdDSA,
-        wire::Algorithm::HS256 => Algorithm::HS256,
-        wire::Algorithm::RS256 => Algorithm::RS256,
+/// The algorithms by name.
+pub(super) const ALGORITHMS: [(&str, Algorithm); 5] = [
+    ("ES256", Algorithm::ES256),
+    ("ES384", Algorithm::ES384),
+    ("RS256", Algorithm::RS256),
+    ("EdDSA", Algorithm::EdDSA),
+    ("HS256", Algorithm::HS256),
+];
+
+/// The key that signs, and all that are published: rotation needs both.
+fn keys(list: &Item<'_>) -> Result<(SigningKey, Vec<Map<String, Value>>), ConfigError> {
+    let mut signing = None;
+    let mut published = Vec::new();
+    let mut kids = Vec::new();
+    for item in list.elements()? {
+        let section = item.section(&["kid", "alg", "private_key", "public_key"])?;
+        let kid_item = section.required("kid")?;
+        let kid = kid_item.text()?;
+        if kids.contains(&kid) {
+            return Err(kid_item.error("a kid of its own", &format!("{kid:?} again")));
+        }
+        kids.push(kid);
+        let alg = section.required("alg")?.one_of(&ALGORITHMS)?;
+        match (section.get("private_key"), section.get("public_key")) {
+            (Some(private_key), None) => {
+                let key = signing_key(&private_key, alg, Some(kid))?;
+                published.extend(key.to_public_jwk());
+                signing.get_or_insert(key);
+            }
+            (None, Some(public_key)) if signing.is_some() => {
+                published.push(published_key(&public_key, alg, kid)?)
+            }
+            (None, Some(public_key)) => {
+                return Err(public_key.error("a private_key, for the first key signs", "a public one"));
+            }
+            (Some(_), Some(public_key)) => return Err(public_key.error("private_key or public_key", "both")),
+            (None, None) => {
+                return Err(section.error("private_key", "expected private_key or public_key, got neither"));
+            }
+        }
     }
+    Ok((signing.ok_or_else(|| list.error("at least one key", "none"))?, published))
 }
 
-fn mapping(wire: wire::Claims) -> Result<ClaimMapping, ConfigError> {
-    let wire::Claims { include, exclude, rename, add } = wire;
-    let own = |path: String, name: &str| {
-        let problem = format!("expected a claim that the filter does not set itself, got {name:?}");
-        if PhantomToken::OWN_CLAIMS.contains(&name) { Err(ConfigError::new(path, problem)) } else { Ok(()) }
+/// A public key needs no secrecy: besides the forms of a secret it may stand as it is.
+fn published_key(item: &Item<'_>, alg: Algorithm, kid: &str) -> Result<Map<String, Value>, ConfigError> {
+    let secret;
+    let text = match item.value.as_str() {
+        Some(text) => text,
+        None => {
+            secret = item.secret()?;
+            secret.secret()
+        }
     };
-    for (from, to) in &rename {
-        own(format!("phantom_token.claims.rename.{from}"), to)?;
-    }
-    for name in add.keys() {
-        own(format!("phantom_token.claims.add.{name}"), name)?;
-    }
-    let include = include.filter(|names| !names.iter().any(|name| name == "*"));
-    let include = include.map(|names| names.into_iter().collect());
-    Ok(ClaimMapping { include, exclude: exclude.into_iter().collect(), rename, add })
+    let key = PublicKey::parse(text).and_then(|key| jwt::published_key(&key, alg, kid));
+    key.map_err(|reason| ConfigError::new(item.path.as_str(), reason.to_string()))
 }
 
-fn id(issuer: &str, audiences: &[String], ttl: Duration, key: &SigningKey, claims: &ClaimMapping) -> PhantomTokenId {
+fn mapping(section: &Section<'_>) -> Result<ClaimMapping, ConfigError> {
+    let section = section.section("claims", &["include", "exclude", "rename", "add"])?;
+    let mut mapping = ClaimMapping::default();
+    if section.get("include").is_some() {
+        let include = section.texts("include")?;
+        mapping.include = (!include.iter().any(|name| name == ALL_CLAIMS)).then(|| set(include));
+    }
+    mapping.exclude = set(section.texts("exclude")?);
+    for (member, item) in section.entries("rename")? {
+        let claim = item.text()?;
+        own_claim(&item, claim)?;
+        if mapping.rename.values().any(|other| other == claim) {
+            return Err(item.error("a claim of its own", &format!("{claim:?} again")));
+        }
+        mapping.rename.insert(member.to_owned(), claim.to_owned());
+    }
+    for (claim, item) in section.entries("add")? {
+        own_claim(&item, claim)?;
+        mapping.add.insert(claim.to_owned(), item.value.clone());
+    }
+    Ok(mapping)
+}
+
+fn set(names: Vec<String>) -> BTreeSet<String> {
+    let mut set = BTreeSet::new();
+    for name in names {
+        set.insert(name);
+    }
+    set
+}
+
+/// Refuses a claim that the filter itself sets.
+fn own_claim(item: &Item<'_>, claim: &str) -> Result<(), ConfigError> {
+    if PhantomToken::OWN_CLAIMS.contains(&claim) {
+        return Err(item.error("a claim that the filter does not set itself", &format!("{claim:?}")));
+    }
+    Ok(())
+}
+
+fn id(
+    issuer: &str,
+    audiences: &[String],
+    ttl: Duration,
+    key: &SigningKey,
+    claims: &ClaimMapping,
+) -> PhantomTokenId {
     let ClaimMapping { include, exclude, rename, add } = claims;
-    let key = (key.alg().name(), key.kid(), key.fingerprint());
-    let all = json!([issuer, audiences, ttl.as_millis() as u64, key, include, exclude, rename, add]);
-    let digest: [u8; 32] = Sha256::digest(all.to_string()).into();
+    let include = match include {
+        Some(names) => names.iter().map(String::as_str).collect(),
+        None => vec![ALL_CLAIMS],
+    };
+    let digest = fingerprint(&[
+        &[issuer, &length::text(ttl), key.alg().name(), key.kid().unwrap_or_default(), &key.fingerprint()],
+        &audiences.iter().map(String::as_str).collect::<Vec<_>>(),
+        &include,
+        &exclude.iter().map(String::as_str).collect::<Vec<_>>(),
+        &flat(rename),
+        &[&Value::Object(add.clone()).to_string()],
+    ]);
     digest.first_chunk().copied().unwrap_or_default()
 }
+
+/// In `include`: every member of the reply.
+const ALL_CLAIMS: &str = "*";

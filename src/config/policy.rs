@@ -1,185 +1,207 @@
-//! `policies` and `rules`: what a kind of request needs, and which kind a request is.
+//! `policies`: what a kind of request needs.
 
-use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::time::Duration;
 
 use serde_json::Value;
 
+use super::defaults;
 use super::error::ConfigError;
-use super::{check, defaults, wire};
+use super::reader::{Item, Section};
 use crate::credentials::TokenSource;
-use crate::policy::{Authorization, Match, Policy, Requirements, Rule, Strategy};
+use crate::policy::{Authorization, Policy, Requirements, Strategy};
 use crate::provider::Provider;
 
-/// The policies by name.
+/// The policies. The default one may be left out if its name is not changed: without a word about it, requests
+/// need a phantom token. Tells the providers how long their verdicts are of use.
 pub(super) fn policies(
-    wire: BTreeMap<String, wire::Policy>,
-    providers: &BTreeMap<String, Rc<Provider>>,
+    root: &Section<'_>,
+    default_name: &str,
+    providers: &mut [Rc<Provider>],
     has_phantom_token: bool,
-    warnings: &mut Vec<String>,
-) -> Result<BTreeMap<String, Rc<Policy>>, ConfigError> {
-    let policy = |(name, wire)| {
-        Ok((String::clone(&name), Rc::new(policy(name, wire, providers, has_phantom_token, warnings)?)))
-    };
-    wire.into_iter().map(policy).collect()
-}
-
-/// How old a verdict may be for this policy.
-pub(super) fn cache_ttl(wire: &wire::Policy) -> Duration {
-    wire.cache_ttl.map_or(defaults::CACHE_TTL, |length| length.0)
-}
-
-/// The policy of that name.
-pub(super) fn named(
-    policies: &BTreeMap<String, Rc<Policy>>,
-    name: &str,
-    path: &str,
-) -> Result<Rc<Policy>, ConfigError> {
-    let unknown = || ConfigError::new(path, format!("expected one of {}, got {name:?}", names(policies)));
-    policies.get(name).cloned().ok_or_else(unknown)
-}
-
-/// The rules in their order.
-pub(super) fn rules(
-    wire: Vec<wire::Rule>,
-    policies: &BTreeMap<String, Rc<Policy>>,
-    warnings: &mut Vec<String>,
-) -> Result<Vec<Rule>, ConfigError> {
-    let mut rules: Vec<Rule> = Vec::new();
-    for (index, wire::Rule { matches, policy }) in wire.into_iter().enumerate() {
-        if let Some(first) = rules.iter().position(|rule| rule.matches.is_empty()) {
-            warnings.push(format!("rules[{index}]: never reached, for rules[{first}] matches every request"));
-        }
-        let matches = match_of(&format!("rules[{index}].match"), matches)?;
-        rules.push(Rule { matches, policy: named(policies, &policy, &format!("rules[{index}].policy"))? });
+) -> Result<Vec<Rc<Policy>>, ConfigError> {
+    let mut sections = Vec::new();
+    for (name, item) in root.entries("policies")? {
+        sections.push((name, item.section(&KEYS)?));
     }
-    Ok(rules)
+    if default_name == defaults::POLICY && sections.iter().all(|(name, _)| *name != default_name) {
+        sections.push((default_name, root.left_out("policies", &[]).left_out(default_name, &KEYS)));
+    }
+    for (_, section) in &sections {
+        keep_verdicts(section, providers)?;
+    }
+    let policy = |(name, section)| Ok(Rc::new(policy(name, &section, providers, has_phantom_token)?));
+    sections.into_iter().map(policy).collect()
 }
+
+/// `strategy` as it is written.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum StrategyName {
+    Allow,
+    Introspection,
+    PhantomToken,
+}
+
+const KEYS: [&str; 7] =
+    ["strategy", "provider", "token_sources", "cache_ttl", "require", "forward", "allow_missing"];
 
 fn policy(
-    name: String,
-    wire: wire::Policy,
-    providers: &BTreeMap<String, Rc<Provider>>,
+    name: &str,
+    section: &Section<'_>,
+    providers: &mut [Rc<Provider>],
     has_phantom_token: bool,
-    warnings: &mut Vec<String>,
 ) -> Result<Policy, ConfigError> {
-    let ttl = cache_ttl(&wire);
-    let wire::Policy { strategy, provider, token_sources, cache_ttl: _, require, forward, allow_missing } = wire;
-    let path = format!("policies.{name}");
-    let at = |key: &str| format!("{path}.{key}");
-    let authorization = match (forward.authorization, strategy) {
-        (None, wire::Strategy::PhantomToken) | (Some(wire::Authorization::Jwt), _) => Authorization::Jwt,
-        (None, _) | (Some(wire::Authorization::Original), _) => Authorization::Original,
-        (Some(wire::Authorization::Remove), _) => Authorization::Remove,
+    let strategy = strategy(section)?;
+    let other_key = section.any_key_but("strategy").filter(|_| strategy == StrategyName::Allow);
+    if let Some(key) = other_key {
+        return Err(
+            section.error(key, "expected no such key under strategy allow, which reads no token, got one")
+        );
+    }
+    let forward = section.section("forward", &["authorization", "claim_headers"])?;
+    let authorization = match forward.get("authorization") {
+        Some(item) => item.one_of(&AUTHORIZATIONS)?,
+        None if strategy == StrategyName::PhantomToken => Authorization::Jwt,
+        None => Authorization::Original,
     };
     if authorization == Authorization::Jwt && !has_phantom_token {
-        let problem = "expected the section phantom_token, for this policy forwards a phantom token, got none";
-        return Err(ConfigError::new(path, problem));
+        let problem =
+            "expected the section phantom_token, for this policy forwards a phantom token, got none";
+        return Err(ConfigError::new(section.path.as_str(), problem));
     }
-    let longest = Duration::from_secs(24 * 60 * 60);
+    let claim_headers = forward.get("claim_headers");
+    let claim_headers =
+        claim_headers.map(|item| item.headers(&["authorization", "cookie"], Item::text)).transpose()?;
     Ok(Policy {
+        name: name.to_owned(),
         strategy: match strategy {
-            wire::Strategy::Allow => Strategy::Allow,
-            wire::Strategy::Introspection | wire::Strategy::PhantomToken => {
-                Strategy::Introspect(provider_of(&at("provider"), provider, providers)?)
+            StrategyName::Allow => Strategy::Allow,
+            StrategyName::Introspection | StrategyName::PhantomToken => {
+                Strategy::Introspect(Rc::clone(provider_of(section, providers)?))
             }
         },
-        token_sources: sources(&at("token_sources"), token_sources, warnings)?,
-        cache_ttl: check::length(&at("cache_ttl"), None, ttl, Duration::ZERO..=longest)?,
-        require: requirements(&at("require"), require)?,
+        token_sources: token_sources(section)?,
+        cache_ttl: cache_ttl(section)?,
+        require: requirements(section)?,
         authorization,
-        claim_headers: claim_headers(&at("forward.claim_headers"), forward.claim_headers)?,
-        allow_missing,
-        name,
+        claim_headers: claim_headers.unwrap_or_default(),
+        allow_missing: section.boolean("allow_missing", defaults::ALLOW_MISSING)?,
     })
 }
 
-fn provider_of(
-    path: &str,
-    name: Option<String>,
-    providers: &BTreeMap<String, Rc<Provider>>,
-) -> Result<Rc<Provider>, ConfigError> {
-    let found = match &name {
-        Some(name) => providers.get(name),
-        None => providers.values().next().filter(|_| providers.len() == 1),
-    };
-    let got = name.map_or_else(|| "none".to_owned(), |name| format!("{name:?}"));
-    found.cloned().ok_or_else(|| ConfigError::new(path, format!("expected one of {}, got {got}", names(providers))))
+fn strategy(section: &Section<'_>) -> Result<StrategyName, ConfigError> {
+    section.get("strategy").map_or(Ok(defaults::STRATEGY), |strategy| strategy.one_of(&STRATEGIES))
 }
 
-fn sources(
-    path: &str,
-    wire: Option<Vec<wire::TokenSource>>,
-    warnings: &mut Vec<String>,
-) -> Result<Vec<TokenSource>, ConfigError> {
-    let Some(wire) = wire else { return Ok(vec![TokenSource::AuthorizationHeader]) };
-    if wire.is_empty() {
-        return Err(ConfigError::new(path, "expected at least one place to look for a token in, got none"));
+fn cache_ttl(section: &Section<'_>) -> Result<Duration, ConfigError> {
+    section.duration("cache_ttl", defaults::CACHE_TTL, Duration::ZERO..=Duration::from_secs(24 * 60 * 60))
+}
+
+/// A provider's verdicts are kept as long as they are of use to any policy.
+fn keep_verdicts(section: &Section<'_>, providers: &mut [Rc<Provider>]) -> Result<(), ConfigError> {
+    if strategy(section)? != StrategyName::Allow
+        && let Some(provider) = Rc::get_mut(provider_of(section, providers)?)
+    {
+        provider.max_cache_ttl = provider.max_cache_ttl.max(cache_ttl(section)?);
     }
-    let source = |source| match source {
-        wire::TokenSource::AuthorizationHeader => Ok(TokenSource::AuthorizationHeader),
-        wire::TokenSource::Header(name) => Ok(TokenSource::Header(check::header_name(path, name)?)),
-        wire::TokenSource::Cookie(name) => {
-            warnings.push(format!("{path}: a token in a cookie is sent by browsers unasked (RFC 6750 §5.3)"));
-            Ok(TokenSource::Cookie(check::non_empty(path, name)?))
-        }
-    };
-    wire.into_iter().map(source).collect()
+    Ok(())
 }
 
-fn requirements(path: &str, wire: wire::Require) -> Result<Requirements, ConfigError> {
-    let wire::Require { scopes, any_scope, audiences, client_ids, claims, token_types } = wire;
-    let scopes_of = |key: &str, scopes: Vec<String>| {
-        scopes.into_iter().map(|scope| check::scope(&format!("{path}.{key}"), scope)).collect::<Result<Vec<_>, _>>()
+/// The provider that the policy names; if there is but one, it needs no naming.
+fn provider_of<'p>(
+    section: &Section<'_>,
+    providers: &'p mut [Rc<Provider>],
+) -> Result<&'p mut Rc<Provider>, ConfigError> {
+    let item = section.get("provider");
+    let names: Vec<String> = providers.iter().map(|provider| provider.name.clone()).collect();
+    let wanted = || format!("one of {}", names.join(", "));
+    match (item, providers) {
+        (None, [only]) => Ok(only),
+        (None, _) => Err(section.error("provider", &format!("expected {}, got none", wanted()))),
+        (Some(item), providers) => providers
+            .iter_mut()
+            .find(|provider| item.value == provider.name.as_str())
+            .ok_or_else(|| item.wrong(&wanted())),
+    }
+}
+
+fn token_sources(section: &Section<'_>) -> Result<Vec<TokenSource>, ConfigError> {
+    let Some(list) = section.get("token_sources") else { return Ok(vec![defaults::TOKEN_SOURCE]) };
+    let mut sources = Vec::new();
+    for item in list.elements()? {
+        let source = token_source(&item)?;
+        if sources.contains(&source) {
+            return Err(item.error("a place of its own", "one that was named before"));
+        }
+        sources.push(source);
+    }
+    if sources.is_empty() {
+        Err(list.error("at least one place to look for a token in", "none"))
+    } else {
+        Ok(sources)
+    }
+}
+
+fn token_source(item: &Item<'_>) -> Result<TokenSource, ConfigError> {
+    if item.value == "authorization_header" {
+        return Ok(TokenSource::AuthorizationHeader);
+    }
+    match item.only_member(&[("header", true), ("cookie", false)]) {
+        Some((true, name)) => {
+            let header = name.header_name(name.text()?, &["authorization", "cookie"])?;
+            Ok(TokenSource::Header(header))
+        }
+        Some((false, name)) => {
+            item.warn("a token in a cookie is sent by browsers unasked (RFC 6750 §5.3)");
+            Ok(TokenSource::Cookie(name.cookie_name()?.to_owned()))
+        }
+        None => Err(item.wrong("authorization_header, {header: NAME} or {cookie: NAME}")),
+    }
+}
+
+fn requirements(section: &Section<'_>) -> Result<Requirements, ConfigError> {
+    let keys = &["scopes", "any_scope", "audiences", "client_ids", "claims", "token_types"];
+    let section = section.section("require", keys)?;
+    let scopes = |key| -> Result<Vec<String>, ConfigError> {
+        section.elements(key)?.iter().map(|scope| scope.scope().map(str::to_owned)).collect()
     };
-    let accepted = |(name, value)| match value {
-        Value::Array(values) => (name, values),
-        one => (name, vec![one]),
+    let token_types = match section.get("token_types") {
+        Some(_) => section.texts("token_types")?,
+        None => defaults::TOKEN_TYPES.map(str::to_owned).to_vec(),
     };
     Ok(Requirements {
-        scopes: scopes_of("scopes", scopes)?,
-        any_scope: scopes_of("any_scope", any_scope)?,
-        audiences,
-        client_ids,
-        claims: claims.into_iter().map(accepted).collect(),
-        token_types: token_types.unwrap_or_else(|| defaults::TOKEN_TYPES.map(str::to_owned).to_vec()),
+        scopes: scopes("scopes")?,
+        any_scope: scopes("any_scope")?,
+        audiences: section.texts("audiences")?,
+        client_ids: section.texts("client_ids")?,
+        claims: section.entries("claims")?.iter().map(accepted_values).collect::<Result<_, _>>()?,
+        token_types,
     })
 }
 
-fn claim_headers(path: &str, wire: BTreeMap<String, String>) -> Result<Vec<(String, String)>, ConfigError> {
-    let header = |(name, claim)| {
-        let path = format!("{path}.{name}");
-        let name = check::header_name(&path, name)?;
-        if name == "authorization" || name == "cookie" {
-            return Err(ConfigError::new(path, format!("expected a header of its own, got {name:?}")));
-        }
-        Ok((name, check::non_empty(&path, claim)?))
+/// A member and the values that it may have.
+fn accepted_values((name, item): &(&str, Item<'_>)) -> Result<(String, Vec<Value>), ConfigError> {
+    let values = match item.value {
+        Value::Array(_) => item.elements()?,
+        _ => vec![item.clone()],
     };
-    wire.into_iter().map(header).collect()
-}
-
-fn match_of(path: &str, wire: wire::Match) -> Result<Match, ConfigError> {
-    let wire::Match { hosts, path: exact, path_prefix, methods } = wire;
-    let at = |key: &str| format!("{path}.{key}");
-    let never = |key: &str| ConfigError::new(at(key), "expected at least one value, got none, which nothing matches");
-    let list = |key: &str, values: Option<Vec<String>>| match values {
-        Some(values) if values.is_empty() => Err(never(key)),
-        values => Ok(values.unwrap_or_default()),
-    };
-    let hosts = list("hosts", hosts)?.into_iter().map(|host| host.to_ascii_lowercase()).collect();
-    let methods = list("methods", methods)?;
-    let exact = exact.map(|exact| check::path(&at("path"), exact)).transpose()?;
-    let path_prefix = path_prefix.map(|prefix| check::path(&at("path_prefix"), prefix)).transpose()?;
-    if let (Some(exact), Some(prefix)) = (&exact, &path_prefix)
-        && !exact.starts_with(prefix.as_str())
-    {
-        let problem = format!("expected a path that begins with path_prefix {prefix:?}, got {exact:?}, which nothing matches");
-        return Err(ConfigError::new(at("path"), problem));
+    if values.is_empty() {
+        return Err(item.error("at least one value", "none"));
     }
-    Ok(Match { hosts, methods, path: exact, path_prefix })
+    let value = |item: Item<'_>| match item.value {
+        Value::String(_) | Value::Number(_) | Value::Bool(_) => Ok(item.value.clone()),
+        Value::Null | Value::Array(_) | Value::Object(_) => {
+            Err(item.wrong("a text, a number, true or false"))
+        }
+    };
+    Ok(((*name).to_owned(), values.into_iter().map(value).collect::<Result<_, _>>()?))
 }
 
-fn names<T>(named: &BTreeMap<String, T>) -> String {
-    named.keys().map(|name| format!("{name:?}")).collect::<Vec<_>>().join(", ")
-}
+const STRATEGIES: [(&str, StrategyName); 3] = [
+    ("phantom_token", StrategyName::PhantomToken),
+    ("introspection", StrategyName::Introspection),
+    ("allow", StrategyName::Allow),
+];
+
+const AUTHORIZATIONS: [(&str, Authorization); 3] =
+    [("jwt", Authorization::Jwt), ("original", Authorization::Original), ("remove", Authorization::Remove)];

@@ -1,147 +1,111 @@
 //! `providers`: authorization servers.
 
-use std::collections::BTreeMap;
-use std::rc::Rc;
 use std::time::Duration;
 
-use serde_json::json;
-use sha2::{Digest, Sha256};
-
+use super::authentication::authentication;
+use super::defaults;
 use super::error::ConfigError;
-use super::{check, defaults, phantom_token, wire};
-use crate::introspection::{ClientAuthentication, Endpoint, SecretEncoding};
-use crate::jwt::Algorithm;
+use super::fingerprint::{fingerprint, flat};
+use super::reader::{Item, Section};
+use crate::introspection::Endpoint;
 use crate::provider::{Provider, TokenFormat};
 use crate::token::DigestSeed;
 
-/// The providers by name. `policies` tell how old a verdict of each may get.
-pub(super) fn providers(
-    wire: BTreeMap<String, wire::Provider>,
-    policies: &BTreeMap<String, wire::Policy>,
-    env: &dyn Fn(&str) -> Option<String>,
-) -> Result<BTreeMap<String, Rc<Provider>>, ConfigError> {
-    if wire.is_empty() {
-        return Err(ConfigError::new("providers", "expected at least one authorization server, got none"));
+/// The providers. How old a verdict of theirs may get is for the policies to say.
+pub(super) fn providers(root: &Section<'_>) -> Result<Vec<Provider>, ConfigError> {
+    let providers = root.required("providers")?;
+    let entries = providers.entries()?;
+    if entries.is_empty() {
+        return Err(providers.error("at least one authorization server", "none"));
     }
-    let max_cache_ttl = policies.values().map(super::policy::cache_ttl).max().unwrap_or_default();
-    let provider = |(name, wire)| Ok((String::clone(&name), Rc::new(provider(name, wire, max_cache_ttl, env)?)));
-    wire.into_iter().map(provider).collect()
+    entries.into_iter().map(|(name, item)| provider(name, item)).collect()
 }
 
-fn provider(
-    name: String,
-    wire: wire::Provider,
-    max_cache_ttl: Duration,
-    env: &dyn Fn(&str) -> Option<String>,
-) -> Result<Provider, ConfigError> {
-    let wire::Provider { issuer, introspection, token_format } = wire;
-    let path = format!("providers.{name}");
-    let issuer = issuer.map(|issuer| check::non_empty(&format!("{path}.issuer"), issuer)).transpose()?;
-    let introspection = endpoint(&format!("{path}.introspection"), introspection, issuer.as_deref(), env)?;
-    let token_format = format_of(&format!("{path}.token_format"), token_format)?;
-    let digest_seed = DigestSeed::new(&fingerprint(&name, issuer.as_deref(), &introspection));
-    Ok(Provider { name, issuer, introspection, token_format, digest_seed, max_cache_ttl })
+fn provider(name: &str, item: Item<'_>) -> Result<Provider, ConfigError> {
+    let section = item.section(&["issuer", "introspection", "token_format"])?;
+    let issuer = section.get("issuer").map(|issuer| issuer.text()).transpose()?;
+    let introspection = endpoint(section.required("introspection")?, issuer)?;
+    Ok(Provider {
+        name: name.to_owned(),
+        issuer: issuer.map(str::to_owned),
+        token_format: token_format(&section)?,
+        digest_seed: digest_seed(name, issuer, &introspection),
+        introspection,
+        max_cache_ttl: Duration::ZERO,
+    })
 }
 
-fn endpoint(
-    path: &str,
-    wire: wire::Introspection,
-    issuer: Option<&str>,
-    env: &dyn Fn(&str) -> Option<String>,
-) -> Result<Endpoint, ConfigError> {
-    let wire::Introspection {
-        cluster,
-        authority,
-        path: endpoint_path,
-        timeout,
-        retries,
-        auth,
-        token_type_hint,
-        parameters,
-        headers,
-        max_concurrent_calls,
-    } = wire;
-    let at = |key: &str| format!("{path}.{key}");
-    let cluster = check::non_empty(&at("cluster"), cluster)?;
-    let authority = authority.unwrap_or_else(|| cluster.clone());
-    let is_authority = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~:[]%!$&'()*+,;=".contains(&byte);
-    if authority.is_empty() || !authority.bytes().all(is_authority) {
-        return Err(ConfigError::new(at("authority"), format!("expected a host such as \"as.example\", got {authority:?}")));
-    }
-    let header = |(name, value)| {
-        let path = format!("{path}.headers.{name}");
-        Ok((check::header_name(&path, name)?, check::header_value(&path, value)?))
-    };
+fn endpoint(item: Item<'_>, issuer: Option<&str>) -> Result<Endpoint, ConfigError> {
+    let section = item.section(&[
+        "cluster",
+        "authority",
+        "path",
+        "timeout",
+        "retries",
+        "auth",
+        "token_type_hint",
+        "parameters",
+        "headers",
+        "max_concurrent_calls",
+    ])?;
+    let cluster = section.required("cluster")?;
+    let authority =
+        section.get("authority").map_or_else(|| cluster.text(), |authority| authority.authority())?;
+    let hint =
+        section.get("token_type_hint").map_or(Ok(defaults::TOKEN_TYPE_HINT), |hint| hint.any_text())?;
+    let headers = section
+        .get("headers")
+        .map_or_else(|| Ok(Vec::new()), |item| item.headers(&[], Item::header_value))?;
     let timeouts = Duration::from_millis(1)..=Duration::from_secs(60);
     Ok(Endpoint {
-        authority,
-        path: check::path(&at("path"), endpoint_path)?,
-        timeout: check::length(&at("timeout"), timeout, defaults::INTROSPECTION_TIMEOUT, timeouts)?,
-        retries: check::count(&at("retries"), retries, defaults::INTROSPECTION_RETRIES, 0..=5)?,
-        authentication: authentication(&at("auth"), auth, issuer, env)?,
-        token_type_hint: token_type_hint.unwrap_or_else(|| defaults::TOKEN_TYPE_HINT.to_owned()),
-        parameters: parameters.into_iter().collect(),
-        headers: headers.into_iter().map(header).collect::<Result<_, ConfigError>>()?,
-        max_concurrent_calls: check::count(
-            &at("max_concurrent_calls"),
-            max_concurrent_calls,
+        cluster: cluster.text()?.to_owned(),
+        authority: authority.to_owned(),
+        path: section.required("path")?.path()?.to_owned(),
+        timeout: section.duration("timeout", defaults::INTROSPECTION_TIMEOUT, timeouts)?,
+        retries: section.count("retries", defaults::INTROSPECTION_RETRIES, 0..=5)?,
+        authentication: authentication(&section.required("auth")?, issuer)?,
+        token_type_hint: hint.to_owned(),
+        parameters: section.entries("parameters")?.into_iter().map(parameter).collect::<Result<_, _>>()?,
+        headers,
+        max_concurrent_calls: section.count(
+            "max_concurrent_calls",
             defaults::MAX_CONCURRENT_CALLS,
             1..=10_000,
         )? as usize,
-        cluster,
     })
 }
 
-fn authentication(
-    path: &str,
-    wire: wire::Auth,
-    issuer: Option<&str>,
-    env: &dyn Fn(&str) -> Option<String>,
-) -> Result<ClientAuthentication, ConfigError> {
-    let secret = |key: &str, source| check::secret(&format!("{path}.{key}"), source, env);
-    Ok(match wire {
-        wire::Auth::Bearer { token } => ClientAuthentication::Bearer { token: secret("bearer.token", token)? },
-        wire::Auth::ClientSecretBasic { client_id, client_secret, encoding } => ClientAuthentication::ClientSecretBasic {
-            client_id,
-            client_secret: secret("client_secret_basic.client_secret", client_secret)?,
-            encoding: match encoding {
-                wire::Encoding::Form => SecretEncoding::Form,
-                wire::Encoding::Raw => SecretEncoding::Raw,
-            },
-        },
-        wire::Auth::ClientSecretPost { client_id, client_secret } => ClientAuthentication::ClientSecretPost {
-            client_id,
-            client_secret: secret("client_secret_post.client_secret", client_secret)?,
-        },
-        wire::Auth::None { client_id } => ClientAuthentication::None { client_id },
-        wire::Auth::PrivateKeyJwt { client_id, private_key, alg, kid, audience } => {
-            let path = format!("{path}.private_key_jwt");
-            let alg = alg.map_or(Algorithm::ES256, phantom_token::algorithm);
-            let key = phantom_token::signing_key(&format!("{path}.private_key"), alg, kid, private_key, env)?;
-            let audience = audience.or_else(|| issuer.map(str::to_owned)).ok_or_else(|| {
-                ConfigError::new(format!("{path}.audience"), "expected a value, or the provider's issuer, got neither")
-            })?;
-            ClientAuthentication::PrivateKeyJwt { client_id, key, audience }
-        }
-    })
+/// A form parameter; none may occur twice (RFC 6749 §3.2).
+fn parameter((name, item): (&str, Item<'_>)) -> Result<(String, String), ConfigError> {
+    if OWN_PARAMETERS.contains(&name) {
+        return Err(item.error("a parameter that the filter does not set itself", &format!("{name:?}")));
+    }
+    Ok((name.to_owned(), item.any_text()?.to_owned()))
 }
 
-fn format_of(path: &str, wire: wire::TokenFormat) -> Result<TokenFormat, ConfigError> {
-    let wire::TokenFormat { prefix, min_length, max_length } = wire;
-    let at = |key: &str| format!("{path}.{key}");
-    let max_length = check::count(&at("max_length"), max_length, defaults::TOKEN_MAX_LENGTH, 1..=65_536)?;
-    let min_length = check::count(&at("min_length"), min_length, defaults::TOKEN_MIN_LENGTH, 1..=max_length)?;
+fn token_format(section: &Section<'_>) -> Result<TokenFormat, ConfigError> {
+    let section = section.section("token_format", &["prefix", "min_length", "max_length"])?;
+    let max_length = section.count("max_length", defaults::TOKEN_MAX_LENGTH, 1..=65_536)?;
+    let min_length = section.count("min_length", defaults::TOKEN_MIN_LENGTH, 1..=max_length)?;
+    let prefix = section.get("prefix").map_or(Ok(""), |prefix| prefix.any_text())?;
     Ok(TokenFormat {
-        prefix: prefix.unwrap_or_default(),
+        prefix: prefix.to_owned(),
         min_length: min_length as usize,
         max_length: max_length as usize,
     })
 }
 
 /// Everything that may change the server's answer or what it means (RFC 7662 §2.2).
-fn fingerprint(name: &str, issuer: Option<&str>, endpoint: &Endpoint) -> [u8; 32] {
-    let Endpoint { cluster, authority, path, authentication, token_type_hint, parameters, headers, .. } = endpoint;
+fn digest_seed(name: &str, issuer: Option<&str>, endpoint: &Endpoint) -> DigestSeed {
+    let Endpoint { cluster, authority, path, authentication, token_type_hint, parameters, headers, .. } =
+        endpoint;
     let identity = authentication.identity();
-    let all = json!([name, issuer, cluster, authority, path, identity, token_type_hint, parameters, headers]);
-    Sha256::digest(all.to_string()).into()
+    DigestSeed::new(&fingerprint(&[
+        &[name, issuer.unwrap_or_default(), cluster, authority, path, identity, token_type_hint],
+        &flat(parameters.iter().map(|(name, value)| (name, value))),
+        &flat(headers.iter().map(|(name, value)| (name, value))),
+    ]))
 }
+
+/// What [`Endpoint::request`] puts into every form.
+const OWN_PARAMETERS: [&str; 2] = ["token", "token_type_hint"];

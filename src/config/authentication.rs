@@ -1,0 +1,88 @@
+//! `auth`: how we show the authorization server who asks.
+
+use super::defaults;
+use super::error::ConfigError;
+use super::phantom_token::{ALGORITHMS, signing_key};
+use super::reader::Item;
+use crate::introspection::{ClientAuthentication, SecretEncoding};
+
+/// The one way that is named.
+pub(super) fn authentication(
+    item: &Item<'_>,
+    issuer: Option<&str>,
+) -> Result<ClientAuthentication, ConfigError> {
+    let wanted = "exactly one of client_secret_basic, client_secret_post, private_key_jwt, bearer, none";
+    match item.only_member(&WAYS) {
+        Some((read, item)) => read(item, issuer),
+        None => match item.value.as_object() {
+            Some(members) => {
+                let names: Vec<&str> = members.keys().map(String::as_str).collect();
+                Err(item
+                    .error(wanted, &if names.is_empty() { "no key".to_owned() } else { names.join(", ") }))
+            }
+            None => Err(item.wrong_type(wanted)),
+        },
+    }
+}
+
+type Read = fn(Item<'_>, Option<&str>) -> Result<ClientAuthentication, ConfigError>;
+
+const WAYS: [(&str, Read); 5] = [
+    ("client_secret_basic", client_secret_basic),
+    ("client_secret_post", client_secret_post),
+    ("private_key_jwt", private_key_jwt),
+    ("bearer", bearer),
+    ("none", none),
+];
+
+fn client_secret_basic(item: Item<'_>, _: Option<&str>) -> Result<ClientAuthentication, ConfigError> {
+    let section = item.section(&["client_id", "client_secret", "encoding"])?;
+    let encodings = [("form", SecretEncoding::Form), ("raw", SecretEncoding::Raw)];
+    let encoding =
+        section.get("encoding").map_or(Ok(defaults::SECRET_ENCODING), |item| item.one_of(&encodings))?;
+    let client_id = section.required("client_id")?;
+    if encoding == SecretEncoding::Raw {
+        client_id.text_such(
+            "a client_id without a colon, which encoding raw could not tell from the secret",
+            |id| !id.contains(':'),
+        )?;
+    }
+    let client_secret = section.required("client_secret")?.credential()?;
+    Ok(ClientAuthentication::ClientSecretBasic {
+        client_id: client_id.text()?.to_owned(),
+        client_secret,
+        encoding,
+    })
+}
+
+fn client_secret_post(item: Item<'_>, _: Option<&str>) -> Result<ClientAuthentication, ConfigError> {
+    let section = item.section(&["client_id", "client_secret"])?;
+    let client_id = section.required("client_id")?.text()?.to_owned();
+    Ok(ClientAuthentication::ClientSecretPost {
+        client_id,
+        client_secret: section.required("client_secret")?.credential()?,
+    })
+}
+
+fn private_key_jwt(item: Item<'_>, issuer: Option<&str>) -> Result<ClientAuthentication, ConfigError> {
+    let section = item.section(&["client_id", "private_key", "alg", "kid", "audience"])?;
+    let alg = section.get("alg").map_or(Ok(defaults::ASSERTION_ALG), |alg| alg.one_of(&ALGORITHMS))?;
+    let kid = section.get("kid").map(|kid| kid.text()).transpose()?;
+    let audience = section.get("audience").map(|audience| audience.text()).transpose()?.or(issuer);
+    let no_audience = || section.error("audience", "expected a value, or the provider's issuer, got neither");
+    Ok(ClientAuthentication::PrivateKeyJwt {
+        client_id: section.required("client_id")?.text()?.to_owned(),
+        key: signing_key(&section.required("private_key")?, alg, kid)?,
+        audience: audience.ok_or_else(no_audience)?.to_owned(),
+    })
+}
+
+fn bearer(item: Item<'_>, _: Option<&str>) -> Result<ClientAuthentication, ConfigError> {
+    let section = item.section(&["token"])?;
+    Ok(ClientAuthentication::Bearer { token: section.required("token")?.credential()? })
+}
+
+fn none(item: Item<'_>, _: Option<&str>) -> Result<ClientAuthentication, ConfigError> {
+    let section = item.section(&["client_id"])?;
+    Ok(ClientAuthentication::None { client_id: section.required("client_id")?.text()?.to_owned() })
+}

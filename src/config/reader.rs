@@ -1,0 +1,253 @@
+//! The configuration as a tree that is read key by key. Every part of it knows its path, so that an error says
+//! where; a key that nobody would read is refused.
+//!
+//! Errors show the value that was there, but not where it may be a secret: of a text in the place of an object
+//! or a list, of a secret, and of anything long, they name the type only.
+
+use std::cell::RefCell;
+use std::ops::RangeInclusive;
+use std::time::Duration;
+
+use serde_json::{Map, Value};
+
+use super::error::ConfigError;
+use super::length;
+
+/// What reading needs besides the configuration, and what it has to say apart from errors.
+pub(super) struct Context<'c> {
+    /// Where secrets come from.
+    pub(super) env: &'c dyn Fn(&str) -> Option<String>,
+    /// What is allowed but hardly meant.
+    pub(super) warnings: RefCell<Vec<String>>,
+}
+
+/// An object whose keys are known; one that is left out is an empty one.
+pub(super) struct Section<'c> {
+    pub(super) path: String,
+    keys: &'static [&'static str],
+    members: Option<&'c Map<String, Value>>,
+    context: &'c Context<'c>,
+}
+
+/// A value.
+#[derive(Clone)]
+pub(super) struct Item<'c> {
+    pub(super) path: String,
+    pub(super) value: &'c Value,
+    pub(super) context: &'c Context<'c>,
+}
+
+impl<'c> Section<'c> {
+    /// The whole configuration.
+    pub(super) fn root(
+        members: &'c Map<String, Value>,
+        keys: &'static [&'static str],
+        context: &'c Context<'c>,
+    ) -> Result<Self, ConfigError> {
+        Self { path: String::new(), keys, members: Some(members), context }.without_other_keys()
+    }
+
+    /// A section that is left out of the one above.
+    pub(super) fn left_out(&self, key: &str, keys: &'static [&'static str]) -> Self {
+        Self { path: self.path_of(key), keys, members: None, context: self.context }
+    }
+
+    /// The value of a key, if it is there.
+    pub(super) fn get(&self, key: &str) -> Option<Item<'c>> {
+        debug_assert!(self.keys.contains(&key), "{}: {key} is none of {:?}", self.path, self.keys);
+        let value = self.members?.get(key)?;
+        Some(Item { path: self.path_of(key), value, context: self.context })
+    }
+
+    /// The value of a key that must be there.
+    pub(super) fn required(&self, key: &str) -> Result<Item<'c>, ConfigError> {
+        self.get(key).ok_or_else(|| self.error(key, "expected a value, got none"))
+    }
+
+    /// The section under a key.
+    pub(super) fn section(&self, key: &str, keys: &'static [&'static str]) -> Result<Self, ConfigError> {
+        self.get(key).map_or_else(|| Ok(self.left_out(key, keys)), |item| item.section(keys))
+    }
+
+    pub(super) fn boolean(&self, key: &str, default: bool) -> Result<bool, ConfigError> {
+        let Some(item) = self.get(key) else { return Ok(default) };
+        item.value.as_bool().ok_or_else(|| item.wrong("true or false"))
+    }
+
+    /// A whole number.
+    pub(super) fn count(
+        &self,
+        key: &str,
+        default: u32,
+        range: RangeInclusive<u32>,
+    ) -> Result<u32, ConfigError> {
+        let Some(item) = self.get(key) else { return Ok(default) };
+        let count = whole_number(item.value).filter(|count| range.contains(count));
+        count.ok_or_else(|| item.wrong(&format!("a whole number from {} to {}", range.start(), range.end())))
+    }
+
+    pub(super) fn duration(
+        &self,
+        key: &str,
+        default: Duration,
+        range: RangeInclusive<Duration>,
+    ) -> Result<Duration, ConfigError> {
+        let Some(item) = self.get(key) else { return Ok(default) };
+        let duration = item.value.as_str().and_then(length::parse);
+        let duration = duration.ok_or_else(|| item.wrong("a duration such as \"2s\""))?;
+        let wanted =
+            || format!("a duration from {} to {}", length::text(*range.start()), length::text(*range.end()));
+        range.contains(&duration).then_some(duration).ok_or_else(|| item.wrong(&wanted()))
+    }
+
+    /// A list of texts; empty if it is left out.
+    pub(super) fn texts(&self, key: &str) -> Result<Vec<String>, ConfigError> {
+        let elements = self.elements(key)?;
+        elements.iter().map(|element| element.text().map(str::to_owned)).collect()
+    }
+
+    /// The elements of a list; none if it is left out.
+    pub(super) fn elements(&self, key: &str) -> Result<Vec<Item<'c>>, ConfigError> {
+        self.get(key).map_or_else(|| Ok(Vec::new()), |item| item.elements())
+    }
+
+    /// The members of an object whose keys are free; none if it is left out.
+    pub(super) fn entries(&self, key: &str) -> Result<Vec<(&'c str, Item<'c>)>, ConfigError> {
+        self.get(key).map_or_else(|| Ok(Vec::new()), |item| item.entries())
+    }
+
+    /// The first key that is there besides `key`.
+    pub(super) fn any_key_but(&self, key: &str) -> Option<&'c str> {
+        self.members?.keys().map(String::as_str).find(|&other| other != key)
+    }
+
+    /// What is wrong with the value of a key, or with its absence.
+    pub(super) fn error(&self, key: &str, problem: &str) -> ConfigError {
+        ConfigError::new(self.path_of(key), problem)
+    }
+
+    fn without_other_keys(self) -> Result<Self, ConfigError> {
+        let mut present = self.members.into_iter().flat_map(Map::keys);
+        match present.find(|key| !self.keys.contains(&key.as_str())) {
+            Some(other) => {
+                let problem = format!("expected one of the keys {}, got {other:?}", self.keys.join(", "));
+                Err(ConfigError::new(self.path, problem))
+            }
+            None => Ok(self),
+        }
+    }
+
+    fn path_of(&self, key: &str) -> String {
+        join(&self.path, key)
+    }
+}
+
+impl<'c> Item<'c> {
+    /// An object with some of these keys and no others.
+    pub(super) fn section(self, keys: &'static [&'static str]) -> Result<Section<'c>, ConfigError> {
+        let members = Some(self.object()?);
+        Section { path: self.path, keys, members, context: self.context }.without_other_keys()
+    }
+
+    /// The member of an object that has only this one, with what `alternatives` has for its key.
+    pub(super) fn only_member<T: Copy>(&self, alternatives: &[(&str, T)]) -> Option<(T, Self)> {
+        let mut members = self.value.as_object()?.iter();
+        let ((key, value), None) = (members.next()?, members.next()) else { return None };
+        let (_, alternative) = alternatives.iter().find(|(name, _)| name == key)?;
+        Some((*alternative, Item { path: join(&self.path, key), value, context: self.context }))
+    }
+
+    /// What `choices` has for this name.
+    pub(super) fn one_of<T: Copy>(&self, choices: &[(&str, T)]) -> Result<T, ConfigError> {
+        let choice = choices.iter().find(|(name, _)| self.value.as_str() == Some(name));
+        choice.map(|(_, choice)| *choice).ok_or_else(|| {
+            self.wrong(&format!(
+                "one of {}",
+                choices.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", ")
+            ))
+        })
+    }
+
+    /// The members of an object whose keys are free.
+    pub(super) fn entries(&self) -> Result<Vec<(&'c str, Self)>, ConfigError> {
+        let entry = |(key, value): (&'c String, &'c Value)| {
+            (key.as_str(), Item { path: join(&self.path, key), value, context: self.context })
+        };
+        Ok(self.object()?.iter().map(entry).collect())
+    }
+
+    /// The elements of a list.
+    pub(super) fn elements(&self) -> Result<Vec<Self>, ConfigError> {
+        let elements = self.value.as_array().ok_or_else(|| self.wrong_type("a list"))?.iter().enumerate();
+        let item =
+            |(index, value)| Item { path: format!("{}[{index}]", self.path), value, context: self.context };
+        Ok(elements.map(item).collect())
+    }
+
+    /// A text for which `holds` holds; `wanted` says so in words.
+    pub(super) fn text_such(&self, wanted: &str, holds: fn(&str) -> bool) -> Result<&'c str, ConfigError> {
+        self.value.as_str().filter(|text| holds(text)).ok_or_else(|| self.wrong(wanted))
+    }
+
+    /// The error for a value that is not as wanted, and may be shown.
+    pub(super) fn wrong(&self, wanted: &str) -> ConfigError {
+        match self.value {
+            Value::String(text) if text.len() <= LONGEST_SHOWN => self.error(wanted, &format!("{text:?}")),
+            Value::Bool(_) | Value::Number(_) => self.error(wanted, &self.value.to_string()),
+            _ => self.wrong_type(wanted),
+        }
+    }
+
+    /// The error for a value that is not as wanted, and may be a secret.
+    pub(super) fn wrong_type(&self, wanted: &str) -> ConfigError {
+        let got = match self.value {
+            Value::Null => "null",
+            Value::Bool(_) => "a boolean",
+            Value::Number(_) => "a number",
+            Value::String(text) if text.len() > LONGEST_SHOWN => "a long string",
+            Value::String(_) => "a string",
+            Value::Array(_) => "a list",
+            Value::Object(_) => "an object",
+        };
+        self.error(wanted, got)
+    }
+
+    /// What was wanted here, and what was there, in words.
+    pub(super) fn error(&self, wanted: &str, got: &str) -> ConfigError {
+        ConfigError::new(self.path.as_str(), ["expected ", wanted, ", got ", got].concat())
+    }
+
+    /// Says that this is allowed but hardly meant.
+    pub(super) fn warn(&self, warning: &str) {
+        self.context.warn(&self.path, warning);
+    }
+
+    fn object(&self) -> Result<&'c Map<String, Value>, ConfigError> {
+        self.value.as_object().ok_or_else(|| self.wrong_type("an object"))
+    }
+}
+
+impl Context<'_> {
+    /// Says that what stands under `path` is allowed but hardly meant.
+    pub(super) fn warn(&self, path: &str, warning: &str) {
+        self.warnings.borrow_mut().push([path, ": ", warning].concat());
+    }
+}
+
+fn join(path: &str, key: &str) -> String {
+    if path.is_empty() { key.to_owned() } else { [path, ".", key].concat() }
+}
+
+/// Protocol buffers know only floats, so `3.0` is a whole number, too.
+fn whole_number(value: &Value) -> Option<u32> {
+    if let Some(whole) = value.as_u64() {
+        return whole.try_into().ok();
+    }
+    let float = value.as_f64()?;
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "compared afterwards")]
+    let whole = float as u32;
+    (f64::from(whole) == float).then_some(whole)
+}
+
+/// Longest text that an error shows: a key or a token that stands in the wrong place is longer.
+const LONGEST_SHOWN: usize = 64;

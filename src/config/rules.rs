@@ -1,0 +1,86 @@
+//! `rules` and `default_policy`: which policy a request falls under.
+
+use std::rc::Rc;
+
+use super::error::ConfigError;
+use super::reader::{Item, Section};
+use crate::policy::{Match, Policy, Rule};
+
+/// The rules in their order.
+pub(super) fn rules(root: &Section<'_>, policies: &[Rc<Policy>]) -> Result<Vec<Rule>, ConfigError> {
+    let mut rules: Vec<Rule> = Vec::new();
+    for item in root.elements("rules")? {
+        let section = item.clone().section(&["match", "policy"])?;
+        let matches = match_of(&section)?;
+        if let Some(first) = rules.iter().position(|rule| covers(&rule.matches, &matches)) {
+            item.warn(&format!("never reached, for rules[{first}] holds wherever this one does"));
+        }
+        let policy = section.required("policy")?;
+        rules.push(Rule { matches, policy: named(policy.text()?, &policy.path, policies)? });
+    }
+    Ok(rules)
+}
+
+/// The policy of that name.
+pub(super) fn named(name: &str, path: &str, policies: &[Rc<Policy>]) -> Result<Rc<Policy>, ConfigError> {
+    policies.iter().find(|policy| policy.name == name).cloned().ok_or_else(|| {
+        let names: Vec<&str> = policies.iter().map(|policy| policy.name.as_str()).collect();
+        let wanted = if names.is_empty() {
+            "a section under policies".to_owned()
+        } else {
+            format!("one of {}", names.join(", "))
+        };
+        ConfigError::new(path, format!("expected {wanted}, got {name:?}"))
+    })
+}
+
+fn match_of(section: &Section<'_>) -> Result<Match, ConfigError> {
+    let section = section.section("match", &["hosts", "path", "path_prefix", "methods"])?;
+    let mut matches = Match::default();
+    for host in some(&section, "hosts")? {
+        matches.hosts.push(host.host()?);
+    }
+    for method in some(&section, "methods")? {
+        matches.methods.push(method.method()?.to_owned());
+    }
+    if let Some(prefix) = section.get("path_prefix") {
+        matches.path_prefix = Some(prefix.normal_path()?.to_owned());
+    }
+    if let Some(item) = section.get("path") {
+        let path = item.normal_path()?;
+        if let Some(prefix) = matches.path_prefix.as_ref().filter(|prefix| !path.starts_with(prefix.as_str()))
+        {
+            return Err(item.wrong(&format!("a path that begins with path_prefix {prefix:?}")));
+        }
+        matches.path = Some(path.to_owned());
+    }
+    Ok(matches)
+}
+
+/// A list that is not empty where it is there: nothing would match an empty one.
+fn some<'c>(section: &Section<'c>, key: &str) -> Result<Vec<Item<'c>>, ConfigError> {
+    let Some(list) = section.get(key) else { return Ok(Vec::new()) };
+    let elements = list.elements()?;
+    if elements.is_empty() {
+        Err(list.error("at least one value", "none, which nothing matches"))
+    } else {
+        Ok(elements)
+    }
+}
+
+/// Whether `wide` holds wherever `narrow` does.
+fn covers(wide: &Match, narrow: &Match) -> bool {
+    let any_of = |wide: &[String], narrow: &[String]| {
+        wide.is_empty() || !narrow.is_empty() && narrow.iter().all(|value| wide.contains(value))
+    };
+    let begins = |prefix: &String| {
+        [&narrow.path, &narrow.path_prefix]
+            .into_iter()
+            .flatten()
+            .any(|path| path.starts_with(prefix.as_str()))
+    };
+    any_of(&wide.hosts, &narrow.hosts)
+        && any_of(&wide.methods, &narrow.methods)
+        && (wide.path.is_none() || wide.path == narrow.path)
+        && wide.path_prefix.as_ref().is_none_or(begins)
+}

@@ -1,0 +1,139 @@
+//! What the smallest configuration means.
+
+use std::time::Duration;
+
+use phantom_token_filter::config::Config;
+use phantom_token_filter::credentials::TokenSource;
+use phantom_token_filter::introspection::{ClientAuthentication, SecretEncoding};
+use phantom_token_filter::jwt::Algorithm;
+use phantom_token_filter::policy::{Authorization, Strategy};
+use phantom_token_filter::request::{RequestView, Unreadable};
+use serde_json::json;
+
+use crate::good::{changed, parse, smallest};
+
+struct Get(&'static str);
+
+impl RequestView for Get {
+    fn header(&self, name: &str) -> Option<Vec<u8>> {
+        match name {
+            ":method" => Some(b"GET".to_vec()),
+            ":path" => Some(self.0.as_bytes().to_vec()),
+            _ => None,
+        }
+    }
+
+    fn copies(&self, name: &str) -> Vec<Vec<u8>> {
+        self.header(name).into_iter().collect()
+    }
+
+    fn route_policy(&self) -> Result<Option<Vec<u8>>, Unreadable> {
+        panic!("policy_from is not route_metadata");
+    }
+}
+
+#[test]
+fn providers() {
+    let config = parse(&smallest()).unwrap();
+    let [provider] = config.providers.as_slice() else { panic!("{config:?}") };
+    assert_eq!((provider.name.as_str(), provider.issuer.as_deref()), ("main", None));
+    let format = &provider.token_format;
+    assert_eq!((format.prefix.as_str(), format.min_length, format.max_length), ("", 1, 8192));
+    assert_eq!(provider.max_cache_ttl, Duration::from_secs(60));
+
+    let endpoint = &provider.introspection;
+    assert_eq!(
+        (endpoint.cluster.as_str(), endpoint.authority.as_str()),
+        ("authorization_server", "authorization_server")
+    );
+    assert_eq!((endpoint.timeout, endpoint.retries), (Duration::from_secs(2), 1));
+    assert_eq!((endpoint.token_type_hint.as_str(), endpoint.max_concurrent_calls), ("access_token", 100));
+    assert!(endpoint.parameters.is_empty() && endpoint.headers.is_empty());
+    let ClientAuthentication::ClientSecretBasic { encoding, .. } = endpoint.authentication else {
+        panic!("{endpoint:?}")
+    };
+    assert_eq!(encoding, SecretEncoding::Form);
+}
+
+#[test]
+fn phantom_tokens() {
+    let config = parse(&smallest()).unwrap();
+    let token = config.phantom_token.as_ref().unwrap();
+    assert_eq!((token.audiences.as_slice(), token.ttl), (&[][..], Duration::from_secs(5 * 60)));
+    assert_eq!((token.signing_key.alg(), token.signing_key.kid()), (Algorithm::ES256, Some("2026-11")));
+    let claims = &token.claims;
+    assert!(
+        claims.include.is_none()
+            && claims.exclude.is_empty()
+            && claims.rename.is_empty()
+            && claims.add.is_empty()
+    );
+    let jwks = config.own_path(&Get("/.well-known/jwks.json")).unwrap();
+    assert_eq!(jwks.body, token.jwks());
+    let off = parse(&changed(json!({"phantom_token.jwks_path": ""}))).unwrap();
+    assert!(off.own_path(&Get("/.well-known/jwks.json")).is_none());
+}
+
+#[test]
+fn policies() {
+    let config = parse(&smallest()).unwrap();
+    let policy = config.policy_of(&Get("/")).unwrap();
+    assert!(matches!(&policy.strategy, Strategy::Introspect(provider) if provider.name == "main"));
+    assert_eq!((policy.name.as_str(), policy.authorization), ("default", Authorization::Jwt));
+    assert_eq!(
+        (policy.token_sources.as_slice(), policy.cache_ttl),
+        (&[TokenSource::AuthorizationHeader][..], Duration::from_secs(60))
+    );
+    assert!(policy.claim_headers.is_empty() && !policy.allow_missing);
+    let require = &policy.require;
+    assert!(require.scopes.is_empty() && require.any_scope.is_empty() && require.audiences.is_empty());
+    assert!(require.client_ids.is_empty() && require.claims.is_empty());
+    assert_eq!(require.token_types, ["bearer", "dpop"]);
+}
+
+#[test]
+fn the_rest() {
+    let config = parse(&smallest()).unwrap();
+    assert_eq!((config.cache.max_entries, config.cache.max_negative_entries), (10_000, 2_000));
+    assert_eq!(config.cache.negative_ttl, Duration::from_secs(10));
+    assert_eq!((config.challenge.realm.as_str(), config.challenge.error_description), ("api", true));
+    assert!(config.warnings.is_empty());
+}
+
+#[test]
+fn introspection_forwards_the_original_token() {
+    let config = changed(json!({"-phantom_token": 0, "policies.default.strategy": "introspection"}));
+    assert_eq!(policy_authorization(&parse(&config).unwrap()), Authorization::Original);
+}
+
+#[test]
+fn a_provider_keeps_verdicts_as_long_as_its_most_patient_policy_uses_them() {
+    let config = changed(json!({
+        "providers.other": {"introspection": {"cluster": "b", "path": "/", "auth": {"none": {"client_id": "g"}}}},
+        "policies": {
+            "default": {"provider": "main", "cache_ttl": "5s"},
+            "slow": {"provider": "main", "cache_ttl": "2m"},
+            "payments": {"provider": "other", "cache_ttl": "0s"},
+            "public": {"strategy": "allow"},
+        },
+    }));
+    let ttls: Vec<_> =
+        parse(&config).unwrap().providers.iter().map(|provider| provider.max_cache_ttl).collect();
+    assert_eq!(ttls, [Duration::from_secs(120), Duration::ZERO]);
+}
+
+#[test]
+fn rules_choose_the_policy() {
+    let config = parse(&changed(json!({
+        "policies": {"public": {"strategy": "allow"}, "strict": {"cache_ttl": "0s"}},
+        "default_policy": "strict",
+        "rules": [{"match": {"path": "/healthz", "methods": ["GET"]}, "policy": "public"}],
+    })));
+    let config = config.unwrap();
+    assert_eq!(config.policy_of(&Get("/healthz?full")).unwrap().name, "public");
+    assert_eq!(config.policy_of(&Get("/")).unwrap().name, "strict");
+}
+
+fn policy_authorization(config: &Config) -> Authorization {
+    config.policy_of(&Get("/")).unwrap().authorization
+}

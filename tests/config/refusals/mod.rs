@@ -1,0 +1,106 @@
+//! What is refused, and in which words: `path: expected this, got that`.
+
+mod phantom_token;
+mod policies;
+mod providers;
+
+use phantom_token_filter::config::Config;
+use serde_json::{Value, json};
+
+use crate::good::{changed, env, parse};
+
+/// Sentence, changes of the smallest configuration, error.
+fn refused(cases: &[(&str, Value, &str)]) {
+    for (sentence, changes, error) in cases {
+        match parse(&changed(changes.clone())) {
+            Ok(_) => panic!("accepted: {sentence}"),
+            Err(actual) => assert_eq!(actual.to_string(), *error, "{sentence}"),
+        }
+    }
+}
+
+/// A change of one value under `section`.
+fn set(section: &str, key: &str, value: Value) -> Value {
+    json!({(format!("{section}.{key}")): value})
+}
+
+#[test]
+fn what_is_no_object_at_all() {
+    for (text, error) in [
+        ("", "providers: expected a value, got none"),
+        ("{}", "providers: expected a value, got none"),
+        ("[]", "configuration: expected a google.protobuf.Struct or a JSON object, got another JSON value"),
+        (
+            "providers:\n  main: {}",
+            "configuration: expected a google.protobuf.Struct or a JSON object, got neither (not JSON at line 1, column 1)",
+        ),
+        (
+            "{\"providers\": {}",
+            "configuration: expected a google.protobuf.Struct or a JSON object, got neither (not JSON at line 1, column 16)",
+        ),
+        (
+            "{\"cache\": {}, \"cache\": {}}",
+            "configuration: expected a google.protobuf.Struct or a JSON object, got a JSON object with a key that occurs twice",
+        ),
+    ] {
+        assert_eq!(Config::parse(text.as_bytes(), &env).unwrap_err().to_string(), error, "{text}");
+    }
+}
+
+#[test]
+fn keys() {
+    refused(&[
+        (
+            "a misspelt key at the top",
+            json!({"provider": {}}),
+            "configuration: expected one of the keys providers, phantom_token, policies, default_policy, rules, policy_from, cache, challenge, got \"provider\"",
+        ),
+        (
+            "a misspelt key is named before the one that is missing",
+            json!({"-providers.main.introspection.cluster": 0, "providers.main.introspection.clustr": "as"}),
+            "providers.main.introspection: expected one of the keys cluster, authority, path, timeout, retries, auth, token_type_hint, parameters, headers, max_concurrent_calls, got \"clustr\"",
+        ),
+        (
+            "a key without a value",
+            json!({"policies.default.require.scopes": null}),
+            "policies.default.require.scopes: expected a list, got null",
+        ),
+        ("a text instead of a section", json!({"cache": "big"}), "cache: expected an object, got a string"),
+        (
+            "a list instead of a section",
+            json!({"challenge": []}),
+            "challenge: expected an object, got a list",
+        ),
+    ]);
+}
+
+#[test]
+fn cache_and_challenge() {
+    refused(&[
+        (
+            "an empty cache",
+            json!({"cache.max_entries": 0}),
+            "cache.max_entries: expected a whole number from 1 to 1000000, got 0",
+        ),
+        (
+            "a negative cache",
+            json!({"cache.max_negative_entries": -1}),
+            "cache.max_negative_entries: expected a whole number from 1 to 1000000, got -1",
+        ),
+        (
+            "inactive tokens for hours",
+            json!({"cache.negative_ttl": "2h"}),
+            "cache.negative_ttl: expected a duration from 0s to 1h, got \"2h\"",
+        ),
+        (
+            "a realm that ends its quotes",
+            json!({"challenge.realm": "a\", b=\"c"}),
+            "challenge.realm: expected ASCII without quotes and backslashes, got \"a\\\", b=\\\"c\"",
+        ),
+        (
+            "a text instead of a boolean",
+            json!({"challenge.error_description": 1}),
+            "challenge.error_description: expected true or false, got 1",
+        ),
+    ]);
+}

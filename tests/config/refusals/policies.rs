@@ -1,0 +1,193 @@
+//! `policies`, `rules`, `default_policy` and `policy_from`.
+
+use serde_json::{Value, json};
+
+use super::{refused, set};
+
+#[test]
+fn policies() {
+    let default = "policies.default";
+    refused(&[
+        (
+            "a strategy that does not exist",
+            set(default, "strategy", json!("jwt")),
+            "policies.default.strategy: expected one of phantom_token, introspection, allow, got \"jwt\"",
+        ),
+        (
+            "a provider that does not exist",
+            set(default, "provider", json!("mein")),
+            "policies.default.provider: expected one of main, got \"mein\"",
+        ),
+        (
+            "two providers and none named",
+            json!({"providers.other": {"introspection": {"cluster": "b", "path": "/", "auth": {"none": {"client_id": "g"}}}}}),
+            "policies.default.provider: expected one of main, other, got none",
+        ),
+        (
+            "requirements of a policy that judges nothing",
+            json!({"policies.public": {"strategy": "allow", "require": {"scopes": ["read"]}}}),
+            "policies.public.require: expected no such key under strategy allow, which reads no token, got one",
+        ),
+        (
+            "a phantom token that nobody can make",
+            json!({"-phantom_token": 0}),
+            "policies.default: expected the section phantom_token, for this policy forwards a phantom token, got none",
+        ),
+        (
+            "verdicts older than a day",
+            set(default, "cache_ttl", json!("36h")),
+            "policies.default.cache_ttl: expected a duration from 0s to 24h, got \"36h\"",
+        ),
+        (
+            "a boolean in quotes",
+            set(default, "allow_missing", json!("yes")),
+            "policies.default.allow_missing: expected true or false, got \"yes\"",
+        ),
+        (
+            "no place for a token",
+            set(default, "token_sources", json!([])),
+            "policies.default.token_sources: expected at least one place to look for a token in, got none",
+        ),
+        (
+            "an unknown place for a token",
+            set(default, "token_sources", json!(["query"])),
+            "policies.default.token_sources[0]: expected authorization_header, {header: NAME} or {cookie: NAME}, got \"query\"",
+        ),
+        (
+            "a place that is looked at twice, so that each token would be two",
+            set(default, "token_sources", json!(["authorization_header", "authorization_header"])),
+            "policies.default.token_sources[1]: expected a place of its own, got one that was named before",
+        ),
+        (
+            "authorization as a header without scheme",
+            set(default, "token_sources", json!([{"header": "Authorization"}])),
+            "policies.default.token_sources[0].header: expected the name of a header that is free to use, got \"Authorization\"",
+        ),
+        (
+            "a cookie that no client could send",
+            set(default, "token_sources", json!([{"cookie": "a=b"}])),
+            "policies.default.token_sources[0].cookie: expected the name of a cookie, got \"a=b\"",
+        ),
+        (
+            "a form of authorization that does not exist",
+            set(default, "forward", json!({"authorization": "token"})),
+            "policies.default.forward.authorization: expected one of jwt, original, remove, got \"token\"",
+        ),
+        (
+            "a claim in authorization",
+            set(default, "forward.claim_headers", json!({"Authorization": "sub"})),
+            "policies.default.forward.claim_headers.Authorization: expected the name of a header that is free to use, got \"Authorization\"",
+        ),
+        (
+            "a header of two claims",
+            set(default, "forward.claim_headers", json!({"X-User": "sub", "x-user": "email"})),
+            "policies.default.forward.claim_headers.x-user: expected every header once, got \"x-user\" again",
+        ),
+        (
+            "a header of no claim",
+            set(default, "forward.claim_headers", json!({"x-user": ""})),
+            "policies.default.forward.claim_headers.x-user: expected a text, got \"\"",
+        ),
+    ]);
+}
+
+#[test]
+fn requirements() {
+    let require = "policies.default.require";
+    refused(&[
+        (
+            "a list of scopes in one text",
+            set(require, "scopes", json!(["read write"])),
+            "policies.default.require.scopes[0]: expected one scope without spaces, got \"read write\"",
+        ),
+        (
+            "scopes without a list",
+            set(require, "any_scope", json!("read")),
+            "policies.default.require.any_scope: expected a list, got a string",
+        ),
+        (
+            "an audience that is no text",
+            set(require, "audiences", json!(["a", 1])),
+            "policies.default.require.audiences[1]: expected a text, got 1",
+        ),
+        (
+            "a claim that may have no value",
+            set(require, "claims", json!({"tenant": []})),
+            "policies.default.require.claims.tenant: expected at least one value, got none",
+        ),
+        (
+            "a claim with a value that is never met",
+            set(require, "claims", json!({"tenant": ["acme", null]})),
+            "policies.default.require.claims.tenant[1]: expected a text, a number, true or false, got null",
+        ),
+    ]);
+}
+
+#[test]
+fn rules() {
+    let rule = |matches: Value| json!({"rules": [{"match": matches, "policy": "default"}]});
+    let normal = "expected a path such as \"/api\" in its normal form and without query";
+    refused(&[
+        (
+            "a policy that does not exist",
+            json!({"rules": [{"policy": "publik"}], "policies.public.strategy": "allow"}),
+            "rules[0].policy: expected one of public, default, got \"publik\"",
+        ),
+        ("a rule without policy", json!({"rules": [{}]}), "rules[0].policy: expected a value, got none"),
+        (
+            "a default policy that does not exist",
+            json!({"default_policy": "strict", "policies.public.strategy": "allow"}),
+            "default_policy: expected one of public, got \"strict\"",
+        ),
+        (
+            "a default policy and no policies",
+            json!({"default_policy": "strict"}),
+            "default_policy: expected a section under policies, got \"strict\"",
+        ),
+        (
+            "another place to name policies in",
+            json!({"policy_from": "route"}),
+            "policy_from: expected one of rules, route_metadata, got \"route\"",
+        ),
+        (
+            "no host",
+            rule(json!({"hosts": []})),
+            "rules[0].match.hosts: expected at least one value, got none, which nothing matches",
+        ),
+        (
+            "a host with port",
+            rule(json!({"hosts": ["api.example:443"]})),
+            "rules[0].match.hosts[0]: expected a host such as \"api.example\", without port or wildcard, got \"api.example:443\"",
+        ),
+        (
+            "a wildcard",
+            rule(json!({"hosts": ["*.example"]})),
+            "rules[0].match.hosts[0]: expected a host such as \"api.example\", without port or wildcard, got \"*.example\"",
+        ),
+        (
+            "a method in small letters",
+            rule(json!({"methods": ["GET", "post"]})),
+            "rules[0].match.methods[1]: expected a method in capitals such as GET, got \"post\"",
+        ),
+        (
+            "a path with query",
+            rule(json!({"path": "/a?b"})),
+            &format!("rules[0].match.path: {normal}, got \"/a?b\""),
+        ),
+        (
+            "a path with dots",
+            rule(json!({"path": "/a/../b"})),
+            &format!("rules[0].match.path: {normal}, got \"/a/../b\""),
+        ),
+        (
+            "a prefix without slash",
+            rule(json!({"path_prefix": "api"})),
+            &format!("rules[0].match.path_prefix: {normal}, got \"api\""),
+        ),
+        (
+            "a path that does not have the prefix",
+            rule(json!({"path": "/a", "path_prefix": "/b"})),
+            "rules[0].match.path: expected a path that begins with path_prefix \"/b\", got \"/a\"",
+        ),
+    ]);
+}

@@ -1,0 +1,254 @@
+//! The documentation says what the code does: keys, types, ranges, defaults and examples.
+
+#![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+
+#[path = "config/good.rs"]
+mod good;
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use good::{EC256, change, changed, described, parse, smallest};
+use phantom_token_filter::config::Config;
+use serde_json::{Map, Value, json};
+
+const REFERENCE: &str = include_str!("../docs/configuration.md");
+/// The heading of the table of the topmost keys.
+const ROOT_HEADING: &str = "## The whole";
+
+/// A line of a table.
+struct Key {
+    /// Path of the section that it is in, as its heading has it.
+    section: String,
+    name: String,
+    kind: String,
+    default: String,
+}
+
+/// Every key that the reference has.
+fn documented() -> Vec<Key> {
+    let mut section = None;
+    let mut keys = Vec::new();
+    for line in REFERENCE.lines() {
+        if line.starts_with('#') {
+            let path =
+                line.trim_start_matches('#').trim().strip_prefix('`').and_then(|path| path.strip_suffix('`'));
+            section = path.or_else(|| (line == ROOT_HEADING).then_some("")).map(str::to_owned);
+        } else if let Some(row) = line.strip_prefix("| `") {
+            let cells: Vec<&str> = row.split('|').map(str::trim).collect();
+            let [name, kind, default, _, ""] = cells[..] else { panic!("{line}") };
+            let (section, name) = (section.clone().expect(line), name.trim_end_matches('`').to_owned());
+            keys.push(Key { section, name, kind: kind.to_owned(), default: default.to_owned() });
+        }
+    }
+    keys
+}
+
+/// The path that stands for `path`, whose names are free, in the configurations of these tests.
+fn concrete(path: &str) -> String {
+    path.replace("providers.NAME", "providers.main")
+        .replace("policies.NAME", "policies.default")
+        .replace("[]", "[0]")
+}
+
+/// A configuration in which `section` is there with what it requires.
+fn with(section: &str) -> Value {
+    let base = changed(json!({"policies.default": {}, "rules[0].policy": "default"}));
+    let auth = "providers.NAME.introspection.auth";
+    let Some(way) = section.strip_prefix(auth) else { return base };
+    let Some(way) = way.strip_prefix('.') else { return change(base, json!({(concrete(auth)): {}})) };
+    let (client_id, client_secret) = (json!("gateway"), json!({"env": "CLIENT_SECRET"}));
+    let settings = match way {
+        "client_secret_basic" | "client_secret_post" => {
+            json!({"client_id": client_id, "client_secret": client_secret})
+        }
+        "private_key_jwt" => {
+            json!({"client_id": client_id, "private_key": {"inline": EC256}, "audience": "as"})
+        }
+        "bearer" => json!({"token": client_secret}),
+        _ => json!({"client_id": client_id}),
+    };
+    change(base, json!({(concrete(auth)): {way: settings}}))
+}
+
+fn join(section: &str, key: &str) -> String {
+    if section.is_empty() { key.to_owned() } else { format!("{section}.{key}") }
+}
+
+/// The keys that the code takes under `path`; `None` if it does not take a fixed set of keys there.
+fn accepted_keys(path: &str) -> Option<Vec<String>> {
+    let concrete = concrete(path);
+    let error = parse(&change(with(path), json!({(join(&concrete, "?")): null}))).err()?;
+    let keys = ["expected one of the keys ", "expected exactly one of "];
+    let keys =
+        keys.into_iter().find_map(|wanted| error.problem.strip_prefix(wanted))?.split_once(", got ")?.0;
+    (error.path == concrete).then(|| keys.split(", ").map(str::to_owned).collect())
+}
+
+/// Sections and their keys, as the code has them.
+fn sections_of_the_code(path: &str, sections: &mut BTreeMap<String, Vec<String>>) {
+    let Some(keys) = accepted_keys(path) else { return };
+    for key in &keys {
+        for form in [key.clone(), format!("{key}.NAME"), format!("{key}[]")] {
+            sections_of_the_code(&join(path, &form), sections);
+        }
+    }
+    sections.insert(path.to_owned(), keys);
+}
+
+#[test]
+fn every_key_is_documented_and_every_documented_key_exists() {
+    let mut in_code = BTreeMap::new();
+    sections_of_the_code("", &mut in_code);
+    let mut in_docs: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for key in documented() {
+        in_docs.entry(key.section).or_default().push(key.name);
+    }
+    assert_eq!(in_docs, in_code);
+    assert!(in_code.len() > 15, "{in_code:?}");
+}
+
+#[test]
+fn defaults_are_as_documented() {
+    for Key { section, name, default, .. } in documented() {
+        let path = join(&concrete(&section), &name);
+        let full = with(&section);
+        let pointer = format!("/{}", path.replace("[0]", ".0").replace('.', "/"));
+        let without = match full.pointer(&pointer) {
+            Some(_) => change(full, json!({(format!("-{path}")): null})),
+            None => full,
+        };
+        match default.strip_prefix('`').and_then(|literal| literal.strip_suffix('`')) {
+            _ if default == "required" => {
+                assert_eq!(
+                    parse(&without).unwrap_err().to_string(),
+                    format!("{path}: expected a value, got none")
+                );
+            }
+            Some(literal) => {
+                let default: Value = serde_yaml_ng::from_str(literal).unwrap();
+                let explicit = change(without.clone(), json!({(&*path): default}));
+                assert_eq!(
+                    described(&parse(&without).unwrap()),
+                    described(&parse(&explicit).unwrap()),
+                    "{path}"
+                );
+            }
+            None => assert!(
+                !default.is_empty() && !default.contains('`') || default.contains(' '),
+                "{path}: {default}"
+            ),
+        }
+    }
+}
+
+#[test]
+fn types_and_ranges_are_as_documented() {
+    for Key { section, name, kind, .. } in documented() {
+        let path = join(&concrete(&section), &name);
+        let (wrong, wanted, got) = match kind.split(' ').next().unwrap() {
+            "duration" => (json!("10000h"), format!("a {kind}"), "\"10000h\""),
+            "whole" => (json!(u32::MAX), format!("a {kind}"), "4294967295"),
+            "one" => (json!("?"), kind, "\"?\""),
+            "exactly" => (json!(7), kind, "a number"),
+            "true" => (json!("?"), kind, "\"?\""),
+            "list" => (json!("?"), "a list".to_owned(), "a string"),
+            "object" => (json!(7), "an object".to_owned(), "a number"),
+            "secret" => (json!(7), "{env: NAME} or {inline: \"...\"}".to_owned(), "a number"),
+            "text" => {
+                // What kind of text is wanted differs; an object is none.
+                let error = parse(&change(with(&section), json!({(&*path): {}}))).unwrap_err();
+                assert_eq!(error.path, path);
+                continue;
+            }
+            _ => panic!("{path}: no such type: {kind}"),
+        };
+        let error = parse(&change(with(&section), json!({(&*path): wrong}))).unwrap_err();
+        assert_eq!(error.to_string(), format!("{path}: expected {wanted}, got {got}"));
+    }
+}
+
+#[test]
+fn examples_are_accepted_without_warning() {
+    for text in examples() {
+        let config = Config::parse(text.as_bytes(), &env).unwrap_or_else(|error| panic!("{error}\n{text}"));
+        assert!(config.warnings.is_empty(), "{:?}\n{text}", config.warnings);
+    }
+}
+
+#[test]
+fn every_key_has_an_example() {
+    let examples: Vec<Value> = examples().iter().map(|text| serde_json::from_str(text).unwrap()).collect();
+    for Key { section, name, .. } in documented() {
+        let path = join(&section, &name).replace("[]", ".[]");
+        assert!(examples.iter().any(|example| is_set(example, &path)), "{path}");
+    }
+}
+
+/// Whether `path`, whose names are free, leads to something.
+fn is_set(value: &Value, path: &str) -> bool {
+    if path.is_empty() {
+        return true;
+    }
+    let (step, rest) = path.split_once('.').unwrap_or((path, ""));
+    match (step, value) {
+        ("NAME", Value::Object(members)) => members.values().any(|value| is_set(value, rest)),
+        ("[]", Value::Array(elements)) => elements.iter().any(|value| is_set(value, rest)),
+        (key, _) => value.get(key).is_some_and(|value| is_set(value, rest)),
+    }
+}
+
+/// Every configuration of the filter, as JSON, in a YAML example of the documentation and in the sample for Envoy.
+fn examples() -> Vec<String> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut configurations = Vec::new();
+    for folder in [root.to_owned(), root.join("docs")] {
+        for file in folder.read_dir().unwrap().map(|entry| entry.unwrap().path()) {
+            if file.extension().is_some_and(|extension| extension == "md") {
+                let text = std::fs::read_to_string(file).unwrap();
+                text.split("```yaml\n").skip(1).for_each(|block| {
+                    in_block(block.split("```").next().unwrap(), &mut configurations);
+                });
+            }
+        }
+    }
+    in_block(&std::fs::read_to_string(root.join("envoy/envoy.yaml")).unwrap(), &mut configurations);
+    assert!(configurations.len() >= 9, "{configurations:#?}");
+    configurations
+}
+
+/// The configurations in a block of YAML. One that shows some sections only is completed.
+fn in_block(yaml: &str, configurations: &mut Vec<String>) {
+    let block: Value = serde_yaml_ng::from_str(yaml).unwrap_or_else(|error| panic!("{error}\n{yaml}"));
+    let keys = accepted_keys("").unwrap();
+    let empty = Map::new();
+    let members = block.as_object().unwrap_or(&empty);
+    if !members.is_empty() && members.keys().all(|key| keys.contains(key)) {
+        let mut whole = smallest();
+        whole.as_object_mut().unwrap().extend(members.clone());
+        configurations.push(whole.to_string());
+    } else {
+        embedded(&block, configurations);
+    }
+}
+
+/// The configurations somewhere below `value`.
+fn embedded(value: &Value, configurations: &mut Vec<String>) {
+    match value {
+        Value::Object(members) if members.contains_key("providers") => configurations.push(value.to_string()),
+        Value::Object(members) => members.values().for_each(|value| embedded(value, configurations)),
+        Value::Array(elements) => elements.iter().for_each(|value| embedded(value, configurations)),
+        Value::String(text) if text.contains("\"providers\"") => configurations.push(text.clone()),
+        _ => {}
+    }
+}
+
+/// The environment that the examples expect.
+fn env(name: &str) -> Option<String> {
+    let value = match name {
+        "OLD_PUBLIC_KEY" => include_str!("keys/ec256.public.pem"),
+        "CLIENT_KEY" | "SIGNING_KEY" | "NEXT_SIGNING_KEY" => EC256,
+        _ => "a-secret",
+    };
+    Some(value.to_owned())
+}
