@@ -33,22 +33,31 @@ impl Challenge {
     /// What the client of a refused request gets.
     pub fn answer(&self, denial: &Denial) -> Answer {
         let (status, grpc_status, error, description) = match denial {
-            Denial::InsufficientScope { .. } => {
-                (403, PERMISSION_DENIED, "insufficient_scope", "the access token lacks a scope this request needs")
-            }
+            Denial::InsufficientScope { .. } => (
+                403,
+                PERMISSION_DENIED,
+                "insufficient_scope",
+                "the access token lacks a scope this request needs",
+            ),
             Denial::InvalidRequest(InvalidRequest::MalformedToken) => {
                 (400, INVALID_ARGUMENT, "invalid_request", "the access token is malformed")
             }
             Denial::InvalidRequest(InvalidRequest::SeveralTokens) => {
                 (400, INVALID_ARGUMENT, "invalid_request", "the request carries more than one access token")
             }
-            Denial::InvalidToken(_) => {
-                (401, UNAUTHENTICATED, "invalid_token", "the access token is expired, revoked or not valid here")
-            }
+            Denial::InvalidToken(_) => (
+                401,
+                UNAUTHENTICATED,
+                "invalid_token",
+                "the access token is expired, revoked or not valid here",
+            ),
             Denial::MissingToken => (401, UNAUTHENTICATED, "unauthorized", "an access token is required"),
-            Denial::Unavailable(_) => {
-                (503, UNAVAILABLE, "temporarily_unavailable", "the access token cannot be checked at the moment")
-            }
+            Denial::Unavailable(_) => (
+                503,
+                UNAVAILABLE,
+                "temporarily_unavailable",
+                "the access token cannot be checked at the moment",
+            ),
         };
         let mut headers =
             vec![("content-type", "application/json".to_owned()), ("cache-control", "no-store".to_owned())];

@@ -8,6 +8,7 @@ use std::fmt;
 use serde_json::{Map, Value};
 
 use crate::bytes::Reader;
+use crate::json;
 use crate::token::UnixMillis;
 
 /// Claims in their flat form, owned. [`ClaimsBuf::view`] reads them.
@@ -40,6 +41,11 @@ impl ClaimsBuf {
         }
         flat.extend_from_slice(Value::Object(members).to_string().as_bytes());
         Ok(Self(flat))
+    }
+
+    /// Claims that are in their flat form already.
+    pub(crate) fn from_flat(flat: &[u8]) -> Self {
+        Self(flat.to_vec())
     }
 
     /// The claims, for reading.
@@ -83,7 +89,8 @@ impl<'a> Claims<'a> {
     /// Reads the flat form. `None` if it is not one.
     pub fn parse(flat: &'a [u8]) -> Option<Self> {
         let mut reader = Reader::new(flat);
-        let mut time = || reader.u64().map(|millis| (millis != ABSENT_TIME).then_some(UnixMillis::from_millis(millis)));
+        let mut time =
+            || reader.u64().map(|millis| (millis != ABSENT_TIME).then_some(UnixMillis::from_millis(millis)));
         let (exp, nbf) = (time()?, time()?);
         let scope = take(&mut reader)??;
         let count = reader.u32()?;
@@ -109,7 +116,7 @@ impl<'a> Claims<'a> {
 
     /// All members, parsed. Not for the hot path.
     pub fn members(&self) -> Map<String, Value> {
-        serde_json::from_slice(self.json).unwrap_or_default()
+        json::object(self.json).unwrap_or_default()
     }
 }
 
@@ -159,7 +166,8 @@ fn take<'a>(reader: &mut Reader<'a>) -> Option<Option<&'a [u8]>> {
 
 /// `scope` as one string with single spaces (RFC 7662 §2.2 has a string; some servers send an array).
 fn scope(members: &Map<String, Value>) -> Result<String, BadMember> {
-    let words: Vec<&str> = strings(members, "scope")?.into_iter().flat_map(str::split_ascii_whitespace).collect();
+    let words: Vec<&str> =
+        strings(members, "scope")?.into_iter().flat_map(str::split_ascii_whitespace).collect();
     Ok(words.join(" "))
 }
 
@@ -182,7 +190,9 @@ fn numeric_date(members: &Map<String, Value>, name: &'static str) -> Result<Opti
     let seconds = match members.get(name) {
         None => return Ok(None),
         Some(Value::Number(number)) => number.as_f64(),
-        Some(Value::String(text)) if !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit() || b == b'.') => {
+        Some(Value::String(text))
+            if !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit() || b == b'.') =>
+        {
             text.parse().ok()
         }
         Some(_) => None,
@@ -210,7 +220,7 @@ mod tests {
     use super::*;
 
     fn claims(json: &str) -> Result<ClaimsBuf, BadMember> {
-        ClaimsBuf::from_members(crate::json::object(json.as_bytes()).unwrap())
+        ClaimsBuf::from_members(json::object(json.as_bytes()).unwrap())
     }
 
     fn texts<'a>(items: impl Iterator<Item = &'a [u8]>) -> Vec<&'a str> {
@@ -228,7 +238,10 @@ mod tests {
         assert_eq!(texts(view.scopes()), ["read", "write"]);
         assert_eq!(texts(view.audiences()), ["a", "b"]);
         assert_eq!((view.client_id, view.iss), (Some(&b"c"[..]), Some(&b"i"[..])));
-        assert_eq!((view.sub, view.sid, view.token_type), (Some(&b"s"[..]), Some(&b"d"[..]), Some(&b"Bearer"[..])));
+        assert_eq!(
+            (view.sub, view.sid, view.token_type),
+            (Some(&b"s"[..]), Some(&b"d"[..]), Some(&b"Bearer"[..]))
+        );
         assert_eq!(view.exp, Some(UnixMillis::from_secs(1_795_378_238)));
         assert_eq!(view.nbf, Some(UnixMillis::from_secs(1_795_377_638)));
         assert_eq!(view.members()["roles"], serde_json::json!(["x"]));

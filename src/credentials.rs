@@ -45,6 +45,13 @@ pub fn access_token(
         }
         found = Some(AccessToken::parse(&text).ok_or(InvalidRequest::MalformedToken)?);
     }
+    // A token that nobody looks at must not travel along with the one that is judged.
+    if found.is_some() && !sources.contains(&TokenSource::AuthorizationHeader) {
+        let authorization = request.header("authorization").unwrap_or_default();
+        if !matches!(bearer(&authorization), Ok(None)) {
+            return Err(InvalidRequest::SeveralTokens);
+        }
+    }
     Ok(found)
 }
 
@@ -55,8 +62,11 @@ pub fn removal(request: &dyn RequestView, sources: &[TokenSource]) -> Vec<Header
         TokenSource::Header(name) => Some(HeaderEdit::Remove(name.clone())),
         TokenSource::Cookie(name) => {
             let copies = request.copies("cookie");
-            let others: Vec<&[u8]> =
-                copies.iter().flat_map(|copy| cookies(copy)).filter(|cookie| value_of(cookie, name).is_none()).collect();
+            let others: Vec<&[u8]> = copies
+                .iter()
+                .flat_map(|copy| cookies(copy))
+                .filter(|cookie| value_of(cookie, name).is_none())
+                .collect();
             Some(match others.as_slice() {
                 [] => HeaderEdit::Remove("cookie".to_owned()),
                 others => HeaderEdit::Set("cookie".to_owned(), others.join(&b"; "[..])),
@@ -91,7 +101,12 @@ fn is_token_scheme(scheme: &[u8]) -> bool {
 }
 
 fn cookie_values(copies: &[Vec<u8>], name: &str) -> Vec<Vec<u8>> {
-    copies.iter().flat_map(|copy| cookies(copy)).filter_map(|cookie| value_of(cookie, name)).map(<[u8]>::to_vec).collect()
+    copies
+        .iter()
+        .flat_map(|copy| cookies(copy))
+        .filter_map(|cookie| value_of(cookie, name))
+        .map(<[u8]>::to_vec)
+        .collect()
 }
 
 /// The pairs of a `cookie` header (RFC 6265 §4.2.1).
@@ -127,7 +142,8 @@ mod tests {
 
     fn authorization(values: &[&'static str]) -> Result<Option<String>, InvalidRequest> {
         let headers = Headers(values.iter().map(|value| ("authorization", value.as_bytes())).collect());
-        access_token(&headers, &[TokenSource::AuthorizationHeader]).map(|token| token.map(|t| t.secret().to_owned()))
+        access_token(&headers, &[TokenSource::AuthorizationHeader])
+            .map(|token| token.map(|t| t.secret().to_owned()))
     }
 
     #[test]
@@ -139,21 +155,36 @@ mod tests {
 
     #[test]
     fn other_schemes_are_no_token() {
-        for values in [&[][..], &["Basic YWJj"], &["Bearerabc"], &["Digest a=\"b\", c=\"d\""], &[""], &["abc"]] {
+        for values in
+            [&[][..], &["Basic YWJj"], &["Bearerabc"], &["Digest a=\"b\", c=\"d\""], &[""], &["abc"]]
+        {
             assert_eq!(authorization(values), Ok(None), "{values:?}");
         }
     }
 
     #[test]
     fn a_token_that_is_none_is_malformed() {
-        for value in ["Bearer", "Bearer ", "Bearer a b", "Bearer a\tb", "Bearer a\u{e9}", "Bearer \"abc\"", "Bearer\tabc d"] {
+        for value in [
+            "Bearer",
+            "Bearer ",
+            "Bearer a b",
+            "Bearer a\tb",
+            "Bearer a\u{e9}",
+            "Bearer \"abc\"",
+            "Bearer\tabc d",
+        ] {
             assert_eq!(authorization(&[value]), Err(InvalidRequest::MalformedToken), "{value:?}");
         }
     }
 
     #[test]
     fn several_tokens_are_refused() {
-        for values in [&["Bearer a", "Bearer a"][..], &["Basic YQ==", "Bearer a"], &["Bearer a", "Basic YQ=="], &["Bearer a,Bearer b"]] {
+        for values in [
+            &["Bearer a", "Bearer a"][..],
+            &["Basic YQ==", "Bearer a"],
+            &["Bearer a", "Basic YQ=="],
+            &["Bearer a,Bearer b"],
+        ] {
             assert_eq!(authorization(values), Err(InvalidRequest::SeveralTokens), "{values:?}");
         }
         let both = Headers(vec![("authorization", b"Bearer a"), ("x-token", b"b")]);
@@ -161,6 +192,10 @@ mod tests {
         assert_eq!(access_token(&both, &sources), Err(InvalidRequest::SeveralTokens));
         let twice = Headers(vec![("x-token", b"a"), ("x-token", b"b")]);
         assert_eq!(access_token(&twice, &sources), Err(InvalidRequest::SeveralTokens));
+        let only_header = [TokenSource::Header("x-token".to_owned())];
+        assert_eq!(access_token(&both, &only_header), Err(InvalidRequest::SeveralTokens));
+        let with_basic = Headers(vec![("authorization", b"Basic YQ=="), ("x-token", b"b")]);
+        assert_eq!(access_token(&with_basic, &only_header).unwrap().unwrap().secret(), "b");
     }
 
     #[test]

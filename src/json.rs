@@ -37,7 +37,9 @@ pub(crate) fn object(text: &[u8]) -> Result<Map<String, Value>, NotAnObject> {
     match serde_json::from_slice(text) {
         Ok(Unique(Value::Object(members))) => Ok(members),
         Ok(_) => Err(NotAnObject::OtherValue),
-        Err(error) if error.classify() == serde_json::error::Category::Data => Err(NotAnObject::DuplicateMember),
+        Err(error) if error.classify() == serde_json::error::Category::Data => {
+            Err(NotAnObject::DuplicateMember)
+        }
         Err(_) => Err(NotAnObject::Syntax),
     }
 }

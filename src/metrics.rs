@@ -13,6 +13,10 @@ pub enum Counter {
     CacheCoalesced,
     /// The cache knew that the token is inactive.
     CacheNegativeHit,
+    /// A verdict was renewed before its time was over.
+    CacheRefreshed,
+    /// The server was down, and the last verdict served on.
+    CacheStale,
     /// The server said that a token is active.
     IntrospectionActive,
     /// A try brought no verdict.
@@ -39,12 +43,14 @@ pub enum Counter {
 
 impl Counter {
     /// Every counter.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 18] = [
         Self::CacheEvicted,
         Self::CacheHit,
         Self::CacheMiss,
         Self::CacheCoalesced,
         Self::CacheNegativeHit,
+        Self::CacheRefreshed,
+        Self::CacheStale,
         Self::IntrospectionActive,
         Self::IntrospectionError,
         Self::IntrospectionInactive,
@@ -66,6 +72,8 @@ impl Counter {
             Self::CacheMiss => "phantom_token.cache.miss",
             Self::CacheCoalesced => "phantom_token.cache.coalesced",
             Self::CacheNegativeHit => "phantom_token.cache.negative_hit",
+            Self::CacheRefreshed => "phantom_token.cache.refreshed",
+            Self::CacheStale => "phantom_token.cache.stale",
             Self::IntrospectionActive => "phantom_token.introspection.active",
             Self::IntrospectionError => "phantom_token.introspection.error",
             Self::IntrospectionInactive => "phantom_token.introspection.inactive",

@@ -148,6 +148,7 @@ fn types_and_ranges_are_as_documented() {
         let path = join(&concrete(&section), &name);
         let (wrong, wanted, got) = match kind.split(' ').next().unwrap() {
             "duration" => (json!("10000h"), format!("a {kind}"), "\"10000h\""),
+            "number" => (json!(1.5), format!("a {kind}"), "1.5"),
             "whole" => (json!(u32::MAX), format!("a {kind}"), "4294967295"),
             "one" => (json!("?"), kind, "\"?\""),
             "exactly" => (json!(7), kind, "a number"),

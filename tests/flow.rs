@@ -153,7 +153,7 @@ fn without_cache_ttl_every_request_asks() {
     worker.give_turns();
     assert_eq!(worker.calls.len(), 3, "not even a call that was already on its way is joined");
     worker.answer(&active()).answer(&active()).answer(&active());
-    assert!(worker.shared.0.borrow().is_empty(), "nobody could use what would be remembered");
+    assert!(worker.shared.verdicts() == 0, "nobody could use what would be remembered");
 }
 
 #[test]
@@ -187,14 +187,14 @@ fn policies_with_different_needs_share_a_verdict() {
 
 #[test]
 fn a_late_verdict_does_not_undo_a_newer_one() {
-    // Both workers ask; the token is revoked between their calls, and the answers cross.
+    // The first worker is so slow that the second asks, too; the token is revoked in between, and the answers cross.
     let mut one = Worker::new(config(json!({})));
     let mut two = Worker::sharing(config(json!({})), one.shared.clone());
     one.receive(&Request::bearer("tok"));
     one.give_turns();
-    two.pass(secs(1)).receive(&Request::bearer("tok"));
+    two.pass(secs(3)).receive(&Request::bearer("tok"));
     two.answer(&inactive());
-    one.pass(secs(2)).answer(&active());
+    one.pass(secs(4)).answer(&active());
     let stream = one.receive(&Request::bearer("tok"));
     assert_eq!(one.fate(stream).status(), 401, "the older answer must not revive the token");
     // And a newer inactive one takes an active one away.
@@ -204,6 +204,78 @@ fn a_late_verdict_does_not_undo_a_newer_one() {
     three.pass(secs(2)).call(&Request::get("/quick").with("authorization", "Bearer tok"), &inactive());
     let stream = three.receive(&Request::bearer("tok"));
     assert_eq!(three.fate(stream).status(), 401);
+}
+
+#[test]
+fn an_inactive_verdict_takes_an_active_one_away_even_if_it_is_not_remembered() {
+    let patch = json!({"policies": {"default": {"cache_ttl": "60s"}, "quick": {"cache_ttl": "1s"}},
+        "rules": [{"match": {"path": "/quick"}, "policy": "quick"}], "cache": {"negative_ttl": "0s"}});
+    let mut worker = Worker::new(config(patch));
+    worker.call(&Request::bearer("tok"), &active());
+    worker.pass(secs(2)).call(&Request::get("/quick").with("authorization", "Bearer tok"), &inactive());
+    let stream = worker.receive(&Request::bearer("tok"));
+    assert!(worker.is_waiting(stream));
+}
+
+#[test]
+fn each_requirement_is_judged() {
+    let reply = || {
+        let mut reply = active();
+        reply["roles"] = json!(["reader", "writer"]);
+        reply["level"] = json!(3);
+        reply
+    };
+    for (require, refusal) in [
+        (json!({"scopes": ["read", "write"]}), None),
+        (json!({"scopes": ["read", "admin"]}), Some((403, "insufficient_scope"))),
+        (json!({"any_scope": ["admin", "write"]}), None),
+        (json!({"any_scope": ["admin"]}), Some((403, "insufficient_scope"))),
+        (json!({"audiences": ["https://other.example", "https://api.example"]}), None),
+        (json!({"audiences": ["https://other.example"]}), Some((401, "token_for_other_audience"))),
+        (json!({"client_ids": ["app"]}), None),
+        (json!({"client_ids": ["ap"]}), Some((401, "token_of_other_client"))),
+        (json!({"claims": {"roles": "writer", "level": [2, 3]}}), None),
+        (json!({"claims": {"roles": "admin"}}), Some((401, "token_lacks_claim"))),
+        (json!({"claims": {"absent": "x"}}), Some((401, "token_lacks_claim"))),
+        (json!({"token_types": ["BEARER"]}), None),
+        (json!({"token_types": ["dpop"]}), Some((401, "token_of_other_type"))),
+    ] {
+        let mut worker = Worker::new(config(json!({"policies": {"default": {"require": require.clone()}}})));
+        for source in ["a call", "the cache"] {
+            let fate = worker.call(&Request::bearer("tok"), &reply());
+            match refusal {
+                None => assert!(matches!(fate, Fate::Forwarded(_)), "{require} by {source}"),
+                Some(refusal) => assert_eq!((fate.status(), fate.reason()), refusal, "{require} by {source}"),
+            }
+        }
+    }
+}
+
+#[test]
+fn the_missing_scopes_are_named() {
+    let require = json!({"policies": {"default": {"require": {"scopes": ["read", "admin", "audit"]}}}});
+    let mut worker = Worker::new(config(require));
+    let Fate::Answered(answer) = worker.call(&Request::bearer("tok"), &active()) else { panic!() };
+    let challenge = answer.headers.iter().find(|(name, _)| *name == "www-authenticate").unwrap().1.clone();
+    assert!(challenge.ends_with(", scope=\"admin audit\""), "{challenge}");
+}
+
+#[test]
+fn claims_become_headers_as_text_as_lists_or_as_json_but_never_ambiguously() {
+    let headers = json!({"policies": {"default": {"forward": {"claim_headers": {
+        "x-sub": "sub", "x-roles": "roles", "x-level": "level", "x-odd": "odd", "x-bad": "bad"}}}}});
+    let mut worker = Worker::new(config(headers));
+    let mut reply = active();
+    reply["roles"] = json!(["reader", "writer"]);
+    reply["level"] = json!(3);
+    reply["odd"] = json!(["a,b", "c"]);
+    reply["bad"] = json!("a\r\nx-admin: 1");
+    let fate = worker.call(&Request::bearer("tok"), &reply);
+    assert_eq!(fate.header("x-sub").unwrap(), "alice");
+    assert_eq!(fate.header("x-roles").unwrap(), "reader,writer");
+    assert_eq!(fate.header("x-level").unwrap(), "3");
+    assert_eq!(fate.header("x-odd").unwrap(), r#"["a,b","c"]"#);
+    assert!(fate.removes("x-bad"));
 }
 
 #[test]
@@ -221,8 +293,11 @@ fn a_failure_is_told_to_all_and_not_remembered() {
 
 #[test]
 fn only_what_may_pass_is_tried_again() {
-    let with_retries = |retries: u32| config(json!({"providers": {"main": {"introspection": {"retries": retries}}}}));
-    for (status, is_tried_again) in [(500, true), (503, true), (429, true), (400, false), (401, false), (302, false)] {
+    let with_retries =
+        |retries: u32| config(json!({"providers": {"main": {"introspection": {"retries": retries}}}}));
+    for (status, is_tried_again) in
+        [(500, true), (503, true), (429, true), (400, false), (401, false), (302, false)]
+    {
         let mut worker = Worker::new(with_retries(2));
         let stream = worker.receive(&Request::bearer("tok"));
         worker.answer_with(status, "application/json", b"{}");
@@ -264,7 +339,8 @@ fn a_call_that_fails_after_its_timeout_has_timed_out() {
 
 #[test]
 fn more_calls_than_allowed_are_not_made() {
-    let mut worker = Worker::new(config(json!({"providers": {"main": {"introspection": {"max_concurrent_calls": 2}}}})));
+    let mut worker =
+        Worker::new(config(json!({"providers": {"main": {"introspection": {"max_concurrent_calls": 2}}}})));
     worker.receive(&Request::bearer("a"));
     worker.receive(&Request::bearer("b"));
     let (third, joined) = (worker.receive(&Request::bearer("c")), worker.receive(&Request::bearer("b")));
@@ -294,7 +370,7 @@ fn what_cannot_be_a_token_is_refused_unasked() {
         assert_eq!((worker.fate(stream).status(), worker.fate(stream).reason()), (status, reason));
     }
     worker.give_turns();
-    assert!(worker.calls.is_empty() && worker.shared.0.borrow().is_empty());
+    assert!(worker.calls.is_empty() && worker.shared.verdicts() == 0);
 }
 
 #[test]
@@ -313,7 +389,10 @@ fn a_token_of_another_issuer_is_not_valid_for_us() {
     assert_eq!(worker.call(&Request::bearer("a"), &reply).reason(), "token_of_other_issuer");
     reply["iss"] = json!("https://as.example");
     assert!(matches!(worker.call(&Request::bearer("b"), &reply), Fate::Forwarded(_)));
-    assert!(matches!(worker.call(&Request::bearer("c"), &active()), Fate::Forwarded(_)), "a reply may have no iss");
+    assert!(
+        matches!(worker.call(&Request::bearer("c"), &active()), Fate::Forwarded(_)),
+        "a reply may have no iss"
+    );
 }
 
 #[test]
@@ -334,7 +413,8 @@ fn a_clients_own_copy_of_an_identity_header_never_passes() {
         "rules": [{"match": {"path": "/public"}, "policy": "public"}]
     });
     let mut worker = Worker::new(config(policies));
-    let fate = worker.call(&Request::bearer("tok").with("x-user", "mallory").with("x-tenant", "evil"), &active());
+    let fate =
+        worker.call(&Request::bearer("tok").with("x-user", "mallory").with("x-tenant", "evil"), &active());
     assert_eq!(fate.header("x-user").unwrap(), "alice");
     assert!(fate.removes("x-tenant"), "the token has no such claim");
     let public = worker.receive(&Request::get("/public").with("x-user", "mallory"));
@@ -343,7 +423,8 @@ fn a_clients_own_copy_of_an_identity_header_never_passes() {
 
 #[test]
 fn the_clients_token_does_not_reach_the_upstream_from_wherever_it_was() {
-    let sources = json!({"policies": {"default": {"token_sources": [{"header": "X-Token"}, {"cookie": "at"}]}}});
+    let sources =
+        json!({"policies": {"default": {"token_sources": [{"header": "X-Token"}, {"cookie": "at"}]}}});
     let mut worker = Worker::new(config(sources));
     let by_header = worker.call(&Request::get("/").with("x-token", "tok"), &active());
     assert!(by_header.removes("x-token") && by_header.header("authorization").is_some());
@@ -380,7 +461,11 @@ fn another_configuration_uses_no_verdict_and_no_jwt_that_is_not_its_own() {
         let stream = other.receive(&Request::bearer("tok"));
         (!other.is_waiting(stream)).then(|| other.fate(stream).jwt())
     };
-    assert_eq!(finds(json!({"challenge": {"realm": "other"}})), Some(jwt.clone()), "what does not matter keeps the cache");
+    assert_eq!(
+        finds(json!({"challenge": {"realm": "other"}})),
+        Some(jwt.clone()),
+        "what does not matter keeps the cache"
+    );
     for patch in [
         json!({"phantom_token": {"issuer": "https://other.example"}}),
         json!({"phantom_token": {"audiences": ["https://other.example"]}}),

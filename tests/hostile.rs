@@ -55,9 +55,11 @@ fn mutations(seeds: &[Vec<u8>], rounds: usize, mut read: impl FnMut(&[u8])) {
 
 #[test]
 fn no_reply_is_read_for_active_that_is_not() {
-    let seeds = [active().to_string().into_bytes(), br#"{"active":false,"scope":["a","b"],"exp":"1.5"}"#.to_vec()];
+    let seeds =
+        [active().to_string().into_bytes(), br#"{"active":false,"scope":["a","b"],"exp":"1.5"}"#.to_vec()];
     mutations(&seeds, 50_000, |body| {
-        let reply = Reply { status: 200, content_type: b"application/json", from_envoy: false, body: Some(body) };
+        let reply =
+            Reply { status: 200, content_type: b"application/json", from_envoy: false, body: Some(body) };
         if let Ok(Introspection::Active(claims)) = parse(&reply, START) {
             let value: serde_json::Value = serde_json::from_slice(body).expect("what was read is JSON");
             assert_eq!(value["active"], true);
@@ -70,8 +72,12 @@ fn no_reply_is_read_for_active_that_is_not() {
 #[test]
 fn no_flat_claims_make_the_reader_run_off_their_end() {
     let reply = active().to_string();
-    let reply =
-        Reply { status: 200, content_type: b"application/json", from_envoy: false, body: Some(reply.as_bytes()) };
+    let reply = Reply {
+        status: 200,
+        content_type: b"application/json",
+        from_envoy: false,
+        body: Some(reply.as_bytes()),
+    };
     let Ok(Introspection::Active(claims)) = parse(&reply, START) else { panic!() };
     mutations(&[claims.as_bytes().to_vec()], 50_000, |flat| {
         if let Some(claims) = Claims::parse(flat) {
@@ -82,7 +88,8 @@ fn no_flat_claims_make_the_reader_run_off_their_end() {
 
 #[test]
 fn no_header_is_read_for_a_token_that_is_none() {
-    let seeds = [b"Bearer mF_9.B5f-4.1JqM".to_vec(), b"a=b; at=tok; c".to_vec(), b"Basic YTpi, Bearer x".to_vec()];
+    let seeds =
+        [b"Bearer mF_9.B5f-4.1JqM".to_vec(), b"a=b; at=tok; c".to_vec(), b"Basic YTpi, Bearer x".to_vec()];
     let sources = [
         TokenSource::AuthorizationHeader,
         TokenSource::Cookie("at".to_owned()),
@@ -93,7 +100,10 @@ fn no_header_is_read_for_a_token_that_is_none() {
             let request = Request::get("/").with(name, value);
             if let Ok(Some(token)) = access_token(&request, &sources) {
                 let text = token.secret();
-                assert!(!text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic() && !b",;\"".contains(&byte)));
+                assert!(
+                    !text.is_empty()
+                        && text.bytes().all(|byte| byte.is_ascii_graphic() && !b",;\"".contains(&byte))
+                );
             }
             _ = removal(&request, &sources);
         }
@@ -102,10 +112,15 @@ fn no_header_is_read_for_a_token_that_is_none() {
 
 #[test]
 fn no_configuration_and_no_key_panics() {
-    let config = config(json!({"policies": {"a": {"cache_ttl": "5s", "require": {"scopes": ["x"]}}}})).to_string();
+    let config =
+        config(json!({"policies": {"a": {"cache_ttl": "5s", "require": {"scopes": ["x"]}}}})).to_string();
     mutations(&[config.into_bytes()], 5_000, |bytes| _ = Config::parse(bytes, &|_| None).map(|_| ()));
     let jwk = json!({"kty": "EC", "crv": "P-256", "x": "AA", "y": "AA", "d": "AA"}).to_string();
-    let keys = [rustcrypto::es256_pem().as_bytes().to_vec(), rustcrypto::es384_pem().as_bytes().to_vec(), jwk.into_bytes()];
+    let keys = [
+        rustcrypto::es256_pem().as_bytes().to_vec(),
+        rustcrypto::es384_pem().as_bytes().to_vec(),
+        jwk.into_bytes(),
+    ];
     mutations(&keys, 20_000, |bytes| {
         let text = String::from_utf8_lossy(bytes);
         _ = (PrivateKey::parse(&text).is_ok(), PublicKey::parse(&text).is_ok());

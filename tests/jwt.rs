@@ -4,7 +4,9 @@
 mod support;
 
 use base64ct::{Base64UrlUnpadded, Encoding};
-use phantom_token_filter::jwt::{Algorithm, KeyError, PrivateKey, PublicKey, SignError, Signatures, SigningKey};
+use phantom_token_filter::jwt::{
+    Algorithm, KeyError, PrivateKey, PublicKey, SignError, Signatures, SigningKey,
+};
 use serde_json::{Value, json};
 use support::rustcrypto::{self, NoSignatures, RustCrypto};
 use support::{Request, START, Worker, active, config, part};
@@ -22,7 +24,9 @@ fn verifies(public: &PublicKey, alg: Algorithm, signature: &[u8], text: &[u8]) -
         PublicKey::Ec { .. } if alg == Algorithm::ES256 => {
             p256::ecdsa::Signature::from_slice(signature).unwrap().to_der().as_bytes().to_vec()
         }
-        PublicKey::Ec { .. } => p384::ecdsa::Signature::from_slice(signature).unwrap().to_der().as_bytes().to_vec(),
+        PublicKey::Ec { .. } => {
+            p384::ecdsa::Signature::from_slice(signature).unwrap().to_der().as_bytes().to_vec()
+        }
         PublicKey::Rsa { .. } => signature.to_vec(),
     };
     let hash = if alg == Algorithm::ES384 { "sha384" } else { "sha256" };
@@ -45,7 +49,9 @@ const HMAC: &str = "jws-4_4.hmac-sha2_integrity_protection";
 #[test]
 fn what_every_algorithm_signs_its_published_key_verifies() {
     let ec = [(Algorithm::ES256, rustcrypto::es256_pem()), (Algorithm::ES384, rustcrypto::es384_pem())];
-    for key in ec.map(|(alg, pem)| key(alg, pem)).into_iter().chain([RSA, ED25519].map(|name| cookbook(name).0)) {
+    for key in
+        ec.map(|(alg, pem)| key(alg, pem)).into_iter().chain([RSA, ED25519].map(|name| cookbook(name).0))
+    {
         let alg = key.alg();
         key.try_out(&RustCrypto).unwrap();
         let signature = key.sign(&RustCrypto, b"text").unwrap();
@@ -64,7 +70,8 @@ fn what_every_algorithm_signs_its_published_key_verifies() {
 fn the_cookbooks_examples_are_signed_to_the_byte() {
     for name in [RSA, ED25519, HMAC] {
         let (key, vector) = cookbook(name);
-        let signature = key.sign(&RustCrypto, vector["signing"]["sig-input"].as_str().unwrap().as_bytes()).unwrap();
+        let signature =
+            key.sign(&RustCrypto, vector["signing"]["sig-input"].as_str().unwrap().as_bytes()).unwrap();
         assert_eq!(Base64UrlUnpadded::encode_string(&signature), vector["signing"]["sig"], "{name}");
     }
 }
@@ -94,7 +101,8 @@ fn what_is_no_key_says_why_and_shows_nothing() {
         jwk.as_object_mut().unwrap().remove(name);
         jwk.to_string()
     };
-    let weak = json!({"kty": "RSA", "n": Base64UrlUnpadded::encode_string(&[0xff; 128]), "e": "AQAB", "d": "AQAB"});
+    let weak =
+        json!({"kty": "RSA", "n": Base64UrlUnpadded::encode_string(&[0xff; 128]), "e": "AQAB", "d": "AQAB"});
     let mut other_half = ed25519.clone();
     other_half["x"] = json!(Base64UrlUnpadded::encode_string(&[7; 32]));
     for (text, wanted) in [
@@ -102,10 +110,19 @@ fn what_is_no_key_says_why_and_shows_nothing() {
         (String::new(), KeyError::NotAPrivateKey),
         ("{\"hunter2\"}".to_owned(), KeyError::Malformed),
         ("{}".to_owned(), KeyError::NoMember("kty")),
-        ("-----BEGIN EC PRIVATE KEY-----\nAA==\n-----END EC PRIVATE KEY-----\n".to_owned(), KeyError::OtherPem),
+        (
+            "-----BEGIN EC PRIVATE KEY-----\nAA==\n-----END EC PRIVATE KEY-----\n".to_owned(),
+            KeyError::OtherPem,
+        ),
         ("-----BEGIN PRIVATE KEY-----\nAA==\n-----END PRIVATE KEY-----\n".to_owned(), KeyError::Malformed),
-        (json!({"kty": "EC", "crv": "secp256k1", "x": "", "y": "", "d": ""}).to_string(), KeyError::Unsupported),
-        (json!({"kty": "EC", "crv": "P-256", "x": "AA", "y": "AA", "d": "AA"}).to_string(), KeyError::Malformed),
+        (
+            json!({"kty": "EC", "crv": "secp256k1", "x": "", "y": "", "d": ""}).to_string(),
+            KeyError::Unsupported,
+        ),
+        (
+            json!({"kty": "EC", "crv": "P-256", "x": "AA", "y": "AA", "d": "AA"}).to_string(),
+            KeyError::Malformed,
+        ),
         (weak.to_string(), KeyError::WeakRsa { bits: 1024 }),
         (without(&rsa, "qi"), KeyError::NoMember("qi")),
         (without(&rsa, "d"), KeyError::NoMember("d")),
@@ -127,12 +144,16 @@ fn a_key_is_tried_out_at_the_start() {
     let jwk = |scalar: &[u8; 32]| {
         let public = p256::SecretKey::from_slice(scalar).unwrap().public_key();
         let point = p256::elliptic_curve::sec1::ToSec1Point::to_sec1_point(&public, false);
-        (Base64UrlUnpadded::encode_string(point.x().unwrap()), Base64UrlUnpadded::encode_string(point.y().unwrap()))
+        (
+            Base64UrlUnpadded::encode_string(point.x().unwrap()),
+            Base64UrlUnpadded::encode_string(point.y().unwrap()),
+        )
     };
     let (x, y) = jwk(&[2; 32]);
     let d = Base64UrlUnpadded::encode_string(&[1; 32]);
     let torn = json!({"kty": "EC", "crv": "P-256", "x": x, "y": y, "d": d}).to_string();
-    let refused = PrivateKey::parse(&torn).ok().map(|parsed| SigningKey::new(Algorithm::ES256, None, parsed).unwrap());
+    let refused =
+        PrivateKey::parse(&torn).ok().map(|parsed| SigningKey::new(Algorithm::ES256, None, parsed).unwrap());
     assert!(refused.is_none_or(|key| key.try_out(&RustCrypto).is_err()));
 }
 
@@ -151,12 +172,23 @@ fn claims_are_included_excluded_renamed_and_added() {
     assert_eq!(all["jti"].as_str().unwrap().len(), 22);
     assert_eq!(all["iat"], START.as_secs());
 
-    let few = claims(json!({"include": ["sub", "tenant"], "rename": {"tenant": "org"}, "add": {"zone": [1, 2]}}));
+    let few =
+        claims(json!({"include": ["sub", "tenant"], "rename": {"tenant": "org"}, "add": {"zone": [1, 2]}}));
     assert_eq!((&few["org"], &few["zone"], &few["sub"]), (&json!("acme"), &json!([1, 2]), &json!("alice")));
     assert!(few.get("scope").is_none() && few.get("tenant").is_none());
 
+    assert_eq!(claims(json!({"include": ["tenant"]})).get("sub"), None, "a user must not turn into a client");
+    let moved = claims(json!({"rename": {"sub": "user"}}));
+    assert_eq!((moved.get("sub"), &moved["user"]), (None, &json!("alice")));
+    let swapped = claims(json!({"rename": {"client_id": "tenant", "tenant": "client_id"}}));
+    assert_eq!((&swapped["tenant"], &swapped["client_id"]), (&json!("app"), &json!("acme")));
+    assert_eq!(claims(json!({"rename": {"client_id": "tenant"}}))["tenant"], "app");
+
     let renamed = claims(json!({"rename": {"iss": "as_iss"}, "exclude": ["sub"]}));
-    assert_eq!((&renamed["as_iss"], &renamed["iss"]), (&json!("https://as.example"), &json!("https://gateway.example")));
+    assert_eq!(
+        (&renamed["as_iss"], &renamed["iss"]),
+        (&json!("https://as.example"), &json!("https://gateway.example"))
+    );
     assert!(renamed.get("sub").is_none());
 }
 
@@ -205,10 +237,15 @@ fn a_client_assertion_is_signed_anew_for_each_try() {
     let mut ids = Vec::new();
     for _ in 0..2 {
         let form = String::from_utf8(worker.calls[0].1.body.clone()).unwrap();
-        assert!(form.contains("client_assertion_type=urn%3Aietf%3Aparams%3Aoauth%3Aclient-assertion-type%3Ajwt-bearer"));
+        assert!(form.contains(
+            "client_assertion_type=urn%3Aietf%3Aparams%3Aoauth%3Aclient-assertion-type%3Ajwt-bearer"
+        ));
         let jwt = form.split("client_assertion=").nth(1).unwrap().to_owned();
         let claims = part(&jwt, 1);
-        assert_eq!((&claims["iss"], &claims["sub"], &claims["aud"]), (&json!("gw"), &json!("gw"), &json!("https://as.example")));
+        assert_eq!(
+            (&claims["iss"], &claims["sub"], &claims["aud"]),
+            (&json!("gw"), &json!("gw"), &json!("https://as.example"))
+        );
         assert_eq!(claims["exp"].as_u64().unwrap() - claims["iat"].as_u64().unwrap(), 60);
         assert_eq!(part(&jwt, 0), json!({"alg": "ES256", "kid": "assert", "typ": "JWT"}));
         ids.push(claims["jti"].clone());

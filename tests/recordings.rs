@@ -11,7 +11,13 @@ use serde_json::Value;
 
 /// When a recording was made, on 2026-11-22: its token has ended since.
 fn recorded(recording: &Value) -> UnixMillis {
-    let time = recording["recorded"].as_str().unwrap().strip_prefix("2026-11-22T").unwrap().strip_suffix('Z').unwrap();
+    let time = recording["recorded"]
+        .as_str()
+        .unwrap()
+        .strip_prefix("2026-11-22T")
+        .unwrap()
+        .strip_suffix('Z')
+        .unwrap();
     let of_day = time.split(':').fold(0, |seconds, part| seconds * 60 + part.parse::<u64>().unwrap());
     UnixMillis::from_secs(1_795_305_600 + of_day)
 }
@@ -86,7 +92,10 @@ fn expected() -> BTreeMap<&'static str, Says> {
         ("oidc-provider.introspect-pkjwt-aud-token", opaque()),
         ("oidc-provider.introspect-post-active", opaque()),
         ("oidc-provider.introspect-dpop", active("DPoP", &[], "read")),
-        ("oidc-provider.introspect-resource-opaque", active("Bearer", &["https://opaque.example.com/"], "read")),
+        (
+            "oidc-provider.introspect-resource-opaque",
+            active("Bearer", &["https://opaque.example.com/"], "read"),
+        ),
         ("oidc-provider.stock-introspect-accept-jwt", active("Bearer", &[], "read")),
         ("oidc-provider.introspect-after-revoke", Says::Inactive),
         ("oidc-provider.introspect-unknown-token", Says::Inactive),
@@ -148,7 +157,9 @@ fn every_recorded_introspection_is_read_as_it_should_be() {
         let path = file.unwrap().path();
         let name = path.file_stem().unwrap().to_str().unwrap().to_owned();
         let recording: Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
-        let expected = expected.remove(name.as_str()).unwrap_or_else(|| panic!("{name} is not expected to say anything"));
+        let expected = expected
+            .remove(name.as_str())
+            .unwrap_or_else(|| panic!("{name} is not expected to say anything"));
         assert_eq!(says(&recording), expected, "{name}");
     }
     assert!(expected.is_empty(), "no such recordings: {:?}", expected.keys());
@@ -161,7 +172,9 @@ fn no_recorded_failure_shows_the_token() {
         let Says::Failure(failure) = says(&recording) else { continue };
         let shown = format!("{failure} {failure:?} {}", failure.reason());
         let args = recording["request"]["data_args"].as_array().cloned().unwrap_or_default();
-        for token in args.iter().filter_map(|arg| arg.as_str()?.strip_prefix("token=")).filter(|token| token.len() > 8) {
+        for token in
+            args.iter().filter_map(|arg| arg.as_str()?.strip_prefix("token=")).filter(|token| token.len() > 8)
+        {
             assert!(!shown.contains(token), "{shown}");
         }
     }

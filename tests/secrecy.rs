@@ -35,7 +35,9 @@ fn no_log_line_shows_a_token_a_secret_or_a_claim() {
     worker.call(&Request::bearer(&format!("{TOKEN}2")), &inactive());
     worker.receive(&Request::bearer(&format!("{TOKEN}\"")));
     worker.receive(&Request::bearer(&format!("{TOKEN},{TOKEN}")));
-    for (number, (status, body)) in [(401, ""), (500, TOKEN), (200, TOKEN), (200, "{\"active\":true,\"sub\":7}")].iter().enumerate() {
+    for (number, (status, body)) in
+        [(401, ""), (500, TOKEN), (200, TOKEN), (200, "{\"active\":true,\"sub\":7}")].iter().enumerate()
+    {
         worker.receive(&Request::bearer(&format!("{TOKEN}-{number}")));
         worker.answer_with(*status, "application/json", body.as_bytes());
         if !worker.calls.is_empty() {
@@ -44,7 +46,10 @@ fn no_log_line_shows_a_token_a_secret_or_a_claim() {
     }
     let lines = LINES.lock().unwrap().clone();
     assert!(lines.contains("WARN provider \"main\": introspection of"), "{lines}");
-    assert!(lines.contains("ERROR provider \"main\": introspection of"), "refused credentials are an error: {lines}");
+    assert!(
+        lines.contains("ERROR provider \"main\": introspection of"),
+        "refused credentials are an error: {lines}"
+    );
     for secret in ["SECRET", "4711", "hush", "alice", "Basic"] {
         assert!(!lines.contains(secret), "{secret} in {lines}");
     }

@@ -103,6 +103,21 @@ impl ActiveEntry {
         (self.jwt_id == id).then_some(CachedJwt { jwt, exp: self.jwt_exp })
     }
 
+    /// What the token says, to keep.
+    pub fn to_claims(&self) -> ClaimsBuf {
+        ClaimsBuf::from_flat(self.flat_claims())
+    }
+
+    /// The phantom token, if there is one of this id, to keep.
+    pub fn minted(&self, id: PhantomTokenId) -> Option<Minted> {
+        let CachedJwt { jwt, exp } = self.jwt(id)?;
+        Some(Minted { jwt: String::from_utf8(jwt.to_vec()).ok()?, exp })
+    }
+
+    pub(super) fn digest(&self) -> &TokenDigest {
+        &self.digest
+    }
+
     /// The same entry with another phantom token.
     pub(super) fn with_jwt(&self, jwt: (PhantomTokenId, &Minted)) -> Vec<u8> {
         let Self { digest, asked, useful_until, .. } = self;

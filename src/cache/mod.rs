@@ -8,6 +8,7 @@
 //! Whether a verdict is fresh enough is not decided here: entries say when they were asked for.
 
 mod entry;
+mod lease;
 
 use std::rc::Rc;
 
@@ -17,6 +18,7 @@ use crate::token::{TokenDigest, UnixMillis};
 
 pub use entry::{ActiveEntry, CachedJwt};
 use entry::{Entry, Kind};
+pub use lease::{Claim, Leases, Mailbox};
 
 /// A map that all workers share: in Envoy its shared data, in tests a map.
 pub trait SharedData {
@@ -25,6 +27,22 @@ pub trait SharedData {
 
     /// Puts `value` under `key`.
     fn set(&self, key: &str, value: &[u8]);
+
+    /// The value under `key` and the version that [`SharedData::replace`] wants to see again.
+    fn read(&self, key: &str) -> (Option<Vec<u8>>, Version);
+
+    /// Puts `value` under `key` if nobody has since the version was read. Returns whether it did. A key that was
+    /// never set cannot be guarded: there it always does.
+    fn replace(&self, key: &str, value: &[u8], version: Version) -> bool;
+}
+
+/// A version of a value in shared data.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Version(pub u32);
+
+impl Version {
+    /// Of a key that has no value and never had.
+    pub const NEVER_SET: Self = Self(0);
 }
 
 /// The verdict cache.
@@ -67,7 +85,8 @@ impl Cache {
         self.inactive.keys(digest).iter().find_map(|key| {
             let bytes = self.read(key)?;
             let entry = Entry::parse(&bytes)?;
-            (entry.kind == Kind::Inactive && entry.digest == *digest).then_some(Cached::Inactive { asked: entry.asked })
+            (entry.kind == Kind::Inactive && entry.digest == *digest)
+                .then_some(Cached::Inactive { asked: entry.asked })
         })
     }
 
@@ -86,19 +105,26 @@ impl Cache {
     ) -> bool {
         let entry = entry::active(digest, asked, useful_until, claims, jwt);
         // Too long to keep: the token is asked about on every request.
-        entry.len() <= MAX_ENTRY_BYTES && self.insert(&self.active, &self.inactive, digest, asked, &entry, now)
+        entry.len() <= MAX_ENTRY_BYTES
+            && self.insert(&self.active, &self.inactive, digest, asked, &entry, now)
     }
 
     /// Puts a newly minted token beside the claims of an entry.
-    pub fn update_jwt(&self, digest: &TokenDigest, entry: &ActiveEntry, jwt: (PhantomTokenId, &Minted), now: UnixMillis) {
+    pub fn update_jwt(&self, entry: &ActiveEntry, jwt: (PhantomTokenId, &Minted), now: UnixMillis) {
         let bytes = entry.with_jwt(jwt);
         if bytes.len() <= MAX_ENTRY_BYTES {
-            self.insert(&self.active, &self.inactive, digest, entry.asked(), &bytes, now);
+            self.insert(&self.active, &self.inactive, entry.digest(), entry.asked(), &bytes, now);
         }
     }
 
     /// Remembers that a token is not active. Returns whether an entry that was still useful had to go.
-    pub fn insert_inactive(&self, digest: &TokenDigest, asked: UnixMillis, useful_until: UnixMillis, now: UnixMillis) -> bool {
+    pub fn insert_inactive(
+        &self,
+        digest: &TokenDigest,
+        asked: UnixMillis,
+        useful_until: UnixMillis,
+        now: UnixMillis,
+    ) -> bool {
         let entry = entry::inactive(digest, asked, useful_until);
         self.insert(&self.inactive, &self.active, digest, asked, &entry, now)
     }
@@ -115,6 +141,12 @@ impl Cache {
     ) -> bool {
         for key in other.keys(digest) {
             match self.read(&key).as_deref().and_then(Entry::parse) {
+                // Of two verdicts at once, the careful one.
+                Some(entry)
+                    if entry.digest == *digest && entry.kind == Kind::Inactive && entry.asked >= asked =>
+                {
+                    return false;
+                }
                 Some(entry) if entry.digest == *digest && entry.asked > asked => return false,
                 Some(entry) if entry.digest == *digest => self.shared.set(&key, b""),
                 _ => {}
@@ -176,7 +208,11 @@ impl Table {
         let first = slot(self.words.0);
         let second = slot(self.words.1);
         let second = if second == first { (first + 1) % slots } else { second };
-        [first, second].map(|slot| format!("{}{slot}", self.prefix))
+        [first, second].map(|slot| self.key(slot))
+    }
+
+    fn key(&self, slot: u64) -> String {
+        format!("{}{slot}", self.prefix)
     }
 }
 

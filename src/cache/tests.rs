@@ -16,6 +16,14 @@ impl SharedData for Map {
     fn set(&self, key: &str, value: &[u8]) {
         self.0.borrow_mut().insert(key.to_owned(), value.to_vec());
     }
+
+    fn read(&self, _: &str) -> (Option<Vec<u8>>, Version) {
+        unimplemented!("verdicts need no versions")
+    }
+
+    fn replace(&self, _: &str, _: &[u8], _: Version) -> bool {
+        unimplemented!("verdicts need no versions")
+    }
 }
 
 const NOW: UnixMillis = UnixMillis::from_secs(1_000);
@@ -63,7 +71,7 @@ fn a_new_jwt_takes_the_place_of_the_old_one() {
     let Some(Cached::Active(entry)) = cache.find(&digest("a")) else { panic!() };
     assert_eq!(entry.jwt([0; 8]), None, "none was minted");
     let minted = Minted { jwt: "d.e.f".to_owned(), exp: LATER };
-    cache.update_jwt(&digest("a"), &entry, ([7; 8], &minted), NOW);
+    cache.update_jwt(&entry, ([7; 8], &minted), NOW);
     let Some(Cached::Active(entry)) = cache.find(&digest("a")) else { panic!() };
     assert_eq!(entry.jwt([7; 8]).unwrap().jwt, b"d.e.f");
     assert_eq!((entry.asked(), entry.claims().sub), (NOW, Some(&b"alice"[..])));
@@ -95,11 +103,20 @@ fn the_entry_that_ends_first_makes_room() {
     let (cache, _) = cache(2, 1);
     let until = |seconds: u64| UnixMillis::from_secs(1_000 + seconds);
     assert!(!cache.insert_active(&digest("a"), NOW, until(10), &claims("a"), None, NOW));
-    assert!(!cache.insert_active(&digest("b"), NOW, until(20), &claims("b"), None, NOW), "the other slot is empty");
+    assert!(
+        !cache.insert_active(&digest("b"), NOW, until(20), &claims("b"), None, NOW),
+        "the other slot is empty"
+    );
     assert!(cache.insert_active(&digest("c"), NOW, until(30), &claims("c"), None, NOW), "somebody had to go");
-    assert_eq!((subject(&cache, "a"), subject(&cache, "b"), subject(&cache, "c")), (None, Some("b".into()), Some("c".into())));
+    assert_eq!(
+        (subject(&cache, "a"), subject(&cache, "b"), subject(&cache, "c")),
+        (None, Some("b".into()), Some("c".into()))
+    );
     let after = NOW.plus(Duration::from_secs(25));
-    assert!(!cache.insert_active(&digest("d"), after, until(40), &claims("d"), None, after), "b was of no use any more");
+    assert!(
+        !cache.insert_active(&digest("d"), after, until(40), &claims("d"), None, after),
+        "b was of no use any more"
+    );
     assert_eq!((subject(&cache, "b"), subject(&cache, "c")), (None, Some("c".into())));
 }
 
@@ -114,6 +131,8 @@ fn the_latest_verdict_on_a_token_stays() {
     assert_eq!(subject(&cache, "b").unwrap(), "new");
     cache.insert_inactive(&digest("b"), LATER, UnixMillis::MAX, LATER);
     assert_eq!(subject(&cache, "b").unwrap(), "inactive", "of two at once, the careful one");
+    cache.insert_active(&digest("b"), LATER, UnixMillis::MAX, &claims("back"), None, LATER);
+    assert_eq!(subject(&cache, "b").unwrap(), "inactive", "whichever comes first");
 }
 
 #[test]

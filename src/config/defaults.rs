@@ -11,6 +11,8 @@ pub(super) const INTROSPECTION_TIMEOUT: Duration = Duration::from_secs(2);
 pub(super) const INTROSPECTION_RETRIES: u32 = 1;
 pub(super) const TOKEN_TYPE_HINT: &str = "access_token";
 pub(super) const MAX_CONCURRENT_CALLS: u32 = 100;
+pub(super) const BREAKER_FAILURES: u32 = 5;
+pub(super) const BREAKER_MAX_HOLD: Duration = Duration::from_secs(10);
 pub(super) const SECRET_ENCODING: SecretEncoding = SecretEncoding::Form;
 pub(super) const ASSERTION_ALG: Algorithm = Algorithm::ES256;
 
@@ -33,6 +35,9 @@ pub(super) const POLICY_FROM_ROUTE: bool = false;
 pub(super) const MAX_ENTRIES: u32 = 10_000;
 pub(super) const MAX_NEGATIVE_ENTRIES: u32 = 2_000;
 pub(super) const NEGATIVE_TTL: Duration = Duration::from_secs(10);
+pub(super) const REFRESH_AHEAD: f64 = 0.8;
+pub(super) const STALE_IF_ERROR: Duration = Duration::ZERO;
+pub(super) const JITTER: f64 = 0.1;
 
 pub(super) const REALM: &str = "api";
 pub(super) const ERROR_DESCRIPTION: bool = true;

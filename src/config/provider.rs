@@ -7,7 +7,7 @@ use super::defaults;
 use super::error::ConfigError;
 use super::fingerprint::{fingerprint, flat};
 use super::reader::{Item, Section};
-use crate::introspection::Endpoint;
+use crate::introspection::{BreakerLimits, Endpoint};
 use crate::provider::{Provider, TokenFormat};
 use crate::token::DigestSeed;
 
@@ -47,6 +47,7 @@ fn endpoint(item: Item<'_>, issuer: Option<&str>) -> Result<Endpoint, ConfigErro
         "parameters",
         "headers",
         "max_concurrent_calls",
+        "breaker",
     ])?;
     let cluster = section.required("cluster")?;
     let authority =
@@ -72,6 +73,16 @@ fn endpoint(item: Item<'_>, issuer: Option<&str>) -> Result<Endpoint, ConfigErro
             defaults::MAX_CONCURRENT_CALLS,
             1..=10_000,
         )? as usize,
+        breaker: breaker(&section)?,
+    })
+}
+
+fn breaker(section: &Section<'_>) -> Result<BreakerLimits, ConfigError> {
+    let section = section.section("breaker", &["failures", "max_hold"])?;
+    let holds = Duration::from_millis(100)..=Duration::from_secs(5 * 60);
+    Ok(BreakerLimits {
+        failures: section.count("failures", defaults::BREAKER_FAILURES, 1..=1000)?,
+        max_hold: section.duration("max_hold", defaults::BREAKER_MAX_HOLD, holds)?,
     })
 }
 

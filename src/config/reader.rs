@@ -86,6 +86,13 @@ impl<'c> Section<'c> {
         count.ok_or_else(|| item.wrong(&format!("a whole number from {} to {}", range.start(), range.end())))
     }
 
+    /// A part of something.
+    pub(super) fn fraction(&self, key: &str, default: f64) -> Result<f64, ConfigError> {
+        let Some(item) = self.get(key) else { return Ok(default) };
+        let fraction = item.value.as_f64().filter(|fraction| (0.0..=1.0).contains(fraction));
+        fraction.ok_or_else(|| item.wrong("a number from 0 to 1"))
+    }
+
     pub(super) fn duration(
         &self,
         key: &str,

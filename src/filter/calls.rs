@@ -3,8 +3,10 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::rc::Rc;
 
+use super::breaker::Breaker;
 use super::judge::Outcome;
-use super::{CallId, Effect, Filter, Inquiry, Source, StreamId, Waiter, is_fresh};
+use super::{CallId, Effect, Filter, Inquiry, Source, StreamId, Told, Waiter, is_fresh};
+use crate::cache::ActiveEntry;
 use crate::introspection::{self, Introspection, Reply, ServerFailure};
 use crate::metrics::Counter;
 use crate::policy::{Policy, Unavailable};
@@ -22,6 +24,8 @@ pub(super) struct Calls {
     by_digest: BTreeMap<TokenDigest, CallId>,
     /// Calls that wait for the root's turn to be sent.
     unsent: VecDeque<CallId>,
+    /// Of each provider, by name.
+    breakers: BTreeMap<String, Breaker>,
 }
 
 /// A question about one token.
@@ -32,9 +36,23 @@ pub(super) struct Call {
     trace: Vec<(String, String)>,
     /// Streams that asked; some may be gone since.
     pub(super) streams: VecDeque<StreamId>,
+    pub(super) asker: Asker,
     tries_left: u32,
-    /// When the current try was sent.
+    /// When the current try was sent, by whomever.
     pub(super) sent: Option<UnixMillis>,
+    /// Whether it is made to renew a verdict, and so even though no stream waits.
+    pub(super) is_renewal: bool,
+}
+
+/// Who asks the server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Asker {
+    /// Another worker, which has until then to tell us.
+    Another { until: UnixMillis },
+    /// We, for ourselves.
+    Us,
+    /// We, and tell the others that want to know.
+    UsForAll,
 }
 
 impl Calls {
@@ -44,11 +62,34 @@ impl Calls {
         is_fresh(call.sent.unwrap_or(now), policy.cache_ttl, now).then_some(call)
     }
 
-    fn open(&mut self, call: Call) {
+    pub(super) fn is_asked(&self, digest: &TokenDigest) -> bool {
+        self.by_digest.contains_key(digest)
+    }
+
+    /// The call about `digest` that another worker makes.
+    pub(super) fn anothers(&self, digest: &TokenDigest) -> Option<CallId> {
+        let id = self.by_digest.get(digest)?;
+        matches!(self.open.get(id)?.asker, Asker::Another { .. }).then_some(*id)
+    }
+
+    /// Calls that other workers should have told us of by now.
+    pub(super) fn overdue(&self, now: UnixMillis) -> Vec<CallId> {
+        let is_overdue = |call: &Call| matches!(call.asker, Asker::Another { until } if until <= now);
+        self.open.iter().filter(|(_, call)| is_overdue(call)).map(|(id, _)| *id).collect()
+    }
+
+    /// Whether we wait for any other worker.
+    pub(super) fn wait_for_others(&self) -> bool {
+        self.open.values().any(|call| matches!(call.asker, Asker::Another { .. }))
+    }
+
+    pub(super) fn open(&mut self, call: Call) {
         let id = self.new_id();
         self.by_digest.insert(call.digest, id);
+        if !matches!(call.asker, Asker::Another { .. }) {
+            self.unsent.push_back(id);
+        }
         self.open.insert(id, call);
-        self.unsent.push_back(id);
     }
 
     fn new_id(&mut self) -> CallId {
@@ -57,15 +98,57 @@ impl Calls {
     }
 
     fn under_way(&self, provider: &Rc<Provider>) -> usize {
-        self.open.values().filter(|call| Rc::ptr_eq(&call.provider, provider)).count()
+        let is_ours = |call: &&Call| {
+            Rc::ptr_eq(&call.provider, provider) && !matches!(call.asker, Asker::Another { .. })
+        };
+        self.open.values().filter(is_ours).count()
     }
 
-    fn close(&mut self, id: CallId) -> Option<Call> {
+    /// Whether calls to this provider are held back at the moment.
+    pub(super) fn are_held_back(&self, provider: &Provider, now: UnixMillis) -> bool {
+        self.breakers.get(&provider.name).is_some_and(|breaker| breaker.holds_back(now))
+    }
+
+    pub(super) fn get(&self, id: CallId) -> Option<&Call> {
+        self.open.get(&id)
+    }
+
+    pub(super) fn get_mut(&mut self, id: CallId) -> Option<&mut Call> {
+        self.open.get_mut(&id)
+    }
+
+    fn breaker(&mut self, provider: &Provider) -> &mut Breaker {
+        self.breakers.entry(provider.name.clone()).or_default()
+    }
+
+    pub(super) fn close(&mut self, id: CallId) -> Option<Call> {
         let call = self.open.remove(&id)?;
         if self.by_digest.get(&call.digest) == Some(&id) {
             self.by_digest.remove(&call.digest);
         }
         Some(call)
+    }
+}
+
+impl Call {
+    pub(super) fn new(
+        inquiry: &Inquiry,
+        token: AccessToken,
+        request: &dyn RequestView,
+        asker: Asker,
+    ) -> Self {
+        let Inquiry { provider, digest, .. } = inquiry;
+        Self {
+            provider: Rc::clone(provider),
+            digest: *digest,
+            token,
+            trace: trace_headers(request),
+            streams: VecDeque::new(),
+            asker,
+            tries_left: provider.introspection.retries,
+            sent: None,
+            is_renewal: false,
+        }
     }
 }
 
@@ -76,45 +159,85 @@ impl Filter {
         inquiry: Inquiry,
         token: AccessToken,
         request: &dyn RequestView,
+        stale: Option<ActiveEntry>,
         now: UnixMillis,
         effects: &mut Vec<Effect>,
     ) {
-        let Inquiry { stream, policy, provider, digest, removal } = inquiry;
         if self.waiting.len() >= MAX_WAITING {
-            return self.deny(stream, Some(&policy), Source::Miss, &Unavailable::TooManyWaiting.into(), effects);
+            let denial = Unavailable::TooManyWaiting.into();
+            return self.deny(inquiry.stream, Some(&inquiry.policy), Source::Miss, &denial, effects);
         }
-        let source = if let Some(call) = self.calls.joinable(&digest, &policy, now) {
-            call.streams.push_back(stream);
-            effects.push(Effect::Count(Counter::CacheCoalesced));
+        let source = if let Some(call) = self.calls.joinable(&inquiry.digest, &inquiry.policy, now) {
+            call.streams.push_back(inquiry.stream);
             Source::Coalesced
         } else {
-            effects.push(Effect::Count(Counter::CacheMiss));
-            if self.calls.under_way(&provider) >= provider.introspection.max_concurrent_calls {
-                return self.deny(stream, Some(&policy), Source::Miss, &Unavailable::TooManyCalls.into(), effects);
+            let asker = self.asker(&inquiry, now);
+            if asker == Asker::UsForAll
+                && let Some(entry) = self.verdict_meanwhile(&inquiry, now)
+            {
+                let told = self.release(&inquiry.digest, Told::Verdict);
+                effects.extend(told);
+                return self.hit(inquiry, &entry, now, effects);
             }
-            let (tries_left, trace) = (provider.introspection.retries, trace_headers(request));
-            let streams = VecDeque::from([stream]);
-            self.calls.open(Call { provider, digest, token, trace, streams, tries_left, sent: None });
-            effects.push(Effect::AskForTurn);
-            Source::Miss
+            if !matches!(asker, Asker::Another { .. })
+                && let Err(reason) = self.admit(&inquiry.provider, now)
+            {
+                effects.push(Effect::Count(Counter::CacheMiss));
+                if asker == Asker::UsForAll {
+                    effects.extend(self.release(&inquiry.digest, Told::Failed { is_transient: true }));
+                }
+                let Inquiry { stream, policy, provider, removal, .. } = inquiry;
+                let waiter = Waiter { policy, removal, source: Source::Miss, stale };
+                return self.settle_without_verdict(stream, waiter, &provider, &reason, now, effects);
+            }
+            let mut call = Call::new(&inquiry, token, request, asker);
+            call.streams.push_back(inquiry.stream);
+            let source = if let Asker::Another { .. } = asker {
+                call.sent = Some(now);
+                if !self.calls.wait_for_others() {
+                    effects.push(Effect::Tick(TICK));
+                }
+                Source::Coalesced
+            } else {
+                effects.push(Effect::AskForTurn);
+                Source::Miss
+            };
+            self.calls.open(call);
+            source
         };
-        self.waiting.insert(stream, Waiter { policy, removal, source });
+        let counter = if source == Source::Coalesced { Counter::CacheCoalesced } else { Counter::CacheMiss };
+        effects.push(Effect::Count(counter));
+        let Inquiry { stream, policy, removal, .. } = inquiry;
+        self.waiting.insert(stream, Waiter { policy, removal, source, stale });
     }
 
-    /// The root's turn: sends what is unsent, and goes on settling.
+    /// Whether a call to this provider may be made now.
+    pub(super) fn admit(&mut self, provider: &Rc<Provider>, now: UnixMillis) -> Result<(), Unavailable> {
+        if self.calls.under_way(provider) >= provider.introspection.max_concurrent_calls {
+            return Err(Unavailable::TooManyCalls);
+        }
+        let is_admitted = self.calls.breaker(provider).admits(now);
+        is_admitted.then_some(()).ok_or(Unavailable::AuthorizationServer(ServerFailure::HeldBack))
+    }
+
+    /// The root's turn: sends what is unsent.
     pub(super) fn turn(&mut self, now: UnixMillis, effects: &mut Vec<Effect>) {
         while let Some(id) = self.calls.unsent.pop_front() {
-            let is_wanted = |call: &Call| call.streams.iter().any(|stream| self.waiting.contains_key(stream));
+            let is_wanted = |call: &Call| {
+                call.is_renewal || call.streams.iter().any(|stream| self.waiting.contains_key(stream))
+            };
             if self.calls.open.get(&id).is_some_and(is_wanted) {
                 self.send(id, now, effects);
-            } else {
-                self.calls.close(id);
+            } else if let Some(call) = self.calls.close(id)
+                && call.asker == Asker::UsForAll
+            {
+                // Whoever else waits for this one asks for itself.
+                effects.extend(self.release(&call.digest, Told::Verdict));
             }
         }
-        self.settle(now, effects);
     }
 
-    fn send(&mut self, id: CallId, now: UnixMillis, effects: &mut Vec<Effect>) {
+    pub(super) fn send(&mut self, id: CallId, now: UnixMillis, effects: &mut Vec<Effect>) {
         let Some(call) = self.calls.open.get_mut(&id) else { return };
         call.sent = Some(now);
         match call.provider.introspection.request(&call.token, &call.trace, self.signatures.as_ref(), now) {
@@ -126,7 +249,13 @@ impl Filter {
         }
     }
 
-    pub(super) fn reply(&mut self, id: CallId, reply: &Reply<'_>, now: UnixMillis, effects: &mut Vec<Effect>) {
+    pub(super) fn reply(
+        &mut self,
+        id: CallId,
+        reply: &Reply<'_>,
+        now: UnixMillis,
+        effects: &mut Vec<Effect>,
+    ) {
         let Some(sent) = self.calls.open.get(&id).and_then(|call| call.sent) else { return };
         let duration = u64::try_from(now.since(sent).as_millis()).unwrap_or(u64::MAX);
         effects.push(Effect::IntrospectionDuration(duration));
@@ -137,6 +266,7 @@ impl Filter {
                     Introspection::Inactive => Counter::IntrospectionInactive,
                 }));
                 if let Some(call) = self.calls.close(id) {
+                    self.calls.breaker(&call.provider).succeeded();
                     self.verdict(call, verdict, now, effects);
                 }
             }
@@ -159,9 +289,12 @@ impl Filter {
             _ => Counter::IntrospectionError,
         }));
         let Some(mut call) = self.calls.close(id) else { return };
-        let name = &call.provider.name;
+        let Provider { name, introspection, .. } = &*call.provider;
         if failure.is_transient() && call.tries_left > 0 {
-            log::debug!("provider {name:?}: introspection of {} failed, trying again: {failure}", call.digest);
+            log::debug!(
+                "provider {name:?}: introspection of {} failed, trying again: {failure}",
+                call.digest
+            );
             call.tries_left -= 1;
             // A new number: a late answer to the old try must not be taken for the new one's.
             let id = self.calls.new_id();
@@ -169,12 +302,22 @@ impl Filter {
             self.calls.open.insert(id, call);
             return self.send(id, now, effects);
         }
+        let breaker = self.calls.breaker(&call.provider);
+        if !failure.is_transient() {
+            // An answer, if not a good one: it does not call for fewer questions.
+            breaker.succeeded();
+        } else if breaker.failed(&introspection.breaker, now) {
+            log::warn!("provider {name:?}: calls are held back after failures in a row, the last: {failure}");
+        }
         if let ServerFailure::CredentialsRefused { .. } = failure {
             log::error!("provider {name:?}: introspection of {} failed: {failure}", call.digest);
         } else {
             log::warn!("provider {name:?}: introspection of {} failed: {failure}", call.digest);
         }
-        self.tell(call, Outcome::Denied(Unavailable::AuthorizationServer(failure).into()), now, effects);
+        if call.asker == Asker::UsForAll {
+            effects.extend(self.release(&call.digest, Told::Failed { is_transient: failure.is_transient() }));
+        }
+        self.tell(call, Outcome::NoVerdict(Unavailable::AuthorizationServer(failure)));
     }
 }
 
@@ -190,5 +333,8 @@ fn trace_headers(request: &dyn RequestView) -> Vec<(String, String)> {
 
 /// Streams that may wait at once, per worker: bounds what a flood of new tokens can hold.
 pub(super) const MAX_WAITING: usize = 16_384;
+
+/// How often we look whether another worker has let us down.
+pub(super) const TICK: std::time::Duration = std::time::Duration::from_millis(50);
 
 const MAX_TRACE_BYTES: usize = 512;

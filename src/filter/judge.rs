@@ -3,8 +3,8 @@
 use std::collections::VecDeque;
 use std::rc::Rc;
 
-use super::calls::Call;
-use super::{Description, Effect, Filter, Inquiry, Source, StreamId, Waiter};
+use super::calls::{Asker, Call};
+use super::{Description, Effect, Filter, Inquiry, Source, StreamId, Told, Waiter};
 use crate::cache::ActiveEntry;
 use crate::claims::{Claims, ClaimsBuf};
 use crate::introspection::Introspection;
@@ -32,19 +32,43 @@ pub(super) enum Outcome {
     },
     /// Nobody passes.
     Denied(Denial),
+    /// There is none: nobody passes but by an older verdict that may serve instead.
+    NoVerdict(Unavailable),
 }
 
 impl Filter {
     /// A request whose verdict is in the cache: judged anew; the phantom token lies beside.
-    pub(super) fn hit(&self, inquiry: Inquiry, entry: &ActiveEntry, now: UnixMillis, effects: &mut Vec<Effect>) {
+    pub(super) fn hit(
+        &self,
+        inquiry: Inquiry,
+        entry: &ActiveEntry,
+        now: UnixMillis,
+        effects: &mut Vec<Effect>,
+    ) {
         effects.push(Effect::Count(Counter::CacheHit));
-        let Inquiry { stream, policy, provider, digest, removal } = inquiry;
+        let Inquiry { stream, policy, provider, removal, .. } = inquiry;
+        self.serve(stream, &policy, &provider, entry, removal, Source::Hit, now, effects);
+    }
+
+    /// Judges a request by a remembered verdict.
+    #[expect(clippy::too_many_arguments, reason = "all that a remembered request consists of")]
+    fn serve(
+        &self,
+        stream: StreamId,
+        policy: &Policy,
+        provider: &Provider,
+        entry: &ActiveEntry,
+        removal: Vec<HeaderEdit>,
+        source: Source,
+        now: UnixMillis,
+        effects: &mut Vec<Effect>,
+    ) {
         let permit = match policy::decide(&policy.require, provider.issuer.as_deref(), entry.claims(), now) {
             Ok(permit) => permit,
-            Err(denial) => return self.deny(stream, Some(&policy), Source::Hit, &denial, effects),
+            Err(denial) => return self.deny(stream, Some(policy), source, &denial, effects),
         };
         let minted;
-        let jwt = match self.phantom_token_for(&policy) {
+        let jwt = match self.phantom_token_for(policy) {
             None => None,
             Some(phantom_token) => match entry.jwt(phantom_token.id) {
                 Some(cached) if !phantom_token.is_running_out(cached.exp, permit.claims().exp, now) => {
@@ -53,29 +77,39 @@ impl Filter {
                 _ => {
                     minted = self.mint(phantom_token, &permit, now, effects);
                     if let Some(minted) = &minted {
-                        self.cache.update_jwt(&digest, entry, (phantom_token.id, minted), now);
+                        self.cache.update_jwt(entry, (phantom_token.id, minted), now);
                     }
                     minted.as_ref().map(|minted| minted.jwt.as_bytes())
                 }
             },
         };
-        self.forward(stream, &policy, &permit, jwt, removal, Source::Hit, effects);
+        self.forward(stream, policy, &permit, jwt, removal, source, effects);
     }
 
     /// A call was answered: remembers the verdict and tells all who wait.
-    pub(super) fn verdict(&mut self, call: Call, verdict: Introspection, now: UnixMillis, effects: &mut Vec<Effect>) {
+    pub(super) fn verdict(
+        &mut self,
+        call: Call,
+        verdict: Introspection,
+        now: UnixMillis,
+        effects: &mut Vec<Effect>,
+    ) {
         let asked = call.sent.unwrap_or(now);
+        if call.is_renewal {
+            effects.push(Effect::Count(Counter::CacheRefreshed));
+        }
         let (outcome, evicted) = match verdict {
             Introspection::Inactive => {
                 let ttl = self.config.cache.negative_ttl.min(call.provider.max_cache_ttl);
-                let evicted =
-                    !ttl.is_zero() && self.cache.insert_inactive(&call.digest, asked, asked.plus(ttl), now);
+                // Even one that is not to be remembered takes an earlier verdict away.
+                let evicted = self.cache.insert_inactive(&call.digest, asked, asked.plus(ttl), now);
                 (Outcome::Denied(InvalidToken::Inactive.into()), evicted)
             }
             Introspection::Active(claims) => {
                 let minted = self.mint_for(&call, claims.view(), now, effects);
                 let ttl = call.provider.max_cache_ttl;
-                let useful_until = asked.plus(ttl).min(claims.view().exp.unwrap_or(UnixMillis::MAX));
+                let longest = ttl.saturating_add(self.config.cache.stale_if_error);
+                let useful_until = asked.plus(longest).min(claims.view().exp.unwrap_or(UnixMillis::MAX));
                 let jwt = self.config.phantom_token.as_ref().map(|token| token.id).zip(minted.as_ref());
                 let evicted = !ttl.is_zero()
                     && self.cache.insert_active(&call.digest, asked, useful_until, &claims, jwt, now);
@@ -85,14 +119,17 @@ impl Filter {
         if evicted {
             effects.push(Effect::Count(Counter::CacheEvicted));
         }
-        self.tell(call, outcome, now, effects);
+        if call.asker == Asker::UsForAll {
+            // After the verdict was remembered, so that whoever gets the lease next finds it.
+            effects.extend(self.release(&call.digest, Told::Verdict));
+        }
+        self.tell(call, outcome);
     }
 
-    /// Tells all who wait for a call what came of it.
-    pub(super) fn tell(&mut self, call: Call, outcome: Outcome, now: UnixMillis, effects: &mut Vec<Effect>) {
+    /// All who wait for a call are to be told what came of it.
+    pub(super) fn tell(&mut self, call: Call, outcome: Outcome) {
         let Call { provider, streams, .. } = call;
         self.settlements.push_back(Settlement { provider, outcome, streams });
-        self.settle(now, effects);
     }
 
     /// Settles a batch of waiting streams; asks for another turn if some are left.
@@ -121,10 +158,21 @@ impl Filter {
         now: UnixMillis,
         effects: &mut Vec<Effect>,
     ) {
-        let Waiter { policy, removal, source } = waiter;
+        let Waiter { policy, removal, source, stale } = waiter;
         let (claims, minted) = match &settlement.outcome {
             Outcome::Active { claims, minted } => (claims.view(), minted),
             Outcome::Denied(denial) => return self.deny(stream, Some(&policy), source, denial, effects),
+            Outcome::NoVerdict(reason) => {
+                let waiter = Waiter { policy, removal, source, stale };
+                return self.settle_without_verdict(
+                    stream,
+                    waiter,
+                    &settlement.provider,
+                    reason,
+                    now,
+                    effects,
+                );
+            }
         };
         match policy::decide(&policy.require, settlement.provider.issuer.as_deref(), claims, now) {
             Ok(permit) => {
@@ -135,13 +183,39 @@ impl Filter {
         }
     }
 
+    /// Settles a stream that gets no verdict: by an older one where that is allowed and the server is down.
+    pub(super) fn settle_without_verdict(
+        &self,
+        stream: StreamId,
+        waiter: Waiter,
+        provider: &Provider,
+        reason: &Unavailable,
+        now: UnixMillis,
+        effects: &mut Vec<Effect>,
+    ) {
+        let Waiter { policy, removal, source, stale } = waiter;
+        match stale.filter(|_| reason.is_outage()) {
+            Some(entry) => {
+                effects.push(Effect::Count(Counter::CacheStale));
+                self.serve(stream, &policy, provider, &entry, removal, Source::Stale, now, effects);
+            }
+            None => self.deny(stream, Some(&policy), source, &reason.clone().into(), effects),
+        }
+    }
+
     /// How to make the phantom token that `policy` wants, if it wants one.
     fn phantom_token_for(&self, policy: &Policy) -> Option<&PhantomToken> {
         self.config.phantom_token.as_ref().filter(|_| policy.authorization == Authorization::Jwt)
     }
 
     /// Mints the phantom token that all permitted streams of a call share, if there is any that wants it.
-    fn mint_for(&self, call: &Call, claims: Claims<'_>, now: UnixMillis, effects: &mut Vec<Effect>) -> Option<Minted> {
+    pub(super) fn mint_for(
+        &self,
+        call: &Call,
+        claims: Claims<'_>,
+        now: UnixMillis,
+        effects: &mut Vec<Effect>,
+    ) -> Option<Minted> {
         let issuer = call.provider.issuer.as_deref();
         let (phantom_token, permit) = call.streams.iter().find_map(|stream| {
             let policy = &self.waiting.get(stream)?.policy;
@@ -185,7 +259,9 @@ impl Filter {
         let mut edits = removal;
         let authorization = "authorization".to_owned();
         match (policy.authorization, jwt) {
-            (Authorization::Jwt, Some(jwt)) => edits.push(HeaderEdit::Set(authorization, [b"Bearer ", jwt].concat())),
+            (Authorization::Jwt, Some(jwt)) => {
+                edits.push(HeaderEdit::Set(authorization, [b"Bearer ", jwt].concat()))
+            }
             (Authorization::Jwt, None) => {
                 return self.deny(stream, Some(policy), source, &Unavailable::NotSigned.into(), effects);
             }

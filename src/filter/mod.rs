@@ -6,14 +6,16 @@
 //! turn calls are sent ([`Event::Turn`]). When a call is answered, waiting streams are settled in batches: the
 //! host unwinds its stack once per stream that goes on, and too many in one callback overflow it.
 
+mod breaker;
 mod calls;
 mod judge;
+mod share;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::rc::Rc;
 use std::time::Duration;
 
-use crate::cache::{Cache, Cached, SharedData};
+use crate::cache::{ActiveEntry, Cache, Cached, Leases, Mailbox, SharedData};
 use crate::challenge::Answer;
 use crate::config::Config;
 use crate::credentials;
@@ -46,8 +48,24 @@ pub enum Event<'a> {
     RequestHeaders(StreamId, &'a dyn RequestView),
     /// A stream is no more.
     StreamGone(StreamId),
+    /// Time has passed: one of the periods that [`Effect::Tick`] asked for.
+    Tick,
+    /// Another worker has asked about a token that we wait for. A [`Event::Turn`] follows in the same callback.
+    Told(TokenDigest, Told),
     /// The root context has its turn, as asked for by [`Effect::AskForTurn`].
     Turn,
+}
+
+/// What became of a call that several workers waited for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Told {
+    /// There is no verdict.
+    Failed {
+        /// Whether another try may help.
+        is_transient: bool,
+    },
+    /// There is one, in the cache unless it is too long.
+    Verdict,
 }
 
 /// What is to be done. A stream that no effect of [`Event::RequestHeaders`] names has to wait.
@@ -67,6 +85,10 @@ pub enum Effect {
     Forward(StreamId, Vec<HeaderEdit>),
     /// Record how long an answer of the authorization server took, in milliseconds.
     IntrospectionDuration(u64),
+    /// Tell another worker what became of a call ([`Event::Told`]).
+    Tell(Mailbox, TokenDigest, Told),
+    /// Give an [`Event::Tick`] every so often from now on; zero: no more.
+    Tick(Duration),
 }
 
 /// What access logs can say of a request.
@@ -76,7 +98,7 @@ pub struct Description {
     pub outcome: &'static str,
     /// The policy that the request fell under.
     pub policy: Option<String>,
-    /// Where the verdict came from: `hit`, `negative_hit`, `miss` or `coalesced`.
+    /// Where the verdict came from: `hit`, `negative_hit`, `miss`, `coalesced` or `stale`.
     pub cache: Option<&'static str>,
     /// `client_id` of an active token.
     pub client_id: Option<Vec<u8>>,
@@ -89,6 +111,7 @@ pub struct Filter {
     config: Rc<Config>,
     cache: Cache,
     signatures: Rc<dyn Signatures>,
+    leases: Leases,
     calls: Calls,
     /// Streams that wait, and for what.
     waiting: BTreeMap<StreamId, Waiter>,
@@ -111,6 +134,8 @@ struct Waiter {
     policy: Rc<Policy>,
     removal: Vec<HeaderEdit>,
     source: Source,
+    /// A verdict that is not fresh any more but may serve if no other is to be had.
+    stale: Option<ActiveEntry>,
 }
 
 /// Where the verdict on a request came from.
@@ -126,6 +151,8 @@ enum Source {
     NegativeHit,
     /// There was no need of one.
     None,
+    /// The cache, past `cache_ttl`, for the server is down.
+    Stale,
 }
 
 impl Source {
@@ -137,18 +164,28 @@ impl Source {
             Self::Miss => Some("miss"),
             Self::NegativeHit => Some("negative_hit"),
             Self::None => None,
+            Self::Stale => Some("stale"),
         }
     }
 }
 
 impl Filter {
-    /// A filter by this configuration.
-    pub fn new(config: Rc<Config>, shared: Rc<dyn SharedData>, signatures: Rc<dyn Signatures>) -> Self {
-        let cache = Cache::new(shared, config.cache.max_entries, config.cache.max_negative_entries);
+    /// A filter by this configuration, on the worker of this mailbox.
+    pub fn new(
+        config: Rc<Config>,
+        shared: Rc<dyn SharedData>,
+        signatures: Rc<dyn Signatures>,
+        mailbox: Mailbox,
+    ) -> Self {
+        let cache =
+            Cache::new(Rc::clone(&shared), config.cache.max_entries, config.cache.max_negative_entries);
+        let leases = Leases::new(shared, mailbox);
+        leases.create();
         Self {
             config,
             cache,
             signatures,
+            leases,
             calls: Calls::default(),
             waiting: BTreeMap::new(),
             settlements: VecDeque::new(),
@@ -159,11 +196,26 @@ impl Filter {
     pub fn step(&mut self, now: UnixMillis, event: Event<'_>) -> Vec<Effect> {
         let mut effects = Vec::with_capacity(4);
         match event {
-            Event::CallFailed(call) => self.call_failed(call, now, &mut effects),
-            Event::Reply(call, reply) => self.reply(call, &reply, now, &mut effects),
             Event::RequestHeaders(stream, request) => self.request(stream, request, now, &mut effects),
             Event::StreamGone(stream) => _ = self.waiting.remove(&stream),
-            Event::Turn => self.turn(now, &mut effects),
+            // Several may come in one callback, and a turn follows them.
+            Event::Told(digest, told) => self.told(&digest, told, now, &mut effects),
+            Event::CallFailed(call) => {
+                self.call_failed(call, now, &mut effects);
+                self.settle(now, &mut effects);
+            }
+            Event::Reply(call, reply) => {
+                self.reply(call, &reply, now, &mut effects);
+                self.settle(now, &mut effects);
+            }
+            Event::Tick => {
+                self.tick(now, &mut effects);
+                self.settle(now, &mut effects);
+            }
+            Event::Turn => {
+                self.turn(now, &mut effects);
+                self.settle(now, &mut effects);
+            }
         }
         effects
     }
@@ -215,7 +267,9 @@ impl Filter {
         };
         let removal = match policy.authorization {
             Authorization::Original => Vec::new(),
-            Authorization::Jwt | Authorization::Remove => credentials::removal(request, &policy.token_sources),
+            Authorization::Jwt | Authorization::Remove => {
+                credentials::removal(request, &policy.token_sources)
+            }
         };
         let digest = provider.digest_seed.digest(&token);
         let (policy, provider) = (Rc::clone(policy), Rc::clone(provider));
@@ -223,6 +277,9 @@ impl Filter {
         let (cache_ttl, negative_ttl) = (inquiry.policy.cache_ttl, config.cache.negative_ttl);
         match self.cache.find(&digest) {
             Some(Cached::Active(entry)) if is_fresh(entry.asked(), cache_ttl, now) => {
+                if self.is_to_be_renewed(&entry, &inquiry, now) {
+                    self.renew(&inquiry, token, request, now, effects);
+                }
                 self.hit(inquiry, &entry, now, effects);
             }
             Some(Cached::Inactive { asked }) if is_fresh(asked, cache_ttl.min(negative_ttl), now) => {
@@ -230,8 +287,19 @@ impl Filter {
                 let denial = InvalidToken::Inactive.into();
                 self.deny(stream, Some(&inquiry.policy), Source::NegativeHit, &denial, effects);
             }
-            _ => self.wait(inquiry, token, request, now, effects),
+            Some(Cached::Active(entry)) if self.may_serve_stale(&entry, cache_ttl, now) => {
+                self.wait(inquiry, token, request, Some(entry), now, effects);
+            }
+            _ => self.wait(inquiry, token, request, None, now, effects),
         }
+    }
+
+    /// Whether an entry past `cache_ttl` may serve should there be no other verdict.
+    fn may_serve_stale(&self, entry: &ActiveEntry, cache_ttl: Duration, now: UnixMillis) -> bool {
+        let limit = self.config.cache.stale_if_error;
+        !limit.is_zero()
+            && !cache_ttl.is_zero()
+            && is_fresh(entry.asked(), cache_ttl.saturating_add(limit), now)
     }
 }
 

@@ -7,7 +7,9 @@ use log::error;
 use proxy_wasm::hostcalls;
 use proxy_wasm::types::{MapType, MetricType, Status};
 
+use super::mailbox::Message;
 use super::{local_reply, now};
+use crate::cache::Mailbox;
 use crate::challenge::Answer;
 use crate::filter::{CallId, Description, Effect, Event, Filter, StreamId};
 use crate::introspection::HttpCall;
@@ -20,7 +22,7 @@ pub(super) struct Worker {
     root: u32,
     filter: RefCell<Filter>,
     /// A queue to ourselves: what is put in comes back as a callback of the root, which is a turn.
-    mailbox: u32,
+    mailbox: Mailbox,
     /// The host's numbers of calls under way.
     calls: RefCell<BTreeMap<u32, CallId>>,
     counters: BTreeMap<Counter, u32>,
@@ -50,8 +52,10 @@ pub(super) enum Fate {
 }
 
 impl Worker {
-    pub(super) fn new(root: u32, filter: Filter, mailbox: u32) -> Result<Self, Status> {
-        let counter = |counter: &Counter| Ok((*counter, hostcalls::define_metric(MetricType::Counter, counter.name())?));
+    pub(super) fn new(root: u32, filter: Filter, mailbox: Mailbox) -> Result<Self, Status> {
+        let counter = |counter: &Counter| {
+            Ok((*counter, hostcalls::define_metric(MetricType::Counter, counter.name())?))
+        };
         Ok(Self {
             root,
             filter: RefCell::new(filter),
@@ -86,7 +90,7 @@ impl Worker {
         self.filter.borrow().is_waiting(stream)
     }
 
-    pub(super) fn mailbox(&self) -> u32 {
+    pub(super) fn mailbox(&self) -> Mailbox {
         self.mailbox
     }
 
@@ -102,8 +106,11 @@ impl Worker {
                 }
                 Effect::AskForTurn => {
                     // Only a queue that is not there refuses, and it was registered at the start.
-                    if hostcalls::enqueue_shared_queue(self.mailbox, Some(b"turn")).is_err() {
-                        error!("the filter's own queue is gone; waiting requests end by their stream's timeout");
+                    if hostcalls::enqueue_shared_queue(self.mailbox.0, Some(&Message::Turn.write())).is_err()
+                    {
+                        error!(
+                            "the filter's own queue is gone; waiting requests end by their stream's timeout"
+                        );
                     }
                 }
                 Effect::Call(id, call) => {
@@ -129,6 +136,14 @@ impl Worker {
                 Effect::IntrospectionDuration(millis) => {
                     _ = hostcalls::record_metric(self.introspection_duration, millis);
                 }
+                // A worker that is no more needs no telling.
+                Effect::Tell(mailbox, digest, told) => {
+                    _ = hostcalls::enqueue_shared_queue(
+                        mailbox.0,
+                        Some(&Message::Told(digest, told).write()),
+                    );
+                }
+                Effect::Tick(period) => _ = hostcalls::set_tick_period(period),
             }
         }
     }
@@ -169,13 +184,22 @@ impl Worker {
     /// Sends a call; gives back the event if that fails at once.
     fn dispatch(&self, id: CallId, call: &HttpCall) -> Option<Event<'static>> {
         let headers = call.headers.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
-        match hostcalls::dispatch_http_call(&call.cluster, headers, Some(&call.body), Vec::new(), call.timeout) {
+        match hostcalls::dispatch_http_call(
+            &call.cluster,
+            headers,
+            Some(&call.body),
+            Vec::new(),
+            call.timeout,
+        ) {
             Ok(token) => {
                 self.calls.borrow_mut().insert(token, id);
                 None
             }
             Err(Status::BadArgument) => {
-                error!("cluster {:?}: expected a cluster that Envoy knows, got none of that name", call.cluster);
+                error!(
+                    "cluster {:?}: expected a cluster that Envoy knows, got none of that name",
+                    call.cluster
+                );
                 Some(Event::CallFailed(id))
             }
             Err(_) => Some(Event::CallFailed(id)),
@@ -206,7 +230,8 @@ impl Worker {
 
 /// Ends the request of the effective context.
 fn end(answer: &Answer) {
-    let content_type = hostcalls::get_map_value_bytes(MapType::HttpRequestHeaders, "content-type").ok().flatten();
+    let content_type =
+        hostcalls::get_map_value_bytes(MapType::HttpRequestHeaders, "content-type").ok().flatten();
     let is_grpc = content_type.is_some_and(|value| is_grpc(&value));
     if local_reply::send(answer, is_grpc).is_err() {
         error!("Envoy took no local reply; the request ends by its stream's timeout");
@@ -215,5 +240,7 @@ fn end(answer: &Answer) {
 
 /// As Envoy tells gRPC from other requests.
 fn is_grpc(content_type: &[u8]) -> bool {
-    content_type.strip_prefix(b"application/grpc").is_some_and(|rest| matches!(rest.first(), None | Some(b'+' | b';')))
+    content_type
+        .strip_prefix(b"application/grpc")
+        .is_some_and(|rest| matches!(rest.first(), None | Some(b'+' | b';')))
 }

@@ -6,6 +6,7 @@
 
 mod apply;
 mod local_reply;
+mod mailbox;
 mod root;
 mod shared_data;
 mod signatures;
@@ -17,7 +18,8 @@ use crate::token::UnixMillis;
 
 /// The time, which the core is told.
 fn now() -> UnixMillis {
-    let since_epoch = hostcalls::get_current_time().ok().and_then(|time| time.duration_since(std::time::UNIX_EPOCH).ok());
+    let since_epoch =
+        hostcalls::get_current_time().ok().and_then(|time| time.duration_since(std::time::UNIX_EPOCH).ok());
     let millis = since_epoch.map_or(0, |since| since.as_millis());
     UnixMillis::from_millis(u64::try_from(millis).unwrap_or(u64::MAX))
 }

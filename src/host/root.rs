@@ -8,6 +8,7 @@ use proxy_wasm::traits::{Context, HttpContext, RootContext};
 use proxy_wasm::types::{BufferType, ContextType, LogLevel, MapType};
 
 use super::apply::Worker;
+use super::mailbox::{self, Message};
 use super::shared_data::SharedData;
 use super::signatures::Signatures;
 use super::stream::Stream;
@@ -15,7 +16,6 @@ use crate::cache::MAX_ENTRY_BYTES;
 use crate::config::Config;
 use crate::filter::{Event, Filter};
 use crate::introspection::Reply;
-use crate::jwt;
 
 proxy_wasm::main! {{
     proxy_wasm::set_log_level(LogLevel::Warn);
@@ -32,20 +32,26 @@ struct Root {
 impl Root {
     fn configure(&self) -> Result<Worker, String> {
         let json = hostcalls::get_buffer(BufferType::PluginConfiguration, 0, usize::MAX)
-            .map_err(|_| "configuration: expected the plugin's configuration, got a host that keeps it".to_owned())?
+            .map_err(|_| {
+                "configuration: expected the plugin's configuration, got a host that keeps it".to_owned()
+            })?
             .unwrap_or_default();
-        let config = Config::parse(&json, &|name| std::env::var(name).ok()).map_err(|error| error.to_string())?;
+        let config =
+            Config::parse(&json, &|name| std::env::var(name).ok()).map_err(|error| error.to_string())?;
         let signatures = Rc::new(Signatures);
         config.try_out_keys(signatures.as_ref()).map_err(|error| error.to_string())?;
         config.warnings.iter().for_each(|warning| warn!("{warning}"));
         let limits = config.cache;
         info!(
             "at most {} MiB of verdicts",
-            (u64::from(limits.max_entries) * MAX_ENTRY_BYTES as u64 + u64::from(limits.max_negative_entries) * 256) >> 20
+            (u64::from(limits.max_entries) * MAX_ENTRY_BYTES as u64
+                + u64::from(limits.max_negative_entries) * 256)
+                >> 20
         );
-        let mailbox = mailbox()?;
-        let filter = Filter::new(Rc::new(config), Rc::new(SharedData), signatures);
-        Worker::new(self.id, filter, mailbox).map_err(|_| "expected a host with metrics, got one without".to_owned())
+        let mailbox = mailbox::open()?;
+        let filter = Filter::new(Rc::new(config), Rc::new(SharedData), signatures, mailbox);
+        Worker::new(self.id, filter, mailbox)
+            .map_err(|_| "expected a host with metrics, got one without".to_owned())
     }
 }
 
@@ -58,12 +64,18 @@ impl Context for Root {
             return worker.root_event(Event::CallFailed(call));
         }
         let headers = hostcalls::get_map_bytes(MapType::HttpCallResponseHeaders).unwrap_or_default();
-        let header = |name: &str| headers.iter().find(|header| header.0 == name).map(|header| header.1.as_slice());
+        let header =
+            |name: &str| headers.iter().find(|header| header.0 == name).map(|header| header.1.as_slice());
         let body = (body_size <= Reply::MAX_BODY_BYTES).then(|| {
-            hostcalls::get_buffer(BufferType::HttpCallResponseBody, 0, body_size).ok().flatten().unwrap_or_default()
+            hostcalls::get_buffer(BufferType::HttpCallResponseBody, 0, body_size)
+                .ok()
+                .flatten()
+                .unwrap_or_default()
         });
         let reply = Reply {
-            status: header(":status").and_then(|status| std::str::from_utf8(status).ok()?.parse().ok()).unwrap_or(0),
+            status: header(":status")
+                .and_then(|status| std::str::from_utf8(status).ok()?.parse().ok())
+                .unwrap_or(0),
             content_type: header("content-type").unwrap_or_default(),
             // Only an answer that came from the upstream has been timed.
             from_envoy: header("x-envoy-upstream-service-time").is_none(),
@@ -91,9 +103,19 @@ impl RootContext for Root {
     }
 
     fn on_queue_ready(&mut self, queue: u32) {
-        let Some(worker) = self.worker.as_ref().filter(|worker| worker.mailbox() == queue) else { return };
-        while let Ok(Some(_)) = hostcalls::dequeue_shared_queue(queue) {}
+        let Some(worker) = self.worker.as_ref().filter(|worker| worker.mailbox().0 == queue) else { return };
+        while let Ok(Some(message)) = hostcalls::dequeue_shared_queue(queue) {
+            if let Some(Message::Told(digest, told)) = Message::read(&message) {
+                worker.root_event(Event::Told(digest, told));
+            }
+        }
         worker.root_event(Event::Turn);
+    }
+
+    fn on_tick(&mut self) {
+        if let Some(worker) = &self.worker {
+            worker.root_event(Event::Tick);
+        }
     }
 
     fn create_http_context(&self, id: u32) -> Option<Box<dyn HttpContext>> {
@@ -103,11 +125,4 @@ impl RootContext for Root {
     fn get_type(&self) -> Option<ContextType> {
         Some(ContextType::HttpContext)
     }
-}
-
-/// A queue that wakes this root and no other: queues are found by name, so this name is nobody else's.
-fn mailbox() -> Result<u32, String> {
-    let id = jwt::random_id().map_err(|reason| reason.to_string())?;
-    hostcalls::register_shared_queue(&format!("phantom_token.mailbox.{id}"))
-        .map_err(|_| "expected a host with shared queues, got one without".to_owned())
 }

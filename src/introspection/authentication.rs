@@ -100,9 +100,10 @@ impl ClientAuthentication {
     pub fn try_out(&self, signatures: &dyn Signatures) -> Result<(), SignError> {
         match self {
             Self::PrivateKeyJwt { key, .. } => key.try_out(signatures),
-            Self::Bearer { .. } | Self::ClientSecretBasic { .. } | Self::ClientSecretPost { .. } | Self::None { .. } => {
-                Ok(())
-            }
+            Self::Bearer { .. }
+            | Self::ClientSecretBasic { .. }
+            | Self::ClientSecretPost { .. }
+            | Self::None { .. } => Ok(()),
         }
     }
 
@@ -139,7 +140,8 @@ fn assertion(
         ("iat", now.as_secs().into()),
         ("exp", (now.as_secs() + ASSERTION_SECONDS).into()),
     ];
-    let claims: Map<String, Value> = claims.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+    let claims: Map<String, Value> =
+        claims.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
     jwt::sign_compact(signatures, key, "JWT", claims)
 }
 

@@ -30,6 +30,17 @@ pub struct Endpoint {
     pub headers: Vec<(String, String)>,
     /// Calls under way at once, per worker.
     pub max_concurrent_calls: usize,
+    /// When calls are held back.
+    pub breaker: BreakerLimits,
+}
+
+/// When calls are held back from a server that fails.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BreakerLimits {
+    /// So many failures in a row begin a hold.
+    pub failures: u32,
+    /// Longest hold.
+    pub max_hold: Duration,
 }
 
 /// A request to a cluster. `Debug` shows neither headers nor body, which carry credentials and the token.
@@ -47,11 +58,19 @@ pub struct HttpCall {
 
 impl fmt::Debug for HttpCall {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("HttpCall").field("cluster", &self.cluster).field("timeout", &self.timeout).finish_non_exhaustive()
+        f.debug_struct("HttpCall")
+            .field("cluster", &self.cluster)
+            .field("timeout", &self.timeout)
+            .finish_non_exhaustive()
     }
 }
 
 impl Endpoint {
+    /// How long it may take from the first try until there is a verdict or none is to be had.
+    pub fn longest(&self) -> Duration {
+        self.timeout * (self.retries + 1)
+    }
+
     /// The request that asks about `token`. `trace` are headers that connect it with the request that caused it.
     ///
     /// # Errors
@@ -85,7 +104,12 @@ impl Endpoint {
         headers.extend_from_slice(trace);
         headers.retain(|(name, _)| !self.headers.iter().any(|(configured, _)| configured == name));
         headers.extend_from_slice(&self.headers);
-        Ok(HttpCall { cluster: self.cluster.clone(), headers, body: form.finish().into_bytes(), timeout: self.timeout })
+        Ok(HttpCall {
+            cluster: self.cluster.clone(),
+            headers,
+            body: form.finish().into_bytes(),
+            timeout: self.timeout,
+        })
     }
 }
 

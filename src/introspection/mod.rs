@@ -8,5 +8,5 @@ mod endpoint;
 mod reply;
 
 pub use authentication::{ClientAuthentication, SecretEncoding};
-pub use endpoint::{Endpoint, HttpCall};
+pub use endpoint::{BreakerLimits, Endpoint, HttpCall};
 pub use reply::{Introspection, Reply, ServerFailure, parse};

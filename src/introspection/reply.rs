@@ -50,6 +50,8 @@ pub enum ServerFailure {
         /// 401 or 403.
         status: u16,
     },
+    /// The breaker is open: the server failed too often in a row.
+    HeldBack,
     /// `active` is absent or no boolean.
     NoActive,
     /// The body is not what a JSON reply is.
@@ -63,6 +65,11 @@ pub enum ServerFailure {
         /// The status.
         status: u16,
     },
+    /// Another worker asked, and got no verdict.
+    OtherWorker {
+        /// Whether another try may help.
+        is_transient: bool,
+    },
     /// No answer in time.
     Timeout,
     /// No connection, no healthy host, or the answer broke off.
@@ -75,6 +82,8 @@ impl ServerFailure {
         match self {
             Self::Timeout | Self::Unreachable => true,
             Self::OtherStatus { status } => *status == 429 || *status >= 500,
+            Self::HeldBack => true,
+            Self::OtherWorker { is_transient } => *is_transient,
             _ => false,
         }
     }
@@ -89,7 +98,9 @@ impl ServerFailure {
             Self::NotJson(_) => "introspection_not_json",
             Self::NotSigned => "introspection_request_not_signed",
             Self::OtherContentType => "introspection_content_type",
+            Self::HeldBack => "introspection_held_back",
             Self::OtherStatus { .. } => "introspection_status",
+            Self::OtherWorker { .. } => "introspection_failed_on_other_worker",
             Self::Timeout => "introspection_timeout",
             Self::Unreachable => "introspection_unreachable",
         }
@@ -108,7 +119,11 @@ impl fmt::Display for ServerFailure {
             Self::NotJson(reason) => reason.fmt(f),
             Self::NotSigned => f.write_str("our request could not be signed"),
             Self::OtherContentType => f.write_str("expected content type application/json, got another"),
+            Self::HeldBack => {
+                f.write_str("calls are held back, for the server has failed several times in a row")
+            }
             Self::OtherStatus { status } => write!(f, "expected status 200, got {status}"),
+            Self::OtherWorker { .. } => f.write_str("another worker asked and got no verdict"),
             Self::Timeout => f.write_str("no answer within the timeout"),
             Self::Unreachable => f.write_str("no connection, no healthy host, or the answer broke off"),
         }
@@ -158,15 +173,25 @@ mod tests {
     const NOW: UnixMillis = UnixMillis::from_secs(1_795_377_700);
 
     fn reply(status: u16, content_type: &str, body: &str) -> Result<Introspection, ServerFailure> {
-        let reply = Reply { status, content_type: content_type.as_bytes(), from_envoy: false, body: Some(body.as_bytes()) };
+        let reply = Reply {
+            status,
+            content_type: content_type.as_bytes(),
+            from_envoy: false,
+            body: Some(body.as_bytes()),
+        };
         parse(&reply, NOW)
     }
 
     #[test]
     fn active_must_be_the_boolean() {
         assert!(matches!(reply(200, "application/json", r#"{"active":true}"#), Ok(Introspection::Active(_))));
-        assert_eq!(reply(200, "application/json", r#"{"active":false,"exp":"soon"}"#), Ok(Introspection::Inactive));
-        for body in [r#"{"active":"true"}"#, r#"{"active":1}"#, r#"{"active":null}"#, "{}", r#"{"Active":true}"#] {
+        assert_eq!(
+            reply(200, "application/json", r#"{"active":false,"exp":"soon"}"#),
+            Ok(Introspection::Inactive)
+        );
+        for body in
+            [r#"{"active":"true"}"#, r#"{"active":1}"#, r#"{"active":null}"#, "{}", r#"{"Active":true}"#]
+        {
             assert_eq!(reply(200, "application/json", body), Err(ServerFailure::NoActive), "{body}");
         }
         assert_eq!(
@@ -177,8 +202,14 @@ mod tests {
 
     #[test]
     fn an_exp_in_the_past_is_inactive() {
-        assert_eq!(reply(200, "application/json", r#"{"active":true,"exp":1795377700}"#), Ok(Introspection::Inactive));
-        assert_eq!(reply(200, "application/json", r#"{"active":true,"exp":-1}"#), Ok(Introspection::Inactive));
+        assert_eq!(
+            reply(200, "application/json", r#"{"active":true,"exp":1795377700}"#),
+            Ok(Introspection::Inactive)
+        );
+        assert_eq!(
+            reply(200, "application/json", r#"{"active":true,"exp":-1}"#),
+            Ok(Introspection::Inactive)
+        );
         assert!(matches!(
             reply(200, "application/json", r#"{"active":true,"exp":1795377701}"#),
             Ok(Introspection::Active(_))
@@ -188,14 +219,21 @@ mod tests {
     #[test]
     fn the_content_type_is_compared_without_case_and_parameters() {
         assert!(reply(200, "Application/JSON ; charset=utf-8", r#"{"active":false}"#).is_ok());
-        for other in ["text/html", "", "application/jwt", "application/jsonp", "text/plain; application/json"] {
-            assert_eq!(reply(200, other, r#"{"active":false}"#), Err(ServerFailure::OtherContentType), "{other}");
+        for other in ["text/html", "", "application/jwt", "application/jsonp", "text/plain; application/json"]
+        {
+            assert_eq!(
+                reply(200, other, r#"{"active":false}"#),
+                Err(ServerFailure::OtherContentType),
+                "{other}"
+            );
         }
     }
 
     #[test]
     fn any_other_status_is_the_servers_failure() {
-        for (status, transient) in [(204, false), (302, false), (400, false), (404, false), (429, true), (500, true), (503, true)] {
+        for (status, transient) in
+            [(204, false), (302, false), (400, false), (404, false), (429, true), (500, true), (503, true)]
+        {
             let failure = reply(status, "application/json", r#"{"active":false}"#).unwrap_err();
             assert_eq!(failure, ServerFailure::OtherStatus { status });
             assert_eq!(failure.is_transient(), transient, "{status}");
@@ -207,7 +245,9 @@ mod tests {
 
     #[test]
     fn what_envoy_answers_itself_is_told_from_what_the_server_answers() {
-        let from_envoy = |status| parse(&Reply { status, content_type: b"text/plain", from_envoy: true, body: Some(b"") }, NOW);
+        let from_envoy = |status| {
+            parse(&Reply { status, content_type: b"text/plain", from_envoy: true, body: Some(b"") }, NOW)
+        };
         assert_eq!(from_envoy(503), Err(ServerFailure::Unreachable));
         assert_eq!(from_envoy(504), Err(ServerFailure::Timeout));
     }

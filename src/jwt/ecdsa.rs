@@ -9,7 +9,11 @@ use super::public_key::Curve;
 /// `r ‖ s`, each as long as the curve's field. `None` if `der` is no signature for this curve.
 pub(super) fn to_jose(curve: Curve, der: &[u8]) -> Option<Vec<u8>> {
     let mut reader = SliceReader::new(der).ok()?;
-    let (r, s) = reader.sequence(|numbers| Ok::<_, pkcs8::der::Error>((UintRef::decode(numbers)?, UintRef::decode(numbers)?))).ok()?;
+    let (r, s) = reader
+        .sequence(|numbers| {
+            Ok::<_, pkcs8::der::Error>((UintRef::decode(numbers)?, UintRef::decode(numbers)?))
+        })
+        .ok()?;
     let mut jose = Vec::with_capacity(2 * curve.field_len());
     for number in [r, s] {
         let padding = curve.field_len().checked_sub(number.as_bytes().len())?;
@@ -35,7 +39,13 @@ mod tests {
     #[test]
     fn anything_else_is_refused() {
         let too_long = [&[0x30, 2 + 34 + 3, 0x02, 34][..], &[1; 34], &[0x02, 1, 1]].concat();
-        for der in [&b""[..], b"\x30\x00", b"\x30\x03\x02\x01\x01", b"\x30\x06\x02\x01\x01\x02\x01\x01\x00", &too_long] {
+        for der in [
+            &b""[..],
+            b"\x30\x00",
+            b"\x30\x03\x02\x01\x01",
+            b"\x30\x06\x02\x01\x01\x02\x01\x01\x00",
+            &too_long,
+        ] {
             assert_eq!(to_jose(Curve::P256, der), None, "{der:02x?}");
         }
     }

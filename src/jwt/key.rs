@@ -174,7 +174,9 @@ impl SigningKey {
     /// [`SignError`] if the host cannot, or gives something that is no signature.
     pub fn sign(&self, signatures: &dyn Signatures, text: &[u8]) -> Result<Vec<u8>, SignError> {
         match &self.key {
-            PrivateKey::Ed25519(key) => Ok(ed25519_dalek::Signer::sign(key.as_ref(), text).to_bytes().to_vec()),
+            PrivateKey::Ed25519(key) => {
+                Ok(ed25519_dalek::Signer::sign(key.as_ref(), text).to_bytes().to_vec())
+            }
             PrivateKey::Hmac(secret) => {
                 let mac = hmac::Hmac::<Sha256>::new_from_slice(secret).map_err(|_| SignError::Refused)?;
                 Ok(mac.chain_update(text).finalize().into_bytes().to_vec())
@@ -216,7 +218,9 @@ impl SigningKey {
 ///
 /// [`KeyError`] if the key is of another type than `alg` needs.
 pub fn published_key(key: &PublicKey, alg: Algorithm, kid: &str) -> Result<Map<String, Value>, KeyError> {
-    alg.fits(key).then(|| public_jwk(key, alg, Some(kid))).ok_or_else(|| KeyError::WrongType { wanted: alg.wanted_key() })
+    alg.fits(key)
+        .then(|| public_jwk(key, alg, Some(kid)))
+        .ok_or_else(|| KeyError::WrongType { wanted: alg.wanted_key() })
 }
 
 fn public_jwk(key: &PublicKey, alg: Algorithm, kid: Option<&str>) -> Map<String, Value> {

@@ -67,7 +67,12 @@ impl PhantomToken {
     }
 
     /// Whether a minted token is in the last quarter of its life and a new one would live longer.
-    pub fn is_running_out(&self, exp: UnixMillis, introspected_exp: Option<UnixMillis>, now: UnixMillis) -> bool {
+    pub fn is_running_out(
+        &self,
+        exp: UnixMillis,
+        introspected_exp: Option<UnixMillis>,
+        now: UnixMillis,
+    ) -> bool {
         exp.since(now) < self.ttl / 4 && self.exp(introspected_exp, now) > exp
     }
 
@@ -110,23 +115,22 @@ pub fn mint(
 }
 
 impl ClaimMapping {
-    fn apply(&self, members: Map<String, Value>) -> Map<String, Value> {
-        let client_id = members.get("client_id").cloned();
-        let mut claims = Map::new();
-        for (name, value) in members {
-            if self.include.as_ref().is_some_and(|include| !include.contains(&name)) || self.exclude.contains(&name) {
-                continue;
-            }
-            let name = self.rename.get(&name).cloned().unwrap_or(name);
-            if !PhantomToken::OWN_CLAIMS.contains(&name.as_str()) {
-                claims.insert(name, value);
-            }
+    fn apply(&self, mut members: Map<String, Value>) -> Map<String, Value> {
+        // RFC 9068 §2.2 requires `sub`; a client that acts for itself is its own subject.
+        if let (false, Some(client_id)) = (members.contains_key("sub"), members.get("client_id").cloned()) {
+            members.insert("sub".to_owned(), client_id);
+        }
+        members.retain(|name, _| {
+            self.include.as_ref().is_none_or(|include| include.contains(name)) && !self.exclude.contains(name)
+        });
+        // A member that was given a name has it before one that came with it.
+        let (renamed, mut claims): (Map<_, _>, Map<_, _>) =
+            members.into_iter().partition(|(name, _)| self.rename.contains_key(name));
+        for (name, value) in renamed {
+            claims.insert(self.rename.get(&name).cloned().unwrap_or(name), value);
         }
         claims.extend(self.add.clone());
-        // RFC 9068 §2.2 requires `sub`; a client that acts for itself is its own subject.
-        if let (false, Some(client_id)) = (self.exclude.contains("sub"), client_id) {
-            claims.entry("sub").or_insert(client_id);
-        }
+        claims.retain(|name, _| !PhantomToken::OWN_CLAIMS.contains(&name.as_str()));
         claims
     }
 }

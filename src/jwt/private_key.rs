@@ -2,10 +2,10 @@
 
 use std::fmt;
 
+use pkcs8::PrivateKeyInfoRef;
 use pkcs8::der::asn1::{AnyRef, OctetStringRef, UintRef};
 use pkcs8::der::{Decode, Encode, pem};
 use pkcs8::spki::AlgorithmIdentifierRef;
-use pkcs8::PrivateKeyInfoRef;
 use serde_json::{Map, Value};
 
 use super::public_key::{self, Curve, EC_PUBLIC_KEY, ED25519, KeyError, PublicKey, RSA_ENCRYPTION};

@@ -173,7 +173,10 @@ impl PublicKey {
                 }
                 Self::Ed25519(x) => ((ED25519, None), x.to_vec()),
                 Self::Rsa { n, e } => {
-                    let key = pkcs1::RsaPublicKeyRef { modulus: UintRef::new(n)?, public_exponent: UintRef::new(e)? };
+                    let key = pkcs1::RsaPublicKeyRef {
+                        modulus: UintRef::new(n)?,
+                        public_exponent: UintRef::new(e)?,
+                    };
                     ((RSA_ENCRYPTION, Some(AnyRef::NULL)), key.to_der()?)
                 }
             };

@@ -70,6 +70,17 @@ pub enum Unavailable {
     Host,
 }
 
+impl Unavailable {
+    /// Whether the authorization server is down or overwhelmed, as opposed to something being wrong here.
+    pub fn is_outage(&self) -> bool {
+        match self {
+            Self::AuthorizationServer(failure) => failure.is_transient(),
+            Self::TooManyCalls => true,
+            Self::Host | Self::NotSigned | Self::TooManyWaiting | Self::UnknownPolicy => false,
+        }
+    }
+}
+
 impl Denial {
     /// One word for access logs (`%RESPONSE_CODE_DETAILS%`).
     pub fn reason(&self) -> &'static str {

@@ -16,7 +16,8 @@ pub struct IdentityHeaders(BTreeSet<String>);
 impl IdentityHeaders {
     /// The headers of these policies.
     pub fn new<'p>(policies: impl IntoIterator<Item = &'p Policy>) -> Self {
-        let names = policies.into_iter().flat_map(|policy| policy.claim_headers.iter().map(|(name, _)| name.clone()));
+        let names =
+            policies.into_iter().flat_map(|policy| policy.claim_headers.iter().map(|(name, _)| name.clone()));
         Self(names.collect())
     }
 
@@ -25,7 +26,8 @@ impl IdentityHeaders {
         if self.0.is_empty() {
             return Vec::new();
         }
-        let members = claims.filter(|_| !policy.claim_headers.is_empty()).map(Claims::members).unwrap_or_default();
+        let members =
+            claims.filter(|_| !policy.claim_headers.is_empty()).map(Claims::members).unwrap_or_default();
         let edit = |name: &String| {
             let claim = policy.claim_headers.iter().find(|(header, _)| header == name);
             match claim.and_then(|(_, claim)| members.get(claim)).and_then(header_value) {
@@ -42,7 +44,9 @@ impl IdentityHeaders {
 fn header_value(claim: &Value) -> Option<String> {
     let text = match claim {
         Value::String(text) => text.clone(),
-        Value::Array(items) if items.iter().all(|item| item.as_str().is_some_and(|text| !text.contains(','))) => {
+        Value::Array(items)
+            if items.iter().all(|item| item.as_str().is_some_and(|text| !text.contains(','))) =>
+        {
             items.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(",")
         }
         other => other.to_string(),

@@ -33,20 +33,26 @@ impl Requirements {
     }
 
     fn check_token_type(&self, claims: &Claims<'_>) -> Result<(), Denial> {
-        let fits = |actual: &[u8]| self.token_types.iter().any(|accepted| actual.eq_ignore_ascii_case(accepted.as_bytes()));
+        let fits = |actual: &[u8]| {
+            self.token_types.iter().any(|accepted| actual.eq_ignore_ascii_case(accepted.as_bytes()))
+        };
         let ok = self.token_types.is_empty() || claims.token_type.is_none_or(fits);
         ok.then_some(()).ok_or_else(|| InvalidToken::OtherType.into())
     }
 
     fn check_audience(&self, claims: &Claims<'_>) -> Result<(), Denial> {
         let ok = self.audiences.is_empty()
-            || claims.audiences().any(|actual| self.audiences.iter().any(|wanted| wanted.as_bytes() == actual));
+            || claims
+                .audiences()
+                .any(|actual| self.audiences.iter().any(|wanted| wanted.as_bytes() == actual));
         ok.then_some(()).ok_or_else(|| InvalidToken::OtherAudience.into())
     }
 
     fn check_client(&self, claims: &Claims<'_>) -> Result<(), Denial> {
         let ok = self.client_ids.is_empty()
-            || claims.client_id.is_some_and(|actual| self.client_ids.iter().any(|wanted| wanted.as_bytes() == actual));
+            || claims
+                .client_id
+                .is_some_and(|actual| self.client_ids.iter().any(|wanted| wanted.as_bytes() == actual));
         ok.then_some(()).ok_or_else(|| InvalidToken::OtherClient.into())
     }
 
@@ -65,7 +71,8 @@ impl Requirements {
 
     fn check_scopes(&self, claims: &Claims<'_>) -> Result<(), Denial> {
         let has = |scope: &String| claims.scopes().any(|actual| actual == scope.as_bytes());
-        let mut missing: Vec<&str> = self.scopes.iter().filter(|scope| !has(scope)).map(String::as_str).collect();
+        let mut missing: Vec<&str> =
+            self.scopes.iter().filter(|scope| !has(scope)).map(String::as_str).collect();
         if !self.any_scope.is_empty() && !self.any_scope.iter().any(has) {
             missing.extend(self.any_scope.iter().map(String::as_str));
         }

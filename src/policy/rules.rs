@@ -93,9 +93,13 @@ mod tests {
 
     #[test]
     fn hosts_end_before_the_port() {
-        for (authority, host) in
-            [("a.example", "a.example"), ("a.example:8080", "a.example"), ("[::1]:80", "[::1]"), ("[::1]", "[::1]"), ("", "")]
-        {
+        for (authority, host) in [
+            ("a.example", "a.example"),
+            ("a.example:8080", "a.example"),
+            ("[::1]:80", "[::1]"),
+            ("[::1]", "[::1]"),
+            ("", ""),
+        ] {
             assert_eq!(host_of(authority.as_bytes()), host.as_bytes(), "{authority}");
         }
     }

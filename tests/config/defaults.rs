@@ -48,6 +48,7 @@ fn providers() {
     );
     assert_eq!((endpoint.timeout, endpoint.retries), (Duration::from_secs(2), 1));
     assert_eq!((endpoint.token_type_hint.as_str(), endpoint.max_concurrent_calls), ("access_token", 100));
+    assert_eq!((endpoint.breaker.failures, endpoint.breaker.max_hold), (5, Duration::from_secs(10)));
     assert!(endpoint.parameters.is_empty() && endpoint.headers.is_empty());
     let ClientAuthentication::ClientSecretBasic { encoding, .. } = endpoint.authentication else {
         panic!("{endpoint:?}")
@@ -96,6 +97,8 @@ fn the_rest() {
     let config = parse(&smallest()).unwrap();
     assert_eq!((config.cache.max_entries, config.cache.max_negative_entries), (10_000, 2_000));
     assert_eq!(config.cache.negative_ttl, Duration::from_secs(10));
+    assert_eq!((config.cache.refresh_ahead, config.cache.jitter), (0.8, 0.1));
+    assert_eq!(config.cache.stale_if_error, Duration::ZERO);
     assert_eq!((config.challenge.realm.as_str(), config.challenge.error_description), ("api", true));
     assert!(config.warnings.is_empty());
 }

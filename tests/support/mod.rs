@@ -4,21 +4,21 @@
 
 pub mod rustcrypto;
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, HashMap};
 use std::rc::Rc;
 use std::time::Duration;
 
 use base64ct::{Base64UrlUnpadded, Encoding};
-use phantom_token_filter::cache::SharedData;
+use phantom_token_filter::cache::{Mailbox, SharedData, Version};
 use phantom_token_filter::challenge::Answer;
 use phantom_token_filter::config::Config;
-use phantom_token_filter::filter::{CallId, Description, Effect, Event, Filter, StreamId};
+use phantom_token_filter::filter::{CallId, Description, Effect, Event, Filter, StreamId, Told};
 use phantom_token_filter::introspection::{HttpCall, Reply};
 use phantom_token_filter::jwt::Signatures;
 use phantom_token_filter::metrics::Counter;
 use phantom_token_filter::request::{HeaderEdit, RequestView, Unreadable};
-use phantom_token_filter::token::UnixMillis;
+use phantom_token_filter::token::{TokenDigest, UnixMillis};
 use serde_json::{Value, json};
 
 use rustcrypto::RustCrypto;
@@ -26,17 +26,54 @@ use rustcrypto::RustCrypto;
 /// When all tests begin.
 pub const START: UnixMillis = UnixMillis::from_secs(1_795_377_648);
 
-/// Envoy's shared data, as far as it matters.
+/// Envoy's shared data, as far as it matters: values with the version that set them.
 #[derive(Clone, Default)]
-pub struct Map(pub Rc<RefCell<HashMap<String, Vec<u8>>>>);
+pub struct Map {
+    values: Rc<RefCell<HashMap<String, Versioned>>>,
+    version: Rc<Cell<u32>>,
+    mailboxes: Rc<Cell<u32>>,
+}
+
+/// A value and the version that set it.
+type Versioned = (Vec<u8>, u32);
+
+impl Map {
+    fn new_mailbox(&self) -> Mailbox {
+        self.mailboxes.set(self.mailboxes.get() + 1);
+        Mailbox(self.mailboxes.get())
+    }
+
+    /// The verdicts that are remembered.
+    pub fn verdicts(&self) -> usize {
+        self.values
+            .borrow()
+            .iter()
+            .filter(|(key, (value, _))| key.starts_with(['p', 'n']) && !value.is_empty())
+            .count()
+    }
+}
 
 impl SharedData for Map {
     fn get(&self, key: &str) -> Option<Vec<u8>> {
-        self.0.borrow().get(key).cloned()
+        self.values.borrow().get(key).map(|(value, _)| value.clone())
     }
 
     fn set(&self, key: &str, value: &[u8]) {
-        self.0.borrow_mut().insert(key.to_owned(), value.to_vec());
+        self.version.set(self.version.get() + 1);
+        self.values.borrow_mut().insert(key.to_owned(), (value.to_vec(), self.version.get()));
+    }
+
+    fn read(&self, key: &str) -> (Option<Vec<u8>>, Version) {
+        let value = self.values.borrow().get(key).cloned();
+        value.map_or((None, Version::NEVER_SET), |(value, version)| (Some(value), Version(version)))
+    }
+
+    fn replace(&self, key: &str, value: &[u8], version: Version) -> bool {
+        let is_same = version == Version::NEVER_SET || self.read(key).1 == version;
+        if is_same {
+            self.set(key, value);
+        }
+        is_same
     }
 }
 
@@ -54,7 +91,7 @@ impl Request {
 
     /// `GET /` with this token.
     pub fn bearer(token: &str) -> Self {
-        Self::get("/").with("authorization", &format!("Bearer {token}"))
+        Self::get("/").with("authorization", format!("Bearer {token}"))
     }
 
     pub fn with(mut self, name: &str, value: impl AsRef<[u8]>) -> Self {
@@ -71,7 +108,11 @@ impl Request {
 impl RequestView for Request {
     fn header(&self, name: &str) -> Option<Vec<u8>> {
         let copies = self.copies(name);
-        if name == "authorization" && copies.len() > 1 { Some(copies.join(&b","[..])) } else { copies.into_iter().next() }
+        if name == "authorization" && copies.len() > 1 {
+            Some(copies.join(&b","[..]))
+        } else {
+            copies.into_iter().next()
+        }
     }
 
     fn copies(&self, name: &str) -> Vec<Vec<u8>> {
@@ -114,6 +155,7 @@ pub fn merge(into: &mut Value, patch: Value) {
 /// One worker of an Envoy.
 pub struct Worker {
     filter: Filter,
+    pub mailbox: Mailbox,
     pub now: UnixMillis,
     pub shared: Map,
     next_stream: u32,
@@ -125,6 +167,10 @@ pub struct Worker {
     pub descriptions: Vec<Description>,
     /// Turns that were asked for and not given.
     pub turns: u32,
+    /// What other workers are to be told.
+    pub letters: Vec<(Mailbox, TokenDigest, Told)>,
+    /// How often a tick is wanted; zero: not at all.
+    pub tick: Duration,
 }
 
 /// What became of a stream.
@@ -146,8 +192,10 @@ impl Worker {
 
     pub fn signing(config: Value, shared: Map, signatures: Rc<dyn Signatures>) -> Self {
         let config = Config::parse(config.to_string().as_bytes(), &|_| None).unwrap();
+        let mailbox = shared.new_mailbox();
         Self {
-            filter: Filter::new(Rc::new(config), Rc::new(shared.clone()), signatures),
+            mailbox,
+            filter: Filter::new(Rc::new(config), Rc::new(shared.clone()), signatures, mailbox),
             now: START,
             shared,
             next_stream: 0,
@@ -156,6 +204,8 @@ impl Worker {
             counters: BTreeMap::new(),
             descriptions: Vec::new(),
             turns: 0,
+            letters: Vec::new(),
+            tick: Duration::ZERO,
         }
     }
 
@@ -207,6 +257,22 @@ impl Worker {
         self.give_turns()
     }
 
+    /// What the others have put into our mailbox.
+    pub fn read_letters(&mut self, from: &mut Self) -> &mut Self {
+        let (ours, others): (Vec<_>, Vec<_>) = from.letters.drain(..).partition(|(mailbox, ..)| *mailbox == self.mailbox);
+        from.letters = others;
+        for (_, digest, told) in ours {
+            self.step(Event::Told(digest, told));
+        }
+        self.step(Event::Turn);
+        self.give_turns()
+    }
+
+    pub fn give_tick(&mut self) -> &mut Self {
+        self.step(Event::Tick);
+        self.give_turns()
+    }
+
     pub fn hang_up(&mut self, stream: StreamId) {
         self.step(Event::StreamGone(stream));
     }
@@ -223,7 +289,11 @@ impl Worker {
 
     /// What became of a stream, which must have become something.
     pub fn fate(&self, stream: StreamId) -> Fate {
-        self.fates.iter().find(|(of, _)| *of == stream).map(|(_, fate)| fate.clone()).expect("the stream still waits")
+        self.fates
+            .iter()
+            .find(|(of, _)| *of == stream)
+            .map(|(_, fate)| fate.clone())
+            .expect("the stream still waits")
     }
 
     pub fn is_waiting(&self, stream: StreamId) -> bool {
@@ -238,7 +308,8 @@ impl Worker {
     fn step(&mut self, event: Event<'_>) {
         let is_stream_event = matches!(event, Event::RequestHeaders(..) | Event::StreamGone(_));
         let effects = self.filter.step(self.now, event);
-        let settled = effects.iter().filter(|effect| matches!(effect, Effect::Answer(..) | Effect::Forward(..)));
+        let settled =
+            effects.iter().filter(|effect| matches!(effect, Effect::Answer(..) | Effect::Forward(..)));
         assert!(settled.count() <= 32, "more streams in one callback than V8's stack takes");
         for effect in effects {
             match effect {
@@ -252,6 +323,8 @@ impl Worker {
                 Effect::Describe(_, description) => self.descriptions.push(description),
                 Effect::Forward(stream, edits) => self.fates.push((stream, Fate::Forwarded(edits))),
                 Effect::IntrospectionDuration(_) => {}
+                Effect::Tell(mailbox, digest, told) => self.letters.push((mailbox, digest, told)),
+                Effect::Tick(period) => self.tick = period,
             }
         }
     }
@@ -274,7 +347,11 @@ impl Fate {
 
     /// The phantom token of a forwarded request.
     pub fn jwt(&self) -> String {
-        self.header("authorization").expect("no authorization").strip_prefix("Bearer ").expect("no bearer").to_owned()
+        self.header("authorization")
+            .expect("no authorization")
+            .strip_prefix("Bearer ")
+            .expect("no bearer")
+            .to_owned()
     }
 
     /// The claims of the phantom token of a forwarded request.

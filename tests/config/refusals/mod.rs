@@ -58,7 +58,7 @@ fn keys() {
         (
             "a misspelt key is named before the one that is missing",
             json!({"-providers.main.introspection.cluster": 0, "providers.main.introspection.clustr": "as"}),
-            "providers.main.introspection: expected one of the keys cluster, authority, path, timeout, retries, auth, token_type_hint, parameters, headers, max_concurrent_calls, got \"clustr\"",
+            "providers.main.introspection: expected one of the keys cluster, authority, path, timeout, retries, auth, token_type_hint, parameters, headers, max_concurrent_calls, breaker, got \"clustr\"",
         ),
         (
             "a key without a value",
@@ -91,6 +91,26 @@ fn cache_and_challenge() {
             "inactive tokens for hours",
             json!({"cache.negative_ttl": "2h"}),
             "cache.negative_ttl: expected a duration from 0s to 1h, got \"2h\"",
+        ),
+        (
+            "a renewal after its time",
+            json!({"cache.refresh_ahead": 1.2}),
+            "cache.refresh_ahead: expected a number from 0 to 1, got 1.2",
+        ),
+        (
+            "a jitter in words",
+            json!({"cache.jitter": "10%"}),
+            "cache.jitter: expected a number from 0 to 1, got \"10%\"",
+        ),
+        (
+            "stale verdicts for days",
+            json!({"cache.stale_if_error": "48h"}),
+            "cache.stale_if_error: expected a duration from 0s to 24h, got \"48h\"",
+        ),
+        (
+            "a hold that is none",
+            json!({"providers.main.introspection.breaker": {"max_hold": "0s"}}),
+            "providers.main.introspection.breaker.max_hold: expected a duration from 100ms to 5m, got \"0s\"",
         ),
         (
             "a realm that ends its quotes",

@@ -1,0 +1,129 @@
+//! Holding calls back from a server that fails, so that it is not kept down, and finding out when it is back.
+//!
+//! After so many failures in a row, calls are held back for a short time that doubles up to `max_hold`. During a
+//! hold one call now and then is let through as a probe; the first verdict ends it.
+
+use std::time::Duration;
+
+use crate::introspection::BreakerLimits;
+use crate::token::UnixMillis;
+
+/// What is known of a server's health, on this worker.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Breaker {
+    /// Failures since the last answer that was none.
+    failures: u32,
+    hold: Option<Hold>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Hold {
+    length: Duration,
+    until: UnixMillis,
+    next_probe: UnixMillis,
+}
+
+impl Breaker {
+    /// Whether a call may be made now. A call that may is counted on to be made.
+    pub(super) fn admits(&mut self, now: UnixMillis) -> bool {
+        match &mut self.hold {
+            Some(hold) if now < hold.until => {
+                let is_probe = now >= hold.next_probe;
+                if is_probe {
+                    hold.next_probe = now.plus(hold.probe_interval());
+                }
+                is_probe
+            }
+            _ => true,
+        }
+    }
+
+    /// Whether no call may be made now. Unlike [`Breaker::admits`], asking this uses up no probe.
+    pub(super) fn holds_back(&self, now: UnixMillis) -> bool {
+        self.hold.is_some_and(|hold| now < hold.until && now < hold.next_probe)
+    }
+
+    /// The server answered: it is up.
+    pub(super) fn succeeded(&mut self) {
+        *self = Self::default();
+    }
+
+    /// The server did not answer, or said that it cannot. Returns whether that begins a hold.
+    pub(super) fn failed(&mut self, limits: &BreakerLimits, now: UnixMillis) -> bool {
+        self.failures = self.failures.saturating_add(1);
+        // What fails during a hold is a probe, or was under way before.
+        let is_held = self.hold.is_some_and(|hold| now < hold.until);
+        if self.failures < limits.failures || is_held {
+            return false;
+        }
+        let length = self.hold.map_or(FIRST_HOLD, |hold| hold.length * 2).min(limits.max_hold);
+        let mut hold = Hold { length, until: now.plus(length), next_probe: now };
+        hold.next_probe = now.plus(hold.probe_interval());
+        self.hold = Some(hold);
+        true
+    }
+}
+
+impl Hold {
+    fn probe_interval(&self) -> Duration {
+        (self.length / PROBES_PER_HOLD).max(MIN_PROBE_INTERVAL)
+    }
+}
+
+const FIRST_HOLD: Duration = Duration::from_millis(100);
+
+/// With the default `max_hold` of 10 s, a server that is back is found within half a second.
+const PROBES_PER_HOLD: u32 = 20;
+
+const MIN_PROBE_INTERVAL: Duration = Duration::from_millis(50);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const START: UnixMillis = UnixMillis::from_secs(1_000);
+    const LIMITS: BreakerLimits = BreakerLimits { failures: 3, max_hold: Duration::from_secs(10) };
+
+    fn at(millis: u64) -> UnixMillis {
+        START.plus(Duration::from_millis(millis))
+    }
+
+    #[test]
+    fn a_few_failures_hold_calls_back_and_probes_go_through() {
+        let mut breaker = Breaker::default();
+        assert!(!breaker.failed(&LIMITS, START) && !breaker.failed(&LIMITS, START));
+        assert!(breaker.admits(START));
+        assert!(breaker.failed(&LIMITS, START));
+        assert!(!breaker.admits(at(49)));
+        assert!(breaker.admits(at(50)) && !breaker.admits(at(50)), "one probe at a time");
+        assert!(breaker.admits(at(100)), "the hold is over");
+    }
+
+    #[test]
+    fn an_answer_in_between_starts_the_count_anew() {
+        let mut breaker = Breaker::default();
+        for _ in 0..10 {
+            assert!(!breaker.failed(&LIMITS, START) && !breaker.failed(&LIMITS, START));
+            breaker.succeeded();
+        }
+        assert!(breaker.admits(START));
+    }
+
+    #[test]
+    fn holds_grow_up_to_their_limit_and_a_server_that_is_back_is_soon_found() {
+        let mut breaker = Breaker::default();
+        let mut now = START;
+        let mut holds = 0;
+        // Thirty seconds of failure, with a call every 10 ms.
+        while now < at(30_000) {
+            if breaker.admits(now) && breaker.failed(&LIMITS, now) {
+                holds += 1;
+            }
+            now = now.plus(Duration::from_millis(10));
+        }
+        assert!((7..=10).contains(&holds), "{holds}");
+        let waited =
+            (0..).step_by(10).find(|millis| breaker.admits(now.plus(Duration::from_millis(*millis))));
+        assert!(waited.unwrap() <= 500, "{waited:?}");
+    }
+}

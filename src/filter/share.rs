@@ -1,0 +1,183 @@
+//! One call for all workers: who asks, and what the others do meanwhile. And renewal ahead of time, which is
+//! a call like any other that nobody waits for.
+
+use std::time::Duration;
+
+use super::calls::{Asker, Call};
+use super::judge::Outcome;
+use super::{CallId, Effect, Filter, Inquiry, Told, is_fresh};
+use crate::cache::{ActiveEntry, Cached, Claim};
+use crate::introspection::ServerFailure;
+use crate::policy::{InvalidToken, Unavailable};
+use crate::provider::Provider;
+use crate::request::RequestView;
+use crate::token::{AccessToken, TokenDigest, UnixMillis};
+
+impl Filter {
+    /// Who is to ask about a token that nobody on this worker asks about.
+    pub(super) fn asker(&self, inquiry: &Inquiry, now: UnixMillis) -> Asker {
+        // A request that wants a verdict of its own, or one that is not remembered, has nothing to share.
+        if inquiry.policy.cache_ttl.is_zero() {
+            return Asker::Us;
+        }
+        match self.leases.claim(&inquiry.digest, now, lease_end(&inquiry.provider, now), true) {
+            Claim::Ours => Asker::UsForAll,
+            Claim::Theirs { asked, until } if is_fresh(asked, inquiry.policy.cache_ttl, now) => {
+                Asker::Another { until }
+            }
+            Claim::NotToBeHad | Claim::Theirs { .. } => Asker::Us,
+        }
+    }
+
+    /// A verdict that another worker got between our look into the cache and our claim.
+    pub(super) fn verdict_meanwhile(&self, inquiry: &Inquiry, now: UnixMillis) -> Option<ActiveEntry> {
+        match self.cache.find(&inquiry.digest)? {
+            Cached::Active(entry) => is_fresh(entry.asked(), inquiry.policy.cache_ttl, now).then_some(entry),
+            Cached::Inactive { .. } => None,
+        }
+    }
+
+    /// Gives our lease back and tells who wants to know.
+    pub(super) fn release(&self, digest: &TokenDigest, told: Told) -> Vec<Effect> {
+        let tell = |mailbox| Effect::Tell(mailbox, *digest, told);
+        self.leases.release(digest).into_iter().map(tell).collect()
+    }
+
+    /// Another worker has asked about a token that we may wait for.
+    pub(super) fn told(
+        &mut self,
+        digest: &TokenDigest,
+        told: Told,
+        now: UnixMillis,
+        effects: &mut Vec<Effect>,
+    ) {
+        let Some(id) = self.calls.anothers(digest) else { return };
+        let outcome = match told {
+            Told::Failed { is_transient } => {
+                Some(Outcome::NoVerdict(Unavailable::AuthorizationServer(ServerFailure::OtherWorker {
+                    is_transient,
+                })))
+            }
+            Told::Verdict => self.remembered(digest, id, now, effects),
+        };
+        match outcome {
+            Some(outcome) => {
+                if let Some(call) = self.calls.close(id) {
+                    self.tell(call, outcome);
+                }
+            }
+            // Too long to be remembered, or pushed out already.
+            None => self.take_over(id, now, effects),
+        }
+        self.stop_ticking(effects);
+    }
+
+    /// Looks whether another worker has let us down: it may have died.
+    pub(super) fn tick(&mut self, now: UnixMillis, effects: &mut Vec<Effect>) {
+        for id in self.calls.overdue(now) {
+            self.take_over(id, now, effects);
+        }
+        self.stop_ticking(effects);
+    }
+
+    /// Whether a verdict is old enough to be renewed while it still serves. Each token has a moment of its own,
+    /// so that what began together does not go on together.
+    pub(super) fn is_to_be_renewed(&self, entry: &ActiveEntry, inquiry: &Inquiry, now: UnixMillis) -> bool {
+        let cache = &self.config.cache;
+        let ttl = inquiry.policy.cache_ttl;
+        if cache.refresh_ahead <= 0.0 {
+            return false;
+        }
+        #[expect(clippy::cast_precision_loss, reason = "a fraction of about")]
+        let fraction = (inquiry.digest.words()[0] ^ entry.asked().as_millis()) as f64 / u64::MAX as f64;
+        let part = cache.refresh_ahead * (1.0 + cache.jitter * fraction);
+        now.since(entry.asked()) >= Duration::from_secs_f64(ttl.as_secs_f64() * part.clamp(0.0, 1.0))
+            && !self.calls.is_asked(&inquiry.digest)
+            && !self.calls.are_held_back(&inquiry.provider, now)
+    }
+
+    /// Asks again about a token whose verdict still serves, unless another worker does.
+    pub(super) fn renew(
+        &mut self,
+        inquiry: &Inquiry,
+        token: AccessToken,
+        request: &dyn RequestView,
+        now: UnixMillis,
+        effects: &mut Vec<Effect>,
+    ) {
+        let claim = self.leases.claim(&inquiry.digest, now, lease_end(&inquiry.provider, now), false);
+        if claim != Claim::Ours {
+            return;
+        }
+        if self.admit(&inquiry.provider, now).is_err() {
+            effects.extend(self.release(&inquiry.digest, Told::Verdict));
+            return;
+        }
+        let mut call = Call::new(inquiry, token, request, Asker::UsForAll);
+        call.is_renewal = true;
+        self.calls.open(call);
+        effects.push(Effect::AskForTurn);
+    }
+
+    /// The outcome of a call by what the cache says.
+    fn remembered(
+        &mut self,
+        digest: &TokenDigest,
+        id: CallId,
+        now: UnixMillis,
+        effects: &mut Vec<Effect>,
+    ) -> Option<Outcome> {
+        match self.cache.find(digest)? {
+            Cached::Inactive { .. } => Some(Outcome::Denied(InvalidToken::Inactive.into())),
+            Cached::Active(entry) => {
+                let call = self.calls.get(id)?;
+                let claims = entry.to_claims();
+                let minted = match self.config.phantom_token.as_ref().and_then(|token| entry.minted(token.id))
+                {
+                    Some(minted) => Some(minted),
+                    // Nobody on the other worker was permitted, or wanted one.
+                    None => self.mint_for(call, claims.view(), now, effects),
+                };
+                Some(Outcome::Active { claims, minted })
+            }
+        }
+    }
+
+    /// Makes another worker's call our own.
+    fn take_over(&mut self, id: CallId, now: UnixMillis, effects: &mut Vec<Effect>) {
+        let Some(call) = self.calls.get_mut(id) else { return };
+        let (digest, provider) = (call.digest, std::rc::Rc::clone(&call.provider));
+        let asker = match self.leases.claim(&digest, now, lease_end(&provider, now), true) {
+            Claim::Ours => Asker::UsForAll,
+            Claim::Theirs { until, .. } => Asker::Another { until },
+            Claim::NotToBeHad => Asker::Us,
+        };
+        call.asker = asker;
+        if let Asker::Another { .. } = asker {
+            return;
+        }
+        if let Err(reason) = self.admit(&provider, now) {
+            if asker == Asker::UsForAll {
+                effects.extend(self.release(&digest, Told::Failed { is_transient: true }));
+            }
+            if let Some(call) = self.calls.close(id) {
+                self.tell(call, Outcome::NoVerdict(reason));
+            }
+            return;
+        }
+        self.send(id, now, effects);
+    }
+
+    fn stop_ticking(&self, effects: &mut Vec<Effect>) {
+        if !self.calls.wait_for_others() {
+            effects.push(Effect::Tick(Duration::ZERO));
+        }
+    }
+}
+
+/// When a lease that begins now ends at the latest: a little after the last try has timed out.
+fn lease_end(provider: &Provider, now: UnixMillis) -> UnixMillis {
+    now.plus(provider.introspection.longest()).plus(LEASE_SLACK)
+}
+
+const LEASE_SLACK: Duration = Duration::from_millis(250);

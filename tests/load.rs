@@ -1,0 +1,334 @@
+//! Under load: one call per token for all workers, renewal ahead of time, stale verdicts while the server is
+//! down, and calls held back from a server that fails.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+
+mod support;
+
+use std::time::Duration;
+
+use phantom_token_filter::metrics::Counter;
+use serde_json::{Value, json};
+use support::{Fate, Request, START, Worker, active, config, inactive};
+
+fn millis(millis: u64) -> Duration {
+    Duration::from_millis(millis)
+}
+
+/// Two workers of one Envoy.
+fn two_workers(patch: Value) -> (Worker, Worker) {
+    let one = Worker::new(config(patch.clone()));
+    let two = Worker::sharing(config(patch), one.shared.clone());
+    (one, two)
+}
+
+#[test]
+fn two_workers_make_one_call() {
+    for (body, passes) in [(active(), true), (inactive(), false)] {
+        let (mut one, mut two) = two_workers(json!({}));
+        one.receive(&Request::bearer("tok"));
+        one.give_turns();
+        let waiting: Vec<_> = (0..100).map(|_| two.receive(&Request::bearer("tok"))).collect();
+        two.give_turns();
+        assert!(two.calls.is_empty() && two.is_waiting(waiting[0]));
+        one.answer(&body);
+        two.read_letters(&mut one);
+        for stream in &waiting {
+            assert_eq!(matches!(two.fate(*stream), Fate::Forwarded(_)), passes);
+        }
+        assert!(two.calls.is_empty());
+        assert_eq!((two.count(Counter::CacheMiss), two.count(Counter::CacheCoalesced)), (0, 100));
+        assert_eq!(two.count(Counter::JwtMinted), 0, "the JWT is shared, too");
+        assert_eq!(two.tick, Duration::ZERO, "nobody is waited for any more");
+    }
+}
+
+#[test]
+fn a_failure_is_told_to_the_other_workers_too() {
+    let (mut one, mut two) = two_workers(json!({}));
+    one.receive(&Request::bearer("tok"));
+    one.give_turns();
+    let stream = two.receive(&Request::bearer("tok"));
+    one.answer_with(500, "application/json", b"{}");
+    two.read_letters(&mut one);
+    assert_eq!(
+        (two.fate(stream).status(), two.fate(stream).reason()),
+        (503, "introspection_failed_on_other_worker")
+    );
+    // The lease is free again.
+    assert!(matches!(two.call(&Request::bearer("tok"), &active()), Fate::Forwarded(_)));
+}
+
+#[test]
+fn a_worker_that_died_keeps_nobody_waiting() {
+    let (mut one, mut two) = two_workers(json!({}));
+    one.receive(&Request::bearer("tok"));
+    one.give_turns();
+    let stream = two.receive(&Request::bearer("tok"));
+    assert!(two.tick > Duration::ZERO);
+    drop(one);
+    two.pass(millis(2_240)).give_tick();
+    assert!(two.calls.is_empty(), "it may still answer");
+    two.pass(millis(10)).give_tick();
+    assert_eq!(two.calls.len(), 1);
+    two.answer(&active());
+    assert!(matches!(two.fate(stream), Fate::Forwarded(_)));
+    assert_eq!(two.tick, Duration::ZERO);
+}
+
+#[test]
+fn of_several_that_wait_for_a_dead_worker_one_takes_over() {
+    let (mut one, mut two) = two_workers(json!({}));
+    let mut three = Worker::sharing(config(json!({})), one.shared.clone());
+    one.receive(&Request::bearer("tok"));
+    one.give_turns();
+    let streams = (two.receive(&Request::bearer("tok")), three.receive(&Request::bearer("tok")));
+    two.pass(millis(2_250)).give_tick();
+    three.pass(millis(2_250)).give_tick();
+    assert_eq!((two.calls.len(), three.calls.len()), (1, 0));
+    two.answer(&active());
+    three.read_letters(&mut two);
+    assert!(matches!(two.fate(streams.0), Fate::Forwarded(_)));
+    assert!(matches!(three.fate(streams.1), Fate::Forwarded(_)));
+}
+
+#[test]
+fn a_client_that_leaves_before_the_call_is_sent_lets_the_other_worker_ask() {
+    let (mut one, mut two) = two_workers(json!({}));
+    let first = one.receive(&Request::bearer("tok"));
+    let second = two.receive(&Request::bearer("tok"));
+    one.hang_up(first);
+    one.give_turns();
+    assert!(one.calls.is_empty());
+    two.read_letters(&mut one);
+    two.answer(&active());
+    assert!(matches!(two.fate(second), Fate::Forwarded(_)));
+}
+
+#[test]
+fn a_verdict_that_is_too_long_to_share_is_asked_for_again() {
+    let (mut one, mut two) = two_workers(json!({}));
+    one.receive(&Request::bearer("tok"));
+    one.give_turns();
+    let stream = two.receive(&Request::bearer("tok"));
+    let mut long = active();
+    long["permissions"] = json!("x".repeat(20_000));
+    one.answer(&long);
+    two.read_letters(&mut one);
+    two.answer(&long);
+    assert!(matches!(two.fate(stream), Fate::Forwarded(_)));
+}
+
+#[test]
+fn a_policy_that_always_asks_waits_for_no_other_worker() {
+    let (mut one, mut two) = two_workers(json!({"policies": {"default": {"cache_ttl": "0s"}}}));
+    one.receive(&Request::bearer("tok"));
+    two.receive(&Request::bearer("tok"));
+    one.give_turns();
+    two.give_turns();
+    assert_eq!((one.calls.len(), two.calls.len()), (1, 1));
+}
+
+#[test]
+fn another_configuration_asks_for_itself() {
+    let one = &mut Worker::new(config(json!({})));
+    let other = json!({"providers": {"main": {"introspection": {"path": "/other"}}}});
+    let two = &mut Worker::sharing(config(other), one.shared.clone());
+    one.receive(&Request::bearer("tok"));
+    two.receive(&Request::bearer("tok"));
+    one.give_turns();
+    two.give_turns();
+    assert_eq!((one.calls.len(), two.calls.len()), (1, 1));
+}
+
+/// A worker whose token `tok` was found active at the start, under a `cache_ttl` of 100 s.
+fn after_first_call(patch: Value) -> Worker {
+    let mut full = json!({"policies": {"default": {"cache_ttl": "100s"}}, "cache": {"jitter": 0}});
+    support::merge(&mut full, patch);
+    let mut worker = Worker::new(config(full));
+    worker.call(&Request::bearer("tok"), &active());
+    worker
+}
+
+#[test]
+fn a_verdict_that_is_used_is_renewed_before_its_time_is_over() {
+    let mut worker = after_first_call(json!({}));
+    worker.pass(millis(79_999)).receive(&Request::bearer("tok"));
+    worker.give_turns();
+    assert!(worker.calls.is_empty());
+    let stream = worker.pass(millis(1)).receive(&Request::bearer("tok"));
+    assert!(matches!(worker.fate(stream), Fate::Forwarded(_)), "nobody waits for the renewal");
+    worker.receive(&Request::bearer("tok"));
+    worker.give_turns();
+    assert_eq!(worker.calls.len(), 1, "and it is made once");
+    worker.answer(&active());
+    assert_eq!(worker.count(Counter::CacheRefreshed), 1);
+    worker.now = START.plus(millis(179_000));
+    let stream = worker.receive(&Request::bearer("tok"));
+    assert!(matches!(worker.fate(stream), Fate::Forwarded(_)), "the renewed verdict serves on");
+}
+
+#[test]
+fn a_verdict_that_nobody_uses_just_ends() {
+    let mut worker = after_first_call(json!({}));
+    worker.pass(millis(100_000)).give_tick();
+    assert!(worker.calls.is_empty());
+}
+
+#[test]
+fn a_renewal_that_says_inactive_takes_effect_at_once() {
+    let mut worker = after_first_call(json!({}));
+    worker.pass(millis(80_000)).receive(&Request::bearer("tok"));
+    worker.answer(&inactive());
+    let stream = worker.receive(&Request::bearer("tok"));
+    assert_eq!(worker.fate(stream).reason(), "token_inactive");
+}
+
+#[test]
+fn a_renewal_that_fails_changes_nothing() {
+    let mut worker = after_first_call(json!({}));
+    worker.pass(millis(80_000)).receive(&Request::bearer("tok"));
+    worker.fail_call();
+    let stream = worker.receive(&Request::bearer("tok"));
+    assert!(matches!(worker.fate(stream), Fate::Forwarded(_)));
+}
+
+#[test]
+fn one_worker_renews_for_all() {
+    let mut one = after_first_call(json!({}));
+    let patch = json!({"policies": {"default": {"cache_ttl": "100s"}}, "cache": {"jitter": 0}});
+    let mut two = Worker::sharing(config(patch), one.shared.clone());
+    for worker in [&mut one, &mut two] {
+        worker.pass(millis(80_000)).receive(&Request::bearer("tok"));
+        worker.give_turns();
+    }
+    assert_eq!((one.calls.len(), two.calls.len()), (1, 0));
+}
+
+#[test]
+fn jitter_puts_renewals_off_but_never_past_their_time() {
+    let mut worker = Worker::new(config(json!({
+        "providers": {"main": {"introspection": {"max_concurrent_calls": 1000}}},
+        "policies": {"default": {"cache_ttl": "100s"}},
+        "cache": {"jitter": 0.2}
+    })));
+    let tokens: Vec<String> = (0..200).map(|number| format!("tok{number}")).collect();
+    for token in &tokens {
+        worker.call(&Request::bearer(token), &active());
+    }
+    let mut renewed_by = |at: u64| {
+        worker.now = START.plus(millis(at));
+        tokens.iter().for_each(|token| _ = worker.receive(&Request::bearer(token)));
+        worker.give_turns();
+        worker.calls.len()
+    };
+    assert_eq!(renewed_by(79_900), 0);
+    let halfway = renewed_by(88_000);
+    assert!((60..=140).contains(&halfway), "{halfway}");
+    assert_eq!(renewed_by(96_000), 200);
+}
+
+#[test]
+fn while_the_server_is_down_the_last_verdict_serves_on_for_so_long() {
+    let mut worker = after_first_call(json!({"cache": {"stale_if_error": "50s"}}));
+    let request_at = |worker: &mut Worker, at: u64| {
+        worker.now = START.plus(millis(at));
+        let stream = worker.receive(&Request::bearer("tok"));
+        worker.give_turns();
+        if worker.is_waiting(stream) {
+            worker.fail_call();
+        }
+        worker.fate(stream)
+    };
+    assert!(matches!(request_at(&mut worker, 149_000), Fate::Forwarded(_)));
+    assert_eq!(worker.count(Counter::CacheStale), 1);
+    assert_eq!(worker.descriptions.last().unwrap().cache, Some("stale"));
+    assert_eq!(request_at(&mut worker, 150_000).status(), 503);
+}
+
+#[test]
+fn a_stale_verdict_never_serves_past_exp_nor_against_the_servers_word() {
+    let long = json!({"cache": {"stale_if_error": "1h"}});
+    let mut worker = after_first_call(long.clone());
+    worker.pass(millis(600_000));
+    let stream = worker.receive(&Request::bearer("tok"));
+    worker.fail_call();
+    assert!(matches!(worker.fate(stream).status(), 401 | 503));
+    // The server is up, and says no; or it refuses us, which is no outage.
+    let mut worker = after_first_call(long.clone());
+    worker.pass(millis(200_000));
+    assert_eq!(worker.call(&Request::bearer("tok"), &inactive()).status(), 401);
+    let mut worker = after_first_call(long);
+    worker.pass(millis(200_000));
+    let stream = worker.receive(&Request::bearer("tok"));
+    worker.answer_with(401, "application/json", b"{}");
+    assert_eq!(worker.fate(stream).status(), 503);
+}
+
+#[test]
+fn without_being_asked_to_nothing_stale_serves() {
+    let mut worker = after_first_call(json!({}));
+    worker.pass(millis(100_000));
+    let stream = worker.receive(&Request::bearer("tok"));
+    worker.fail_call();
+    assert_eq!(worker.fate(stream).status(), 503);
+}
+
+#[test]
+fn a_server_that_fails_is_asked_less_until_it_is_back() {
+    let mut worker = Worker::new(config(json!({})));
+    for number in 0..5 {
+        worker.receive(&Request::bearer(&format!("tok{number}")));
+        worker.fail_call();
+    }
+    let held = worker.receive(&Request::bearer("tok"));
+    assert_eq!((worker.fate(held).status(), worker.fate(held).reason()), (503, "introspection_held_back"));
+    worker.pass(millis(50));
+    let (probe, other) = (worker.receive(&Request::bearer("tok")), worker.receive(&Request::bearer("other")));
+    assert_eq!(worker.fate(other).reason(), "introspection_held_back");
+    worker.answer(&active());
+    assert!(matches!(worker.fate(probe), Fate::Forwarded(_)));
+    assert!(
+        matches!(worker.call(&Request::bearer("other"), &active()), Fate::Forwarded(_)),
+        "it is back for all"
+    );
+}
+
+#[test]
+fn an_answer_that_is_no_outage_holds_no_calls_back() {
+    let mut worker = Worker::new(config(json!({})));
+    for number in 0..20 {
+        worker.receive(&Request::bearer(&format!("jwt{number}")));
+        // What oidc-provider says to a JWT: clients must not be able to turn the server off with them.
+        worker.answer_with(400, "application/json", br#"{"error":"unsupported_token_type"}"#);
+    }
+    assert!(matches!(worker.call(&Request::bearer("tok"), &active()), Fate::Forwarded(_)));
+}
+
+#[test]
+fn a_thousand_tokens_over_two_workers_make_a_thousand_calls() {
+    let (mut one, mut two) = two_workers(json!({}));
+    let mut calls = 0;
+    for block in 0..50 {
+        let tokens: Vec<String> = (0..20).map(|number| format!("tok{block}-{number}")).collect();
+        let mut streams = (Vec::new(), Vec::new());
+        for _ in 0..10 {
+            for token in &tokens {
+                streams.0.push(one.receive(&Request::bearer(token)));
+                streams.1.push(two.receive(&Request::bearer(token)));
+            }
+            one.give_turns();
+            two.give_turns();
+        }
+        calls += one.calls.len() + two.calls.len();
+        while !one.calls.is_empty() {
+            one.answer(&active());
+        }
+        two.read_letters(&mut one);
+        assert!(two.calls.is_empty());
+        streams.0.iter().for_each(|stream| assert!(matches!(one.fate(*stream), Fate::Forwarded(_))));
+        streams.1.iter().for_each(|stream| assert!(matches!(two.fate(*stream), Fate::Forwarded(_))));
+        one.fates.clear();
+        two.fates.clear();
+    }
+    assert_eq!(calls, 1_000);
+}
