@@ -89,5 +89,9 @@ impl Counter {
     }
 }
 
+/// Counted up when a verdict is taken away or pushed out before its time: workers then read anew what they had
+/// copied.
+pub const CACHE_EPOCH: &str = "phantom_token.cache.epoch";
+
 /// How long the authorization server took to answer, in milliseconds: the one histogram.
 pub const INTROSPECTION_DURATION: &str = "phantom_token.introspection.duration_ms";

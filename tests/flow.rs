@@ -526,7 +526,7 @@ fn the_routes_metadata_names_the_policy_where_that_is_configured() {
 
 #[test]
 fn forwarded_denied_and_unavailable_requests_are_all_requests() {
-    let mut worker = Worker::new(config(json!({})));
+    let mut worker = Worker::new(config(json!({"access_log": {"hits": true}})));
     worker.call(&Request::bearer("a"), &active());
     worker.call(&Request::bearer("a"), &active());
     worker.call(&Request::bearer("b"), &inactive());

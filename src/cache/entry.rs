@@ -114,6 +114,10 @@ impl ActiveEntry {
         Some(Minted { jwt: String::from_utf8(jwt.to_vec()).ok()?, exp })
     }
 
+    pub(super) fn len(&self) -> usize {
+        self.bytes.len()
+    }
+
     pub(super) fn digest(&self) -> &TokenDigest {
         &self.digest
     }

@@ -8,8 +8,10 @@
 //! Whether a verdict is fresh enough is not decided here: entries say when they were asked for.
 
 mod entry;
+mod first_level;
 mod lease;
 
+use std::cell::RefCell;
 use std::rc::Rc;
 
 use crate::claims::ClaimsBuf;
@@ -18,6 +20,7 @@ use crate::token::{TokenDigest, UnixMillis};
 
 pub use entry::{ActiveEntry, CachedJwt};
 use entry::{Entry, Kind};
+use first_level::FirstLevel;
 pub use lease::{Claim, Leases, Mailbox};
 
 /// A map that all workers share: in Envoy its shared data, in tests a map.
@@ -34,6 +37,12 @@ pub trait SharedData {
     /// Puts `value` under `key` if nobody has since the version was read. Returns whether it did. A key that was
     /// never set cannot be guarded: there it always does.
     fn replace(&self, key: &str, value: &[u8], version: Version) -> bool;
+
+    /// A number that all workers see, cheap to read. `None` if it cannot be read.
+    fn epoch(&self) -> Option<u64>;
+
+    /// Makes [`SharedData::epoch`] another number for all workers.
+    fn begin_epoch(&self);
 }
 
 /// A version of a value in shared data.
@@ -46,9 +55,9 @@ impl Version {
 }
 
 /// The verdict cache.
-#[derive(Clone)]
 pub struct Cache {
     shared: Rc<dyn SharedData>,
+    first_level: RefCell<FirstLevel>,
     active: Table,
     inactive: Table,
 }
@@ -57,7 +66,7 @@ pub struct Cache {
 #[derive(Clone, Debug)]
 pub enum Cached {
     /// It was active.
-    Active(ActiveEntry),
+    Active(Rc<ActiveEntry>),
     /// It was not.
     Inactive {
         /// When the call was sent that said so.
@@ -70,15 +79,28 @@ impl Cache {
     pub fn new(shared: Rc<dyn SharedData>, max_entries: u32, max_negative_entries: u32) -> Self {
         Self {
             shared,
+            first_level: RefCell::new(FirstLevel::new()),
             active: Table { prefix: 'p', slots: max_entries.max(1), words: (0, 1) },
             inactive: Table { prefix: 'n', slots: max_negative_entries.max(1), words: (2, 3) },
         }
     }
 
+    /// This worker's own copy of what is known of `digest`. It is as good as the original but for a later
+    /// verdict or phantom token that may be there.
+    pub fn copy(&self, digest: &TokenDigest) -> Option<Rc<ActiveEntry>> {
+        self.first_level.borrow_mut().get(self.shared.epoch()?, digest)
+    }
+
     /// What is known of `digest`.
     pub fn find(&self, digest: &TokenDigest) -> Option<Cached> {
+        // Before the entry is read: an epoch that begins meanwhile makes the copy worthless.
+        let epoch = self.shared.epoch();
         for key in self.active.keys(digest) {
             if let Some(entry) = self.read(&key).and_then(|bytes| ActiveEntry::parse(bytes, digest)) {
+                let entry = Rc::new(entry);
+                if let Some(epoch) = epoch {
+                    self.first_level.borrow_mut().put(epoch, &entry);
+                }
                 return Some(Cached::Active(entry));
             }
         }
@@ -114,6 +136,8 @@ impl Cache {
         let bytes = entry.with_jwt(jwt);
         if bytes.len() <= MAX_ENTRY_BYTES {
             self.insert(&self.active, &self.inactive, entry.digest(), entry.asked(), &bytes, now);
+            // The copy becomes that of the new one.
+            _ = self.find(entry.digest());
         }
     }
 
@@ -139,6 +163,7 @@ impl Cache {
         bytes: &[u8],
         now: UnixMillis,
     ) -> bool {
+        let mut is_withdrawal = false;
         for key in other.keys(digest) {
             match self.read(&key).as_deref().and_then(Entry::parse) {
                 // Of two verdicts at once, the careful one.
@@ -148,7 +173,10 @@ impl Cache {
                     return false;
                 }
                 Some(entry) if entry.digest == *digest && entry.asked > asked => return false,
-                Some(entry) if entry.digest == *digest => self.shared.set(&key, b""),
+                Some(entry) if entry.digest == *digest => {
+                    self.shared.set(&key, b"");
+                    is_withdrawal |= entry.kind == Kind::Active;
+                }
                 _ => {}
             }
         }
@@ -166,6 +194,9 @@ impl Cache {
             (_, Occupant::None) => (second, false),
         };
         self.shared.set(&key, bytes);
+        if is_withdrawal || (evicted && table.prefix == self.active.prefix) {
+            self.shared.begin_epoch();
+        }
         evicted
     }
 

@@ -1,4 +1,4 @@
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use super::*;
 use crate::token::{AccessToken, DigestSeed};
 
 #[derive(Default)]
-struct Map(RefCell<HashMap<String, Vec<u8>>>);
+struct Map(RefCell<HashMap<String, Vec<u8>>>, Cell<u64>);
 
 impl SharedData for Map {
     fn get(&self, key: &str) -> Option<Vec<u8>> {
@@ -15,6 +15,14 @@ impl SharedData for Map {
 
     fn set(&self, key: &str, value: &[u8]) {
         self.0.borrow_mut().insert(key.to_owned(), value.to_vec());
+    }
+
+    fn epoch(&self) -> Option<u64> {
+        Some(self.1.get())
+    }
+
+    fn begin_epoch(&self) {
+        self.1.set(self.1.get() + 1);
     }
 
     fn read(&self, _: &str) -> (Option<Vec<u8>>, Version) {
@@ -163,4 +171,33 @@ fn whatever_lies_in_a_slot_is_survived() {
     }
     map.set("p0", &[&[99][..], &good[1..]].concat());
     assert_eq!(subject(&cache, "a"), None, "another version of the filter wrote that");
+}
+
+#[test]
+fn a_copy_lives_as_long_as_nothing_was_taken_away() {
+    let (cache, map) = cache(64, 64);
+    cache.insert_active(&digest("a"), NOW, LATER, &claims("alice"), None, NOW);
+    assert!(cache.copy(&digest("a")).is_none(), "it was not read yet");
+    cache.find(&digest("a"));
+    map.0.borrow_mut().clear();
+    assert_eq!(cache.copy(&digest("a")).unwrap().claims().sub, Some(&b"alice"[..]), "nothing is read again");
+    cache.insert_inactive(&digest("b"), NOW, LATER, NOW);
+    assert!(cache.copy(&digest("a")).is_some(), "a token that was never active takes nothing away");
+    map.begin_epoch();
+    assert!(cache.copy(&digest("a")).is_none());
+}
+
+#[test]
+fn a_copy_of_another_worker_ends_with_its_original() {
+    let (one, map) = cache(1, 64);
+    let two = Cache::new(Rc::clone(&map) as Rc<dyn SharedData>, 1, 64);
+    one.insert_active(&digest("a"), NOW, LATER, &claims("alice"), None, NOW);
+    two.find(&digest("a"));
+    assert!(two.copy(&digest("a")).is_some());
+    one.insert_inactive(&digest("a"), LATER, UnixMillis::MAX, LATER);
+    assert!(two.copy(&digest("a")).is_none(), "withdrawn");
+    one.insert_active(&digest("b"), NOW, UnixMillis::MAX, &claims("bob"), None, NOW);
+    two.find(&digest("b"));
+    one.insert_active(&digest("c"), NOW, UnixMillis::MAX, &claims("carol"), None, NOW);
+    assert!(two.copy(&digest("b")).is_none(), "pushed out: what comes of b now would not be seen there");
 }

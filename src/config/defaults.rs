@@ -39,5 +39,7 @@ pub(super) const REFRESH_AHEAD: f64 = 0.8;
 pub(super) const STALE_IF_ERROR: Duration = Duration::ZERO;
 pub(super) const JITTER: f64 = 0.1;
 
+pub(super) const ACCESS_LOG_HITS: bool = false;
+
 pub(super) const REALM: &str = "api";
 pub(super) const ERROR_DESCRIPTION: bool = true;

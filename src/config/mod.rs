@@ -54,6 +54,8 @@ pub struct Config {
     pub cache: CacheLimits,
     /// How refusals are worded.
     pub challenge: Challenge,
+    /// Whether access logs are told of requests that the cache answers.
+    pub access_log_hits: bool,
     /// What is allowed but hardly meant.
     pub warnings: Vec<String>,
 }
@@ -112,6 +114,9 @@ impl Config {
             policies,
             cache: cache(&root)?,
             challenge: challenge(&root)?,
+            access_log_hits: root
+                .section("access_log", &["hits"])?
+                .boolean("hits", defaults::ACCESS_LOG_HITS)?,
             warnings: Vec::new(),
         };
         config.warn_of_unused(&context);
@@ -256,7 +261,7 @@ fn challenge(root: &Section<'_>) -> Result<Challenge, ConfigError> {
     })
 }
 
-const KEYS: [&str; 8] = [
+const KEYS: [&str; 9] = [
     "providers",
     "phantom_token",
     "policies",
@@ -265,6 +270,7 @@ const KEYS: [&str; 8] = [
     "policy_from",
     "cache",
     "challenge",
+    "access_log",
 ];
 
 /// Verifiers may keep the keys this long: what a new key must be published ahead of its first use.

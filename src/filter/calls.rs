@@ -159,7 +159,7 @@ impl Filter {
         inquiry: Inquiry,
         token: AccessToken,
         request: &dyn RequestView,
-        stale: Option<ActiveEntry>,
+        stale: Option<Rc<ActiveEntry>>,
         now: UnixMillis,
         effects: &mut Vec<Effect>,
     ) {

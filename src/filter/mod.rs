@@ -135,7 +135,7 @@ struct Waiter {
     removal: Vec<HeaderEdit>,
     source: Source,
     /// A verdict that is not fresh any more but may serve if no other is to be had.
-    stale: Option<ActiveEntry>,
+    stale: Option<Rc<ActiveEntry>>,
 }
 
 /// Where the verdict on a request came from.
@@ -275,6 +275,12 @@ impl Filter {
         let (policy, provider) = (Rc::clone(policy), Rc::clone(provider));
         let inquiry = Inquiry { stream, policy, provider, digest, removal };
         let (cache_ttl, negative_ttl) = (inquiry.policy.cache_ttl, config.cache.negative_ttl);
+        if let Some(copy) = self.cache.copy(&digest)
+            && is_fresh(copy.asked(), cache_ttl, now)
+            && !self.is_to_be_renewed(&copy, &inquiry, now)
+        {
+            return self.hit(inquiry, &copy, now, effects);
+        }
         match self.cache.find(&digest) {
             Some(Cached::Active(entry)) if is_fresh(entry.asked(), cache_ttl, now) => {
                 if self.is_to_be_renewed(&entry, &inquiry, now) {

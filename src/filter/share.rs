@@ -1,6 +1,7 @@
 //! One call for all workers: who asks, and what the others do meanwhile. And renewal ahead of time, which is
 //! a call like any other that nobody waits for.
 
+use std::rc::Rc;
 use std::time::Duration;
 
 use super::calls::{Asker, Call};
@@ -30,7 +31,7 @@ impl Filter {
     }
 
     /// A verdict that another worker got between our look into the cache and our claim.
-    pub(super) fn verdict_meanwhile(&self, inquiry: &Inquiry, now: UnixMillis) -> Option<ActiveEntry> {
+    pub(super) fn verdict_meanwhile(&self, inquiry: &Inquiry, now: UnixMillis) -> Option<Rc<ActiveEntry>> {
         match self.cache.find(&inquiry.digest)? {
             Cached::Active(entry) => is_fresh(entry.asked(), inquiry.policy.cache_ttl, now).then_some(entry),
             Cached::Inactive { .. } => None,
@@ -146,7 +147,7 @@ impl Filter {
     /// Makes another worker's call our own.
     fn take_over(&mut self, id: CallId, now: UnixMillis, effects: &mut Vec<Effect>) {
         let Some(call) = self.calls.get_mut(id) else { return };
-        let (digest, provider) = (call.digest, std::rc::Rc::clone(&call.provider));
+        let (digest, provider) = (call.digest, Rc::clone(&call.provider));
         let asker = match self.leases.claim(&digest, now, lease_end(&provider, now), true) {
             Claim::Ours => Asker::UsForAll,
             Claim::Theirs { until, .. } => Asker::Another { until },

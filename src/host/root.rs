@@ -49,9 +49,10 @@ impl Root {
                 >> 20
         );
         let mailbox = mailbox::open()?;
-        let filter = Filter::new(Rc::new(config), Rc::new(SharedData), signatures, mailbox);
-        Worker::new(self.id, filter, mailbox)
-            .map_err(|_| "expected a host with metrics, got one without".to_owned())
+        let no_metrics = |_| "expected a host with metrics, got one without".to_owned();
+        let shared = Rc::new(SharedData::new().map_err(no_metrics)?);
+        let filter = Filter::new(Rc::new(config), shared, signatures, mailbox);
+        Worker::new(self.id, filter, mailbox).map_err(no_metrics)
     }
 }
 

@@ -100,7 +100,7 @@ fn the_rest() {
     assert_eq!((config.cache.refresh_ahead, config.cache.jitter), (0.8, 0.1));
     assert_eq!(config.cache.stale_if_error, Duration::ZERO);
     assert_eq!((config.challenge.realm.as_str(), config.challenge.error_description), ("api", true));
-    assert!(config.warnings.is_empty());
+    assert!(!config.access_log_hits && config.warnings.is_empty());
 }
 
 #[test]

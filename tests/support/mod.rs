@@ -31,6 +31,7 @@ pub const START: UnixMillis = UnixMillis::from_secs(1_795_377_648);
 pub struct Map {
     values: Rc<RefCell<HashMap<String, Versioned>>>,
     version: Rc<Cell<u32>>,
+    epoch: Rc<Cell<u64>>,
     mailboxes: Rc<Cell<u32>>,
 }
 
@@ -66,6 +67,14 @@ impl SharedData for Map {
     fn read(&self, key: &str) -> (Option<Vec<u8>>, Version) {
         let value = self.values.borrow().get(key).cloned();
         value.map_or((None, Version::NEVER_SET), |(value, version)| (Some(value), Version(version)))
+    }
+
+    fn epoch(&self) -> Option<u64> {
+        Some(self.epoch.get())
+    }
+
+    fn begin_epoch(&self) {
+        self.epoch.set(self.epoch.get() + 1);
     }
 
     fn replace(&self, key: &str, value: &[u8], version: Version) -> bool {
@@ -259,7 +268,8 @@ impl Worker {
 
     /// What the others have put into our mailbox.
     pub fn read_letters(&mut self, from: &mut Self) -> &mut Self {
-        let (ours, others): (Vec<_>, Vec<_>) = from.letters.drain(..).partition(|(mailbox, ..)| *mailbox == self.mailbox);
+        let (ours, others): (Vec<_>, Vec<_>) =
+            from.letters.drain(..).partition(|(mailbox, ..)| *mailbox == self.mailbox);
         from.letters = others;
         for (_, digest, told) in ours {
             self.step(Event::Told(digest, told));

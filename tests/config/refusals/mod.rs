@@ -53,7 +53,7 @@ fn keys() {
         (
             "a misspelt key at the top",
             json!({"provider": {}}),
-            "configuration: expected one of the keys providers, phantom_token, policies, default_policy, rules, policy_from, cache, challenge, got \"provider\"",
+            "configuration: expected one of the keys providers, phantom_token, policies, default_policy, rules, policy_from, cache, challenge, access_log, got \"provider\"",
         ),
         (
             "a misspelt key is named before the one that is missing",
