@@ -76,7 +76,9 @@ async fn tries_without_answer_are_counted_as_such() {
 async fn access_log_can_tell_who_asked_and_what_became_of_it() {
     let format = ["outcome", "policy", "client_id", "sub", "cache"]
         .map(|name| format!("%FILTER_STATE(wasm.phantom_token.{name}:PLAIN)%"));
-    let gateway = Gateway::with(plugin().await, |envoy| {
+    let mut plugin = plugin().await;
+    plugin["access_log"] = json!({"hits": true});
+    let gateway = Gateway::with(plugin, |envoy| {
         envoy.adjust(move |manager| {
             let log = &mut manager["access_log"][0]["typed_config"]["log_format"];
             log["text_format_source"]["inline_string"] = json!(format.join(" ") + "\n");
