@@ -1,0 +1,178 @@
+//! What policies decide: on a verdict, on where a token stands, and on what goes on to the upstream.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+
+mod support;
+
+use std::time::Duration;
+
+use serde_json::json;
+use support::{Fate, Request, Worker, active, config, inactive};
+
+fn secs(secs: u64) -> Duration {
+    Duration::from_secs(secs)
+}
+
+#[test]
+fn policies_with_different_needs_share_a_verdict() {
+    let policies = json!({
+        "policies": {
+            "default": {"cache_ttl": "60s"},
+            "strict": {"cache_ttl": "5s", "require": {"scopes": ["admin"]}},
+            "raw": {"strategy": "introspection"}
+        },
+        "rules": [
+            {"match": {"path_prefix": "/strict"}, "policy": "strict"},
+            {"match": {"path_prefix": "/raw"}, "policy": "raw"}
+        ]
+    });
+    let mut worker = Worker::new(config(policies));
+    let on = |path: &str| Request::get(path).with("authorization", "Bearer tok");
+    worker.call(&on("/"), &active());
+    let strict = worker.receive(&on("/strict"));
+    assert_eq!((worker.fate(strict).status(), worker.fate(strict).reason()), (403, "insufficient_scope"));
+    let raw = worker.receive(&on("/raw"));
+    assert_eq!(worker.fate(raw), Fate::Forwarded(vec![]), "the original token stays");
+    worker.pass(secs(5));
+    let (lax, strict) = (worker.receive(&on("/")), worker.receive(&on("/strict")));
+    assert!(!worker.is_waiting(lax) && worker.is_waiting(strict));
+    // The new verdict serves both, and does not disturb the first.
+    worker.answer(&active());
+    let lax = worker.receive(&on("/"));
+    assert!(matches!(worker.fate(lax), Fate::Forwarded(_)));
+}
+
+#[test]
+fn each_requirement_is_judged() {
+    let reply = || {
+        let mut reply = active();
+        reply["roles"] = json!(["reader", "writer"]);
+        reply["level"] = json!(3);
+        reply
+    };
+    for (require, refusal) in [
+        (json!({"scopes": ["read", "write"]}), None),
+        (json!({"scopes": ["read", "admin"]}), Some((403, "insufficient_scope"))),
+        (json!({"any_scope": ["admin", "write"]}), None),
+        (json!({"any_scope": ["admin"]}), Some((403, "insufficient_scope"))),
+        (json!({"audiences": ["https://other.example", "https://api.example"]}), None),
+        (json!({"audiences": ["https://other.example"]}), Some((401, "token_for_other_audience"))),
+        (json!({"client_ids": ["app"]}), None),
+        (json!({"client_ids": ["ap"]}), Some((401, "token_of_other_client"))),
+        (json!({"claims": {"roles": "writer", "level": [2, 3]}}), None),
+        (json!({"claims": {"roles": "admin"}}), Some((401, "token_lacks_claim"))),
+        (json!({"claims": {"absent": "x"}}), Some((401, "token_lacks_claim"))),
+        (json!({"token_types": ["BEARER"]}), None),
+        (json!({"token_types": ["dpop"]}), Some((401, "token_of_other_type"))),
+    ] {
+        let mut worker = Worker::new(config(json!({"policies": {"default": {"require": require.clone()}}})));
+        for source in ["a call", "the cache"] {
+            let fate = worker.call(&Request::bearer("tok"), &reply());
+            match refusal {
+                None => assert!(matches!(fate, Fate::Forwarded(_)), "{require} by {source}"),
+                Some(refusal) => assert_eq!((fate.status(), fate.reason()), refusal, "{require} by {source}"),
+            }
+        }
+    }
+}
+
+#[test]
+fn the_missing_scopes_are_named() {
+    let require = json!({"policies": {"default": {"require": {"scopes": ["read", "admin", "audit"]}}}});
+    let mut worker = Worker::new(config(require));
+    let Fate::Answered(answer) = worker.call(&Request::bearer("tok"), &active()) else { panic!() };
+    let challenge = answer.headers.iter().find(|(name, _)| *name == "www-authenticate").unwrap().1.clone();
+    assert!(challenge.ends_with(", scope=\"admin audit\""), "{challenge}");
+}
+
+#[test]
+fn claims_become_headers_as_text_as_lists_or_as_json_but_never_ambiguously() {
+    let headers = json!({"policies": {"default": {"forward": {"claim_headers": {
+        "x-sub": "sub", "x-roles": "roles", "x-level": "level", "x-odd": "odd", "x-bad": "bad"}}}}});
+    let mut worker = Worker::new(config(headers));
+    let mut reply = active();
+    reply["roles"] = json!(["reader", "writer"]);
+    reply["level"] = json!(3);
+    reply["odd"] = json!(["a,b", "c"]);
+    reply["bad"] = json!("a\r\nx-admin: 1");
+    let fate = worker.call(&Request::bearer("tok"), &reply);
+    assert_eq!(fate.header("x-sub").unwrap(), "alice");
+    assert_eq!(fate.header("x-roles").unwrap(), "reader,writer");
+    assert_eq!(fate.header("x-level").unwrap(), "3");
+    assert_eq!(fate.header("x-odd").unwrap(), r#"["a,b","c"]"#);
+    assert!(fate.removes("x-bad"));
+}
+
+#[test]
+fn a_refresh_token_does_not_pass_for_an_access_token() {
+    let mut worker = Worker::new(config(json!({})));
+    let mut reply = active();
+    reply["token_type"] = json!("refresh_token");
+    assert_eq!(worker.call(&Request::bearer("tok"), &reply).reason(), "token_of_other_type");
+}
+
+#[test]
+fn a_token_of_another_issuer_is_not_valid_for_us() {
+    let mut worker = Worker::new(config(json!({"providers": {"main": {"issuer": "https://as.example"}}})));
+    let mut reply = active();
+    reply["iss"] = json!("https://as.example/");
+    assert_eq!(worker.call(&Request::bearer("a"), &reply).reason(), "token_of_other_issuer");
+    reply["iss"] = json!("https://as.example");
+    assert!(matches!(worker.call(&Request::bearer("b"), &reply), Fate::Forwarded(_)));
+    assert!(
+        matches!(worker.call(&Request::bearer("c"), &active()), Fate::Forwarded(_)),
+        "a reply may have no iss"
+    );
+}
+
+#[test]
+fn a_request_without_a_token_passes_where_that_is_allowed_but_a_bad_token_does_not() {
+    let mut worker = Worker::new(config(json!({"policies": {"default": {"allow_missing": true}}})));
+    let stream = worker.receive(&Request::get("/").with("authorization", "Basic YTpi"));
+    assert!(worker.fate(stream).removes("authorization"));
+    assert_eq!(worker.call(&Request::bearer("tok"), &inactive()).status(), 401);
+}
+
+#[test]
+fn a_clients_own_copy_of_an_identity_header_never_passes() {
+    let policies = json!({
+        "policies": {
+            "default": {"forward": {"claim_headers": {"X-User": "sub", "x-tenant": "tenant"}}},
+            "public": {"strategy": "allow"}
+        },
+        "rules": [{"match": {"path": "/public"}, "policy": "public"}]
+    });
+    let mut worker = Worker::new(config(policies));
+    let fate =
+        worker.call(&Request::bearer("tok").with("x-user", "mallory").with("x-tenant", "evil"), &active());
+    assert_eq!(fate.header("x-user").unwrap(), "alice");
+    assert!(fate.removes("x-tenant"), "the token has no such claim");
+    let public = worker.receive(&Request::get("/public").with("x-user", "mallory"));
+    assert!(worker.fate(public).removes("x-user"));
+}
+
+#[test]
+fn the_clients_token_does_not_reach_the_upstream_from_wherever_it_was() {
+    let sources =
+        json!({"policies": {"default": {"token_sources": [{"header": "X-Token"}, {"cookie": "at"}]}}});
+    let mut worker = Worker::new(config(sources));
+    let by_header = worker.call(&Request::get("/").with("x-token", "tok"), &active());
+    assert!(by_header.removes("x-token") && by_header.header("authorization").is_some());
+    let by_cookie = worker.call(&Request::get("/").with("cookie", "a=b; at=tok"), &active());
+    assert_eq!(by_cookie.header("cookie").unwrap(), "a=b");
+    let both = worker.receive(&Request::get("/").with("x-token", "tok").with("cookie", "at=tok"));
+    assert_eq!(worker.fate(both).reason(), "several_tokens");
+}
+
+#[test]
+fn the_routes_metadata_names_the_policy_where_that_is_configured() {
+    let policies = json!({"policies": {"public": {"strategy": "allow"}}, "policy_from": "route_metadata"});
+    let mut worker = Worker::new(config(policies));
+    let public = worker.receive(&Request::get("/").on_route(Ok("public")));
+    assert!(matches!(worker.fate(public), Fate::Forwarded(_)));
+    let silent = worker.receive(&Request::get("/"));
+    assert_eq!(worker.fate(silent).reason(), "missing_token");
+    for route in [Ok("nonsense"), Err(phantom_token_filter::request::Unreadable)] {
+        let stream = worker.receive(&Request::bearer("tok").on_route(route));
+        assert_eq!((worker.fate(stream).status(), worker.fate(stream).reason()), (503, "unknown_policy"));
+    }
+}
