@@ -294,6 +294,24 @@ fn a_server_that_fails_is_asked_less_until_it_is_back() {
 }
 
 #[test]
+fn while_calls_are_held_back_stale_verdicts_serve_at_once() {
+    let mut worker = after_first_call(json!({"cache": {"stale_if_error": "50s"}}));
+    worker.pass(millis(110_000));
+    for number in 0..5 {
+        worker.receive(&Request::bearer(&format!("new{number}")));
+        worker.fail_call();
+    }
+    worker.pass(millis(50));
+    let stream = worker.receive(&Request::bearer("tok"));
+    assert!(matches!(worker.fate(stream), Fate::Forwarded(_)), "nobody waits for the probe");
+    worker.give_turns();
+    assert_eq!((worker.calls.len(), worker.count(Counter::CacheStale)), (1, 1));
+    worker.answer(&inactive());
+    let stream = worker.receive(&Request::bearer("tok"));
+    assert_eq!(worker.fate(stream).reason(), "token_inactive", "the server is back, and its word counts");
+}
+
+#[test]
 fn an_answer_that_is_no_outage_holds_no_calls_back() {
     let mut worker = Worker::new(config(json!({})));
     for number in 0..20 {

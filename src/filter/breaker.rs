@@ -1,7 +1,8 @@
 //! Holding calls back from a server that fails, so that it is not kept down, and finding out when it is back.
 //!
-//! After so many failures in a row, calls are held back for a short time that doubles up to `max_hold`. During a
-//! hold one call now and then is let through as a probe; the first verdict ends it.
+//! After so many failures in a row, calls are held back until the server answers again. One call now and then goes
+//! through as a probe: twenty times in a span that is short at first and doubles, as long as probes fail, up to
+//! `max_hold`.
 
 use std::time::Duration;
 
@@ -26,21 +27,22 @@ struct Hold {
 impl Breaker {
     /// Whether a call may be made now. A call that may is counted on to be made.
     pub(super) fn admits(&mut self, now: UnixMillis) -> bool {
-        match &mut self.hold {
-            Some(hold) if now < hold.until => {
-                let is_probe = now >= hold.next_probe;
-                if is_probe {
-                    hold.next_probe = now.plus(hold.probe_interval());
-                }
-                is_probe
-            }
-            _ => true,
+        let is_admitted = !self.holds_back(now);
+        if let Some(hold) = self.hold.as_mut().filter(|_| is_admitted) {
+            // A probe. Until it is answered, others are as much in doubt as it is.
+            hold.next_probe = now.plus(hold.probe_interval());
         }
+        is_admitted
     }
 
     /// Whether no call may be made now. Unlike [`Breaker::admits`], asking this uses up no probe.
     pub(super) fn holds_back(&self, now: UnixMillis) -> bool {
-        self.hold.is_some_and(|hold| now < hold.until && now < hold.next_probe)
+        self.hold.is_some_and(|hold| now < hold.next_probe)
+    }
+
+    /// Whether the server is taken to be down.
+    pub(super) fn is_open(&self) -> bool {
+        self.hold.is_some()
     }
 
     /// The server answered: it is up.
@@ -48,12 +50,11 @@ impl Breaker {
         *self = Self::default();
     }
 
-    /// The server did not answer, or said that it cannot. Returns whether that begins a hold.
+    /// The server did not answer, or said that it cannot. Returns whether that begins a hold, or another one.
     pub(super) fn failed(&mut self, limits: &BreakerLimits, now: UnixMillis) -> bool {
         self.failures = self.failures.saturating_add(1);
-        // What fails during a hold is a probe, or was under way before.
-        let is_held = self.hold.is_some_and(|hold| now < hold.until);
-        if self.failures < limits.failures || is_held {
+        let is_within_hold = self.hold.is_some_and(|hold| now < hold.until);
+        if self.failures < limits.failures || is_within_hold {
             return false;
         }
         let length = self.hold.map_or(FIRST_HOLD, |hold| hold.length * 2).min(limits.max_hold);
@@ -96,7 +97,7 @@ mod tests {
         assert!(breaker.failed(&LIMITS, START));
         assert!(!breaker.admits(at(49)));
         assert!(breaker.admits(at(50)) && !breaker.admits(at(50)), "one probe at a time");
-        assert!(breaker.admits(at(100)), "the hold is over");
+        assert!(breaker.admits(at(100)) && !breaker.admits(at(101)), "not even when the hold is over");
     }
 
     #[test]

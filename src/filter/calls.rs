@@ -109,6 +109,11 @@ impl Calls {
         self.breakers.get(&provider.name).is_some_and(|breaker| breaker.holds_back(now))
     }
 
+    /// Whether this provider is taken to be down.
+    pub(super) fn is_down(&self, provider: &Provider) -> bool {
+        self.breakers.get(&provider.name).is_some_and(Breaker::is_open)
+    }
+
     pub(super) fn get(&self, id: CallId) -> Option<&Call> {
         self.open.get(&id)
     }

@@ -7,7 +7,7 @@ use super::calls::{Asker, Call};
 use super::{Description, Effect, Filter, Inquiry, Source, StreamId, Told, Waiter};
 use crate::cache::ActiveEntry;
 use crate::claims::{Claims, ClaimsBuf};
-use crate::introspection::Introspection;
+use crate::introspection::{Introspection, ServerFailure};
 use crate::jwt::{self, Minted, PhantomToken};
 use crate::metrics::Counter;
 use crate::policy::{self, Authorization, Denial, InvalidToken, Permit, Policy, Unavailable};
@@ -48,6 +48,20 @@ impl Filter {
         effects.push(Effect::Count(Counter::CacheHit));
         let Inquiry { stream, policy, provider, removal, .. } = inquiry;
         self.serve(stream, &policy, &provider, entry, removal, Source::Hit, now, effects);
+    }
+
+    /// A request whose verdict is past `cache_ttl` while the server is down.
+    pub(super) fn stale(
+        &self,
+        inquiry: Inquiry,
+        entry: Rc<ActiveEntry>,
+        now: UnixMillis,
+        effects: &mut Vec<Effect>,
+    ) {
+        let Inquiry { stream, policy, provider, removal, .. } = inquiry;
+        let waiter = Waiter { policy, removal, source: Source::Miss, stale: Some(entry) };
+        let reason = Unavailable::AuthorizationServer(ServerFailure::HeldBack);
+        self.settle_without_verdict(stream, waiter, &provider, &reason, now, effects);
     }
 
     /// Judges a request by a remembered verdict.

@@ -294,6 +294,11 @@ impl Filter {
                 self.deny(stream, Some(&inquiry.policy), Source::NegativeHit, &denial, effects);
             }
             Some(Cached::Active(entry)) if self.may_serve_stale(&entry, cache_ttl, now) => {
+                if self.calls.is_down(&inquiry.provider) {
+                    // No use in waiting: what serves anyway serves now, and the probe is nobody's delay.
+                    self.renew(&inquiry, token, request, now, effects);
+                    return self.stale(inquiry, entry, now, effects);
+                }
                 self.wait(inquiry, token, request, Some(entry), now, effects);
             }
             _ => self.wait(inquiry, token, request, None, now, effects),

@@ -106,6 +106,9 @@ impl Filter {
         now: UnixMillis,
         effects: &mut Vec<Effect>,
     ) {
+        if self.calls.is_asked(&inquiry.digest) || self.calls.are_held_back(&inquiry.provider, now) {
+            return;
+        }
         let claim = self.leases.claim(&inquiry.digest, now, lease_end(&inquiry.provider, now), false);
         if claim != Claim::Ours {
             return;
