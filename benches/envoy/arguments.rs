@@ -61,7 +61,7 @@ impl Arguments {
     pub fn effort(&self) -> Effort {
         match self.is_quick {
             true => Effort { generations: 1, rounds_per_generation: 6, slice: Duration::from_millis(150) },
-            false => Effort { generations: 4, rounds_per_generation: 4, slice: Duration::from_millis(250) },
+            false => Effort { generations: 3, rounds_per_generation: 5, slice: Duration::from_millis(200) },
         }
     }
 

@@ -88,6 +88,10 @@ impl Contender {
         matches!(self, Self::JwtAuthn | Self::PhantomToken | Self::OtherBuild | Self::Lua)
     }
 
+    pub fn is_this_filter(self) -> bool {
+        matches!(self, Self::PhantomToken | Self::OtherBuild)
+    }
+
     /// A header that the upstream gets besides.
     pub fn sets_header(self) -> Option<&'static str> {
         match self {
@@ -203,7 +207,7 @@ fn plugin(around: &Surroundings, tokens: usize) -> Value {
     plugin["phantom_token"]["signing_keys"][0]["kid"] = json!(KEY_ID);
     plugin["phantom_token"]["ttl"] = json!(LONGER_THAN_ANY_RUN);
     plugin["policies"] = json!({"default": {"cache_ttl": LONGER_THAN_ANY_RUN}});
-    plugin["cache"] = json!({"max_entries": (4 * tokens).max(10_000)});
+    plugin["cache"] = json!({"max_entries": (10 * tokens).max(10_000)});
     plugin
 }
 
