@@ -48,7 +48,12 @@ impl AuthorizationServer {
 
     /// From now on every token that has no answer of its own is answered as `of_token` says.
     pub fn answer_with(&self, of_token: impl Fn(&str) -> Answer + Send + Sync + 'static) {
-        *lock(&self.script.otherwise) = Arc::new(of_token);
+        self.answer_calls(move |call| of_token(call.parameter("token").unwrap_or_default()));
+    }
+
+    /// From now on every token that has no answer of its own is answered as `of_call` says.
+    pub fn answer_calls(&self, of_call: impl Fn(&Call) -> Answer + Send + Sync + 'static) {
+        *lock(&self.script.otherwise) = Arc::new(of_call);
     }
 
     /// How often it was asked so far.
@@ -103,8 +108,8 @@ impl Call {
     }
 }
 
-/// The answer for an access token.
-type AnswerOf = dyn Fn(&str) -> Answer + Send + Sync;
+/// The answer to a call.
+type AnswerOf = dyn Fn(&Call) -> Answer + Send + Sync;
 
 struct Script {
     by_token: Mutex<HashMap<String, Answer>>,
@@ -126,21 +131,17 @@ impl Script {
     }
 
     fn call(&self, request: &Request<Bytes>) -> Answer {
-        let form: Vec<(String, String)> = form_urlencoded::parse(request.body()).into_owned().collect();
-        let access_token = form.iter().find(|(name, _)| name == "token").map_or("", |(_, value)| value);
+        let form = form_urlencoded::parse(request.body()).into_owned().collect();
+        let path = request.uri().path().to_owned();
+        let call = Call { at: Instant::now(), path, headers: request.headers().clone(), form };
+        let access_token = call.form.iter().find(|(name, _)| name == "token").map_or("", |(_, value)| value);
         let own = lock(&self.by_token).get(access_token).cloned();
         let answer = own.unwrap_or_else(|| {
             let otherwise = lock(&self.otherwise).clone();
-            otherwise(access_token)
+            otherwise(&call)
         });
         if self.keeps_calls.load(Ordering::SeqCst) {
-            let path = request.uri().path().to_owned();
-            lock(&self.calls).push(Call {
-                at: Instant::now(),
-                path,
-                headers: request.headers().clone(),
-                form,
-            });
+            lock(&self.calls).push(call);
         }
         self.count.send_modify(|count| *count += 1);
         answer

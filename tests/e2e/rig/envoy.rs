@@ -15,7 +15,7 @@ use tempfile::TempDir;
 
 use super::{
     bootstrap::Bootstrap,
-    client::Request,
+    client::{Connection, Request},
     eventually,
     process::{Process, envoy_command},
     wasm_filter::{NAME, WasmFilter},
@@ -117,6 +117,37 @@ impl Envoy {
         .await
     }
 
+    /// All of the access log so far.
+    pub fn access_log(&self) -> String {
+        fs::read_to_string(self.directory.path().join("access.log")).unwrap_or_default()
+    }
+
+    /// How many connections of clients each worker has.
+    pub async fn connections_by_worker(&self) -> Vec<u64> {
+        let stats = self.stats("^listener.127.0.0.1_0.worker_[0-9].downstream_cx_active$").await;
+        stats.into_values().collect()
+    }
+
+    /// New connections to every worker, `count` to each. Envoy chooses the worker, so it takes a few more, which
+    /// are closed again; nobody else may connect meanwhile.
+    pub async fn connect_to_every_worker(&self, count: usize) -> Vec<Vec<Connection>> {
+        let mut before = self.connections_by_worker().await;
+        let mut connections: Vec<Vec<Connection>> = before.iter().map(|_| Vec::new()).collect();
+        while connections.iter().any(|of_worker| of_worker.len() < count) {
+            let connection = Connection::open(self.address).await.expect("a connection to Envoy");
+            let (worker, after) = eventually("a worker that takes the connection", || async {
+                let after = self.connections_by_worker().await;
+                let worker = before.iter().zip(&after).position(|(before, after)| after > before)?;
+                Some((worker, after))
+            })
+            .await;
+            connections[worker].push(connection);
+            before = after;
+        }
+        connections.iter_mut().for_each(|of_worker| of_worker.truncate(count));
+        connections
+    }
+
     /// Counters and gauges whose names match a regular expression.
     pub async fn stats(&self, filter: &str) -> BTreeMap<String, u64> {
         let reply = Request::get(&format!("/stats?filter={filter}")).send(self.admin).await;
@@ -147,20 +178,25 @@ impl Envoy {
     /// Gives the filter another configuration, where it is [`reloadable`](Bootstrap::reloadable), and waits until
     /// Envoy took it.
     pub async fn reload(&self, plugin: &Value) {
-        self.change(plugin, "config_reload").await;
+        self.reload_with(&self.wasm_filter, plugin).await;
+    }
+
+    /// As [`Self::reload`], with other settings of the Wasm filter itself, too.
+    pub async fn reload_with(&self, wasm_filter: &WasmFilter, plugin: &Value) {
+        self.change(wasm_filter, plugin, "config_reload").await;
     }
 
     /// As [`Self::reload`], for a configuration that Envoy must not take.
     pub async fn refuses_to_reload(&self, plugin: &Value) {
-        self.change(plugin, "config_fail").await;
+        self.change(&self.wasm_filter, plugin, "config_fail").await;
     }
 
-    async fn change(&self, plugin: &Value, counter: &str) {
+    async fn change(&self, wasm_filter: &WasmFilter, plugin: &Value, counter: &str) {
         let name = format!("extension_config_discovery.http_filter.{NAME}.{counter}$");
         let total = async || self.stats(&name).await.values().sum::<u64>();
         let before = total().await;
         let version = self.version.fetch_add(1, Ordering::SeqCst) + 1;
-        publish(self.directory.path(), &self.wasm_filter.discovery_response(plugin, version));
+        publish(self.directory.path(), &wasm_filter.discovery_response(plugin, version));
         eventually(counter, || async { (total().await > before).then_some(()) }).await;
     }
 }

@@ -17,6 +17,7 @@ pub mod jose;
 pub mod node;
 pub mod oidc_provider;
 pub mod process;
+pub mod traffic;
 pub mod upstream;
 pub mod wasm_filter;
 

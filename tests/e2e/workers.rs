@@ -1,0 +1,228 @@
+//! Many requests with one token that is new, over several workers of one Envoy: the authorization server is asked
+//! once, and everybody hears of it.
+
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+use tokio::task::JoinSet;
+
+use crate::rig::{
+    answer::{Answer, Gate},
+    client::{Connection, Reply, Request},
+    gateway::{Gateway, plugin},
+    process::allow_open_files,
+};
+
+const CLIENTS: usize = 200;
+
+const SERVER_TAKES: Duration = Duration::from_millis(100);
+
+/// After the server's reply, or after its last timeout, all have theirs.
+const MARGIN: Duration = Duration::from_millis(100);
+
+/// And this is for the machine: two cores shared with other tests, of which some make 3,000 requests at once.
+const SLACK: Duration = Duration::from_millis(500);
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_workers_make_one_call_for_an_active_token() {
+    one_call_for_all(2, Answer::active(json!({})), 200).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_workers_make_one_call_for_an_inactive_token() {
+    one_call_for_all(2, Answer::inactive(), 401).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn four_workers_make_one_call_for_an_active_token() {
+    one_call_for_all(4, Answer::active(json!({})), 200).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn four_workers_make_one_call_for_an_inactive_token() {
+    one_call_for_all(4, Answer::inactive(), 401).await;
+}
+
+/// Longer than what is remembered, so every worker has to ask; but it hears at once that it has to.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn verdict_that_is_too_long_to_share_is_asked_for_once_by_each_worker() {
+    let gateway = start(2, json!({})).await;
+    gateway.server.answer_all(Answer::active(json!({"permissions": "x".repeat(20_000)})).after(SERVER_TAKES));
+    let waiting = ask(&gateway, 2).await;
+    for Answered { reply, .. } in all_answered(waiting).await {
+        assert_eq!(reply.status, 200, "{reply:?}");
+    }
+    assert_eq!(gateway.server.call_count(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn when_the_server_hangs_all_workers_hear_of_it_and_nobody_hangs() {
+    const TIMEOUT: Duration = Duration::from_millis(600);
+    let gateway = start(2, json!({"timeout": "600ms", "retries": 1})).await;
+    gateway.server.answer_all(Answer::hang());
+    let start = Instant::now();
+    let waiting = ask(&gateway, 2).await;
+    for Answered { reply, at } in all_answered(waiting).await {
+        assert_eq!(reply.status, 503, "{reply:?}");
+        assert_eq!(reply.header("retry-after"), Some("1"));
+        let took = at - start;
+        assert!(took <= TIMEOUT * 2 + MARGIN + SLACK, "answered after {took:?}");
+    }
+    assert_eq!(gateway.server.call_count(), 2, "two tries of one call");
+    for reason in ["introspection_timeout", "introspection_failed_on_other_worker"] {
+        gateway.envoy.access_log_line(reason).await;
+    }
+
+    // Nothing is left behind: the next request asks, at once.
+    gateway.server.answer_all(Answer::active(json!({})));
+    let start = Instant::now();
+    assert_eq!(gateway.get("new-to-all").await.status, 200);
+    assert!(start.elapsed() <= MARGIN + SLACK, "answered after {:?}", start.elapsed());
+    assert_eq!(gateway.server.call_count(), 3);
+}
+
+/// Whatever becomes of a call, no worker goes on believing that it is under way. The timeout is so long that a
+/// request that waits for nothing would be noticed.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_call_leaves_a_lease_behind() {
+    let gateway = start(2, json!({"timeout": "10s", "retries": 0, "breaker": {"failures": 1000}})).await;
+    let mut workers = gateway.envoy.connect_to_every_worker(1).await;
+    for (token, answer, status) in [
+        ("active", Answer::active(json!({})), 200),
+        ("inactive", Answer::inactive(), 401),
+        ("500", Answer::status(500), 503),
+        ("close", Answer::close(), 503),
+        ("broken-off", Answer::active(json!({})).broken_off(), 503),
+        ("too-long", Answer::active(json!({"permissions": "x".repeat(20_000)})), 200),
+        ("not-json", Answer::body("{"), 503),
+    ] {
+        gateway.server.answer(token, answer);
+        for _ in 0..2 {
+            for connection in workers.iter_mut().flatten() {
+                let start = Instant::now();
+                let reply = connection.send(&Request::get("/").bearer(token)).await.expect("an answer");
+                assert_eq!(reply.status, status, "{token}: {reply:?}");
+                assert!(start.elapsed() <= MARGIN + SLACK, "{token}: answered after {:?}", start.elapsed());
+            }
+        }
+    }
+    // And one whose only client hangs up.
+    let gate = Gate::closed();
+    gateway.server.answer_all(Answer::active(json!({})).behind(&gate));
+    let calls = gateway.server.call_count();
+    workers[0][0].write(&Request::get("/").bearer("left-alone").head()).await.expect("a request sent");
+    gateway.server.called(calls + 1).await;
+    drop(workers.remove(0));
+    gateway.envoy.active_requests(0).await;
+    gate.open();
+    let reply = workers[0][0].send(&Request::get("/").bearer("left-alone")).await.expect("an answer");
+    assert_eq!(reply.status, 200, "{reply:?}");
+    assert_eq!(gateway.server.call_count(), calls + 1, "its answer was not for nothing");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_thousand_tokens_in_blocks_of_twenty_make_a_thousand_calls() {
+    const TOKENS: usize = 1_000;
+    const BLOCK: usize = 20;
+    const GROUPS: usize = 5;
+    let gateway = start(2, json!({})).await;
+    gateway.server.answer_all(Answer::active(json!({})).after(Duration::from_millis(10)));
+    let mut of_workers = gateway.envoy.connect_to_every_worker(GROUPS * BLOCK / 2).await;
+    let mut groups = JoinSet::new();
+    for group in 0..GROUPS {
+        // Half of each block to either worker.
+        let halves =
+            of_workers.iter_mut().map(|connections| connections.split_off(connections.len() - BLOCK / 2));
+        let mut connections: Vec<_> = halves.flatten().collect();
+        groups.spawn(async move {
+            for number in (group..TOKENS).step_by(GROUPS) {
+                let request = Request::get("/").bearer(&format!("token-{number}"));
+                for connection in &mut connections {
+                    connection.write(&request.head()).await.expect("a request sent");
+                }
+                for connection in &mut connections {
+                    let reply = connection.reply().await.expect("an answer");
+                    assert_eq!(reply.status, 200, "token {number}: {reply:?}");
+                }
+                // Another one is first the next time.
+                connections.rotate_left(7);
+            }
+        });
+    }
+    while let Some(group) = groups.join_next().await {
+        group.expect("every request was answered");
+    }
+    assert_eq!(gateway.server.call_count(), TOKENS);
+    let counter = async |name| gateway.envoy.counter(name).await as usize;
+    assert_eq!(counter("cache.miss").await, TOKENS);
+    assert_eq!(counter("cache.coalesced").await + counter("cache.hit").await, TOKENS * (BLOCK - 1));
+    assert_eq!(counter("requests.forwarded").await, TOKENS * BLOCK);
+}
+
+async fn one_call_for_all(workers: u32, answer: Answer, status: u16) {
+    let gateway = start(workers, json!({})).await;
+    let gate = Gate::closed();
+    gateway.server.answer_all(answer.behind(&gate));
+    let waiting = ask(&gateway, workers).await;
+    gateway.server.called(1).await;
+    let called = Instant::now();
+    gateway.envoy.active_requests(CLIENTS).await;
+    tokio::time::sleep(SERVER_TAKES.saturating_sub(called.elapsed())).await;
+    let replied = Instant::now();
+    gate.open();
+    let answered = all_answered(waiting).await;
+
+    let slowest = answered.iter().map(|answered| answered.at - replied).max().expect("answers");
+    println!("{workers} workers, status {status}: the last answer {slowest:?} after the server's");
+    for Answered { reply, .. } in &answered {
+        assert_eq!(reply.status, status, "{reply:?}");
+    }
+    assert!(slowest <= MARGIN + SLACK, "the last was answered {slowest:?} after the server's reply");
+    assert_eq!(gateway.server.call_count(), 1);
+    assert_eq!(gateway.envoy.counter("cache.miss").await, 1);
+    assert_eq!(gateway.envoy.counter("cache.coalesced").await, CLIENTS as u64 - 1, "they all waited");
+    assert_eq!(gateway.envoy.counter("jwt.minted").await, u64::from(status == 200), "and share one JWT");
+}
+
+/// Every worker gets some of the requests, all with the same token.
+async fn ask(gateway: &Gateway, workers: u32) -> Vec<Connection> {
+    allow_open_files(10_000);
+    let mut connections = Vec::new();
+    for _ in 0..CLIENTS {
+        connections.push(Connection::open(gateway.envoy.address()).await.expect("a connection to Envoy"));
+    }
+    let request = Request::get("/").bearer("new-to-all").head();
+    for connection in &mut connections {
+        connection.write(&request).await.expect("a request sent");
+    }
+    let by_worker = gateway.envoy.connections_by_worker().await;
+    assert_eq!(by_worker.len(), workers as usize);
+    assert!(by_worker.iter().all(|connections| *connections >= 10), "too uneven a spread: {by_worker:?}");
+    connections
+}
+
+struct Answered {
+    reply: Reply,
+    at: Instant,
+}
+
+async fn all_answered(waiting: Vec<Connection>) -> Vec<Answered> {
+    let mut clients = JoinSet::new();
+    for mut connection in waiting {
+        clients.spawn(async move {
+            let reply = connection.reply().await.expect("an answer");
+            Answered { reply, at: Instant::now() }
+        });
+    }
+    clients.join_all().await
+}
+
+async fn start(workers: u32, introspection: serde_json::Value) -> Gateway {
+    let mut plugin = plugin().await;
+    for (key, value) in introspection.as_object().expect("settings") {
+        plugin["providers"]["main"]["introspection"][key] = value.clone();
+    }
+    // No verdict has to make room for another.
+    plugin["cache"] = json!({"max_entries": 100_000});
+    Gateway::with(plugin, |envoy| envoy.workers(workers)).await
+}
