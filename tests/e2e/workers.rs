@@ -120,6 +120,40 @@ async fn no_call_leaves_a_lease_behind() {
     assert_eq!(gateway.server.call_count(), calls + 1, "its answer was not for nothing");
 }
 
+/// Where the server is slower than `cache_ttl`, later requests ask for themselves; earlier ones still wait for the
+/// other worker's call, and hear of it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_waits_for_another_worker_hears_of_it_though_others_have_asked_again() {
+    const CACHE_TTL: Duration = Duration::from_millis(300);
+    let mut plugin = plugin().await;
+    plugin["policies"] = json!({"default": {"cache_ttl": format!("{}ms", CACHE_TTL.as_millis())}});
+    plugin["providers"]["main"]["introspection"]["timeout"] = json!("10s");
+    let gateway = Gateway::with(plugin, |envoy| envoy.workers(2)).await;
+    let (first, second) = (Gate::closed(), Gate::closed());
+    let request = Request::get("/").bearer("new-to-all");
+    let mut workers = gateway.envoy.connect_to_every_worker(2).await;
+    gateway.server.answer_all(Answer::active(json!({})).behind(&first));
+    workers[0][0].write(&request.head()).await.expect("a request sent");
+    gateway.server.called(1).await;
+    gateway.server.answer_all(Answer::active(json!({})).behind(&second));
+    workers[1][0].write(&request.head()).await.expect("a request sent");
+    gateway.envoy.active_requests(2).await;
+    tokio::time::sleep(CACHE_TTL).await;
+    workers[1][1].write(&request.head()).await.expect("a request sent");
+    gateway.server.called(2).await;
+
+    first.open();
+    let start = Instant::now();
+    for worker in 0..2 {
+        let reply = workers[worker][0].reply().await.expect("an answer");
+        assert_eq!(reply.status, 200, "{reply:?}");
+    }
+    assert!(start.elapsed() <= MARGIN + SLACK, "answered {:?} after the server's reply", start.elapsed());
+    second.open();
+    assert_eq!(workers[1][1].reply().await.expect("an answer").status, 200);
+    assert_eq!(gateway.server.call_count(), 2);
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_thousand_tokens_in_blocks_of_twenty_make_a_thousand_calls() {
     const TOKENS: usize = 1_000;
