@@ -59,6 +59,24 @@ fn a_failure_is_told_to_the_other_workers_too() {
 }
 
 #[test]
+fn who_waits_for_another_worker_hears_of_it_though_we_have_asked_again() {
+    let (mut one, mut two) = two_workers(json!({"policies": {"default": {"cache_ttl": "1s"}}}));
+    one.receive(&Request::bearer("tok"));
+    one.give_turns();
+    let early = two.receive(&Request::bearer("tok"));
+    // The other's answer will not be fresh enough for this one.
+    let late = two.pass(millis(1_000)).receive(&Request::bearer("tok"));
+    two.give_turns();
+    assert_eq!(two.calls.len(), 1);
+    one.answer(&active());
+    two.read_letters(&mut one);
+    assert!(matches!(two.fate(early), Fate::Forwarded(_)));
+    assert!(two.is_waiting(late));
+    two.answer(&active());
+    assert!(matches!(two.fate(late), Fate::Forwarded(_)));
+}
+
+#[test]
 fn a_worker_that_died_keeps_nobody_waiting() {
     let (mut one, mut two) = two_workers(json!({}));
     one.receive(&Request::bearer("tok"));

@@ -66,10 +66,11 @@ impl Calls {
         self.by_digest.contains_key(digest)
     }
 
-    /// The call about `digest` that another worker makes.
+    /// The call about `digest` that another worker makes. A later call of our own may have taken its place for
+    /// those who join, but not for those who wait.
     pub(super) fn anothers(&self, digest: &TokenDigest) -> Option<CallId> {
-        let id = self.by_digest.get(digest)?;
-        matches!(self.open.get(id)?.asker, Asker::Another { .. }).then_some(*id)
+        let is_it = |call: &Call| call.digest == *digest && matches!(call.asker, Asker::Another { .. });
+        self.open.iter().find(|(_, call)| is_it(call)).map(|(id, _)| *id)
     }
 
     /// Calls that other workers should have told us of by now.

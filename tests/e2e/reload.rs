@@ -171,11 +171,11 @@ fn setups() -> [Setup; 7] {
         audience: "https://service.example",
         key: 0,
     };
-    let other_audience = Setup { audience: "https://other-service.example", ..first.clone() };
-    let other_path = Setup { path: "/other-realm/introspect", ..other_audience.clone() };
-    let other_resource = Setup { resource: "https://other-api.example", ..other_path.clone() };
-    let other_client = Setup { client_id: "other-gateway", ..other_resource.clone() };
-    let other_key = Setup { key: 1, ..other_client.clone() };
+    let other_audience = Setup { audience: "https://other-service.example", ..first };
+    let other_path = Setup { path: "/other-realm/introspect", ..other_audience };
+    let other_resource = Setup { resource: "https://other-api.example", ..other_path };
+    let other_client = Setup { client_id: "other-gateway", ..other_resource };
+    let other_key = Setup { key: 1, ..other_client };
     [first.clone(), other_audience, other_path, other_resource, other_client, other_key, first]
 }
 
@@ -259,7 +259,7 @@ impl Traffic {
                 let mut all: Vec<Forwarded> = Vec::new();
                 while !ends.load(Ordering::SeqCst) {
                     let new = format!("new-{client}-{}", all.len());
-                    let access_token = if all.len() % 2 == 0 { HOT } else { &new };
+                    let access_token = if all.len().is_multiple_of(2) { HOT } else { &new };
                     let reply =
                         connection.send(&Request::get("/").bearer(access_token)).await.expect("an answer");
                     let forwarded = Forwarded::parse(&reply);

@@ -144,8 +144,8 @@ async fn who_waits_for_another_worker_hears_of_it_though_others_have_asked_again
 
     first.open();
     let start = Instant::now();
-    for worker in 0..2 {
-        let reply = workers[worker][0].reply().await.expect("an answer");
+    for connections in &mut workers {
+        let reply = connections[0].reply().await.expect("an answer");
         assert_eq!(reply.status, 200, "{reply:?}");
     }
     assert!(start.elapsed() <= MARGIN + SLACK, "answered {:?} after the server's reply", start.elapsed());
