@@ -197,10 +197,15 @@ fn numeric_date(members: &Map<String, Value>, name: &'static str) -> Result<Opti
         }
         Some(_) => None,
     };
+    seconds.map(point_in_time).map(Some).ok_or(BadMember(name))
+}
+
+/// The point that a NumericDate of that many seconds means, clamped to what a clock can show.
+pub(crate) fn point_in_time(seconds: f64) -> UnixMillis {
     // A negative time has long been; one beyond the year 9999 is as good as never.
-    let millis = seconds.ok_or(BadMember(name))?.clamp(0.0, LAST_SECOND) * 1000.0;
+    let millis = seconds.clamp(0.0, LAST_SECOND) * 1000.0;
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped to 0 ..= 2.6e14")]
-    Ok(Some(UnixMillis::from_millis(millis as u64)))
+    UnixMillis::from_millis(millis as u64)
 }
 
 /// The members that are kept beside the JSON, in the order of the flat form.

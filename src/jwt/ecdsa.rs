@@ -2,7 +2,7 @@
 //! length `r ‖ s` of JOSE (RFC 7518 §3.4).
 
 use pkcs8::der::asn1::UintRef;
-use pkcs8::der::{Decode, Reader, SliceReader};
+use pkcs8::der::{Decode, Encode, Reader, SliceReader};
 
 use super::public_key::Curve;
 
@@ -23,9 +23,40 @@ pub(super) fn to_jose(curve: Curve, der: &[u8]) -> Option<Vec<u8>> {
     reader.is_finished().then_some(jose)
 }
 
+/// The DER of `r ‖ s`. `None` if it has another length than the curve's signatures, or if a number is 0,
+/// which no signature has (FIPS 186-5 §6.4.2) and a careless verifier accepts with any text (CVE-2022-21449).
+pub(super) fn to_der(curve: Curve, jose: &[u8]) -> Option<Vec<u8>> {
+    let (r, s) = jose.split_at_checked(curve.field_len())?;
+    let is_positive = |number: &[u8]| number.iter().any(|&byte| byte != 0);
+    let well_formed = s.len() == curve.field_len() && is_positive(r) && is_positive(s);
+    well_formed.then(|| [UintRef::new(r).ok()?, UintRef::new(s).ok()?].to_der().ok())?
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn both_forms_say_the_same() {
+        for curve in [Curve::P256, Curve::P384] {
+            let len = curve.field_len();
+            for (r, s) in [(1, 0x80), (0x7f, 0xff)] {
+                let mut jose = vec![0; 2 * len];
+                (jose[len - 1], jose[len]) = (r, s);
+                assert_eq!(to_jose(curve, &to_der(curve, &jose).unwrap()), Some(jose));
+            }
+        }
+    }
+
+    #[test]
+    fn zeros_and_other_lengths_have_no_der() {
+        let full = [1; 64];
+        let (zero_r, zero_s) = ([[0; 32], [1; 32]].concat(), [[1; 32], [0; 32]].concat());
+        for jose in [&[][..], &[1], &full[..63], &[1; 65], &[1; 96], &[0; 64], &zero_r, &zero_s] {
+            assert_eq!(to_der(Curve::P256, jose), None, "{jose:02x?}");
+        }
+        assert!(to_der(Curve::P256, &full).is_some());
+    }
 
     #[test]
     fn numbers_are_padded_and_stripped_to_the_field() {

@@ -6,13 +6,14 @@ use hmac::{KeyInit, Mac};
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
+use super::algorithm::Algorithm;
 use super::ecdsa;
 use super::private_key::PrivateKey;
-use super::public_key::{Curve, KeyError, PublicKey};
+use super::public_key::{KeyError, PublicKey};
 
 /// What signs and verifies with EC and RSA keys: in Envoy the host's native code, in tests RustCrypto.
 ///
-/// Keys and ECDSA signatures are DER, RSA signatures PKCS#1 v1.5; `hash` is `sha256` or `sha384`.
+/// Keys and ECDSA signatures are DER, RSA signatures PKCS#1 v1.5; `hash` is `sha256`, `sha384` or `sha512`.
 pub trait Signatures {
     /// Signs `text` with a PKCS#8 private key.
     ///
@@ -56,67 +57,6 @@ impl fmt::Display for SignError {
     }
 }
 
-/// The signature algorithms of phantom tokens and client assertions (RFC 7518 §3.1, RFC 8037 §3.1).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Algorithm {
-    /// ECDSA on P-256 with SHA-256.
-    ES256,
-    /// ECDSA on P-384 with SHA-384.
-    ES384,
-    /// Ed25519.
-    EdDSA,
-    /// HMAC with SHA-256.
-    HS256,
-    /// RSASSA-PKCS1-v1_5 with SHA-256.
-    RS256,
-}
-
-impl Algorithm {
-    /// Every algorithm.
-    pub const ALL: [Self; 5] = [Self::ES256, Self::ES384, Self::EdDSA, Self::HS256, Self::RS256];
-
-    /// The value of `alg`.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::ES256 => "ES256",
-            Self::ES384 => "ES384",
-            Self::EdDSA => "EdDSA",
-            Self::HS256 => "HS256",
-            Self::RS256 => "RS256",
-        }
-    }
-
-    /// Whether `key` is of the type that this algorithm verifies with.
-    fn fits(self, key: &PublicKey) -> bool {
-        match self {
-            Self::ES256 => matches!(key, PublicKey::Ec { curve: Curve::P256, .. }),
-            Self::ES384 => matches!(key, PublicKey::Ec { curve: Curve::P384, .. }),
-            Self::EdDSA => matches!(key, PublicKey::Ed25519(_)),
-            Self::HS256 => false,
-            Self::RS256 => matches!(key, PublicKey::Rsa { .. }),
-        }
-    }
-
-    /// The key that this algorithm needs, in words.
-    fn wanted_key(self) -> &'static str {
-        match self {
-            Self::ES256 => "a P-256 key for ES256",
-            Self::ES384 => "a P-384 key for ES384",
-            Self::EdDSA => "an Ed25519 key for EdDSA",
-            Self::HS256 => "a JWK with \"kty\": \"oct\" for HS256",
-            Self::RS256 => "an RSA key for RS256",
-        }
-    }
-
-    /// The name of the algorithm's hash, as the host calls it.
-    fn hash(self) -> &'static str {
-        match self {
-            Self::ES384 => "sha384",
-            Self::ES256 | Self::EdDSA | Self::HS256 | Self::RS256 => "sha256",
-        }
-    }
-}
-
 /// A private key with the algorithm it signs by and the name verifiers find it under.
 #[derive(Clone, Debug)]
 pub struct SigningKey {
@@ -130,13 +70,14 @@ impl SigningKey {
     ///
     /// # Errors
     ///
-    /// [`KeyError`] if the key is of another type than `alg` needs, or too short.
+    /// [`KeyError`] if the key is of another type than `alg` needs or too short, or if `alg` is one that the
+    /// filter only verifies.
     pub fn new(alg: Algorithm, kid: Option<String>, key: PrivateKey) -> Result<Self, KeyError> {
         match (&key, key.public()) {
             (PrivateKey::Hmac(secret), _) if alg == Algorithm::HS256 => {
                 (secret.len() >= MIN_SECRET_BYTES).then_some(()).ok_or(KeyError::ShortSecret)?;
             }
-            (_, Some(public)) if alg.fits(&public) => {}
+            (_, Some(public)) if alg.signs() && alg.fits(&public) => {}
             _ => return Err(KeyError::WrongType { wanted: alg.wanted_key() }),
         }
         Ok(Self { alg, kid, key })

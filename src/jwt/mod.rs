@@ -1,19 +1,36 @@
-//! JWTs: the keys that sign them (RFC 7517, RFC 7518), and the phantom token itself, a JWT access token
+//! JWTs, both ways.
+//!
+//! *Ours*: the keys that sign them (RFC 7517, RFC 7518), and the phantom token itself, a JWT access token
 //! (RFC 9068) that says to the service behind what the authorization server said to us.
 //!
-//! EC and RSA signatures are made by the host ([`Signatures`]); Ed25519 and HMAC, which it lacks, here.
+//! *Others'*: an [`UntrustedJwt`] becomes a [`VerifiedJwt`] by the issuer's [`KeySet`] and in no other way;
+//! [`JwtRules`] make an access token of it. No key, algorithm or URL of the token's own choosing is followed.
+//!
+//! EC and RSA signatures are made and checked by the host ([`Signatures`]); Ed25519, HMAC and RSASSA-PSS, which
+//! it lacks, here.
 
+mod access_token;
+mod algorithm;
 mod compact;
 mod ecdsa;
 mod key;
+mod key_set;
 mod mint;
 mod private_key;
+mod pss;
 mod public_key;
+mod untrusted;
+mod verifying_key;
 
-pub use key::{Algorithm, SignError, Signatures, SigningKey, published_key};
+pub use access_token::{BadJwt, JwtRules};
+pub use algorithm::Algorithm;
+pub use key::{SignError, Signatures, SigningKey, published_key};
+pub use key_set::{KeySet, KeySetError, KeyWarning, Unverified, VerifiedJwt};
 pub use mint::{ClaimMapping, Minted, PhantomToken, PhantomTokenId, mint};
 pub use private_key::PrivateKey;
 pub use public_key::{Curve, KeyError, PublicKey};
+pub use untrusted::{MalformedJwt, UntrustedJwt, looks_like_jwt};
+pub use verifying_key::UnusableKey;
 
 pub(crate) use compact::sign_compact;
 pub(crate) use mint::random_id;

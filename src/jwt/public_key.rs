@@ -32,7 +32,7 @@ pub enum PublicKey {
     },
 }
 
-/// The NIST curves of RFC 7518 §6.2.1.1 that the filter signs with.
+/// The NIST curves of RFC 7518 §6.2.1.1 that the filter signs and verifies with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Curve {
     /// secp256r1, for ES256.
@@ -127,12 +127,19 @@ impl PublicKey {
         }
     }
 
-    /// An RSA key, if it is strong enough.
+    /// An RSA key, if it is strong enough, and neither so large nor so odd that it is there to cost time.
     pub(super) fn rsa(n: &[u8], e: &[u8]) -> Result<Self, KeyError> {
         let (n, e) = (without_leading_zeros(n), without_leading_zeros(e));
-        let bits = n.len() * 8 - n.first().map_or(0, |byte| byte.leading_zeros() as usize);
+        let (bits, exponent_bits) = (bit_length(n), bit_length(e));
+        let is_odd = |number: &[u8]| number.last().is_some_and(|byte| byte & 1 == 1);
         if bits < MIN_RSA_BITS {
             return Err(KeyError::WeakRsa { bits });
+        }
+        if bits > MAX_RSA_BITS {
+            return Err(KeyError::LongRsa { bits });
+        }
+        if !is_odd(n) || !is_odd(e) || !(2..=MAX_EXPONENT_BITS).contains(&exponent_bits) {
+            return Err(KeyError::UnsafeRsa);
         }
         Ok(Self::Rsa { n: n.to_vec(), e: e.to_vec() })
     }
@@ -189,6 +196,11 @@ impl PublicKey {
 /// Why a text is not a key the filter can use. Never shows the text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum KeyError {
+    /// An RSA key over 8192 bits, which the host's library refuses too.
+    LongRsa {
+        /// Length of its modulus.
+        bits: usize,
+    },
     /// The structure is a key's, the content is not.
     Malformed,
     /// A PKCS#8 EC key without its public part, which the key set is made from.
@@ -203,7 +215,9 @@ pub enum KeyError {
     OtherPem,
     /// A symmetric key shorter than the hash (RFC 7518 §3.2).
     ShortSecret,
-    /// A key type or curve that the filter does not sign with.
+    /// An RSA key whose modulus or exponent is even, or whose exponent is 1 or longer than 33 bits.
+    UnsafeRsa,
+    /// A key type or curve that the filter neither signs nor verifies with.
     Unsupported,
     /// An RSA key under 2048 bits (RFC 7518 §3.3).
     WeakRsa {
@@ -220,6 +234,7 @@ pub enum KeyError {
 impl fmt::Display for KeyError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::LongRsa { bits } => write!(f, "expected an RSA key of at most {MAX_RSA_BITS} bits, got {bits}"),
             Self::Malformed => f.write_str("expected a key, got something that is built like one but is none"),
             Self::NoPublicPart => f.write_str(
                 "expected a PKCS#8 key with its public part, got one without (openssl pkcs8 -topk8 -nocrypt writes it)",
@@ -231,6 +246,9 @@ impl fmt::Display for KeyError {
                 "expected a PKCS#8 PEM (BEGIN PRIVATE KEY), got another PEM (openssl pkcs8 -topk8 -nocrypt converts it)",
             ),
             Self::ShortSecret => f.write_str("expected a secret of at least 32 bytes, got a shorter one"),
+            Self::UnsafeRsa => {
+                f.write_str("expected an RSA key of odd numbers, the exponent 3 to 2^33 - 1, got other numbers")
+            }
             Self::Unsupported => {
                 f.write_str("expected a P-256, P-384, Ed25519 or RSA key, got a key of another type or curve")
             }
@@ -270,10 +288,19 @@ fn without_leading_zeros(number: &[u8]) -> &[u8] {
     number.get(zeros..).unwrap_or_default()
 }
 
+/// The length in bits of a big-endian number without leading zeros.
+fn bit_length(number: &[u8]) -> usize {
+    number.len() * 8 - number.first().map_or(0, |byte| byte.leading_zeros() as usize)
+}
+
 /// id-ecPublicKey (RFC 5480).
 pub(super) const EC_PUBLIC_KEY: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.2.1");
 /// id-Ed25519 (RFC 8410).
 pub(super) const ED25519: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.101.112");
 /// rsaEncryption (RFC 8017).
 pub(super) const RSA_ENCRYPTION: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.1");
+/// Shortest RSA modulus (RFC 7518 §3.3).
 const MIN_RSA_BITS: usize = 2048;
+/// Longest RSA modulus and exponent that BoringSSL works with; the time of a verification grows with both.
+const MAX_RSA_BITS: usize = 8192;
+const MAX_EXPONENT_BITS: usize = 33;

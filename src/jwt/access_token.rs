@@ -1,0 +1,181 @@
+//! JWT access tokens, judged where they arrive (RFC 9068 §4, RFC 8725): signature first, then type, issuer and
+//! times. Audience, scopes and the rest are the policy's to require.
+
+use std::fmt;
+use std::time::Duration;
+
+use serde_json::{Map, Value};
+
+use super::algorithm::Algorithm;
+use super::key::{SignError, Signatures};
+use super::key_set::{KeySet, Unverified};
+use super::untrusted::{MalformedJwt, UntrustedJwt};
+use crate::claims::{BadMember, ClaimsBuf, point_in_time};
+use crate::token::UnixMillis;
+
+/// What is asked of the JWT access tokens of one issuer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct JwtRules {
+    /// `iss`, to the letter (RFC 9068 §4).
+    pub issuer: String,
+    /// The algorithms that this issuer signs with.
+    pub algorithms: Vec<Algorithm>,
+    /// The values of `typ` that an access token may have, with or without `application/`; an empty one admits
+    /// tokens that say no type. Never put the type of an ID token here.
+    pub types: Vec<String>,
+    /// How far the issuer's clock may be from ours.
+    pub leeway: Duration,
+}
+
+impl JwtRules {
+    /// The claims of a JWT access token that is good at `now`.
+    ///
+    /// # Errors
+    ///
+    /// [`BadJwt`] with the first thing that is wrong.
+    pub fn verify(
+        &self,
+        text: &[u8],
+        keys: &KeySet,
+        signatures: &dyn Signatures,
+        now: UnixMillis,
+    ) -> Result<ClaimsBuf, BadJwt> {
+        let jwt = UntrustedJwt::parse(text)?;
+        // What is refused for its type whoever signed it costs no signature check, and no new key set.
+        if !self.admits_type(jwt.typ()) {
+            return Err(BadJwt::OtherType);
+        }
+        let jwt = keys.verify(&jwt, &self.algorithms, signatures)?;
+        let claims = jwt.into_claims();
+        self.judge(&claims, now)?;
+        Ok(ClaimsBuf::from_members(claims)?)
+    }
+
+    /// Media types are compared without case, and without the `application/` that may be left out
+    /// (RFC 7515 §4.1.9).
+    fn admits_type(&self, typ: Option<&str>) -> bool {
+        let typ = short_type(typ.unwrap_or_default());
+        self.types.iter().any(|admitted| short_type(admitted).eq_ignore_ascii_case(typ))
+    }
+
+    fn judge(&self, claims: &Map<String, Value>, now: UnixMillis) -> Result<(), BadJwt> {
+        for name in ["iss", "sub", "jti", "client_id"] {
+            if claims.get(name).is_some_and(|value| !value.is_string()) {
+                return Err(BadMember(name).into());
+            }
+        }
+        if claims.get("iss").is_none_or(|issuer| *issuer != self.issuer.as_str()) {
+            return Err(BadJwt::OtherIssuer);
+        }
+        if claims.get("aud").is_some_and(Value::is_null) {
+            return Err(BadMember("aud").into());
+        }
+        let exp = numeric_date(claims, "exp")?.ok_or(BadMember("exp"))?;
+        if now >= exp.plus(self.leeway) {
+            return Err(BadJwt::Expired);
+        }
+        for name in ["nbf", "iat"] {
+            if numeric_date(claims, name)?.is_some_and(|start| start > now.plus(self.leeway)) {
+                return Err(BadJwt::NotYetValid);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Why a JWT is no access token for us.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum BadJwt {
+    /// A claim is absent that must be there, or has a type that RFC 7519 §4.1 does not give it.
+    BadClaim(BadMember),
+    /// Its `exp` has passed.
+    Expired,
+    /// It is no JWT.
+    Malformed(MalformedJwt),
+    /// Its `nbf` or `iat` lies ahead.
+    NotYetValid,
+    /// Its `iss` is another, or absent.
+    OtherIssuer,
+    /// Its `typ` is another: an ID token, say.
+    OtherType,
+    /// Its signature does not hold, or could not be checked.
+    Unverified(Unverified),
+}
+
+impl BadJwt {
+    /// Whether a newer key set may change the verdict.
+    pub fn newer_keys_may_help(&self) -> bool {
+        matches!(self, Self::Unverified(reason) if reason.newer_keys_may_help())
+    }
+
+    /// The host's reason, if there is no verdict at all because it cannot verify.
+    pub fn host_failure(&self) -> Option<&SignError> {
+        match self {
+            Self::Unverified(Unverified::Host(error)) => Some(error),
+            _ => None,
+        }
+    }
+
+    /// One word for access logs.
+    pub fn reason(&self) -> &'static str {
+        match self {
+            Self::BadClaim(_) | Self::Unverified(Unverified::NotClaims) => "jwt_not_claims",
+            Self::Expired => "token_expired",
+            Self::Malformed(_) => "jwt_malformed",
+            Self::NotYetValid => "token_not_yet_valid",
+            Self::OtherIssuer => "token_of_other_issuer",
+            Self::OtherType => "jwt_type",
+            Self::Unverified(Unverified::AlgorithmNotAllowed) => "jwt_algorithm",
+            Self::Unverified(Unverified::BadSignature) => "jwt_signature",
+            Self::Unverified(Unverified::Host(_)) => "jwt_not_verifiable",
+            Self::Unverified(Unverified::UnknownKey) => "jwt_unknown_key",
+        }
+    }
+}
+
+impl fmt::Display for BadJwt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::BadClaim(member) => member.fmt(f),
+            Self::Expired => f.write_str("the JWT's exp has passed"),
+            Self::Malformed(reason) => reason.fmt(f),
+            Self::NotYetValid => f.write_str("the JWT's nbf or iat lies ahead"),
+            Self::OtherIssuer => f.write_str("the JWT's iss is not the provider's issuer"),
+            Self::OtherType => f.write_str("the JWT's typ is not an access token's"),
+            Self::Unverified(reason) => reason.fmt(f),
+        }
+    }
+}
+
+impl From<BadMember> for BadJwt {
+    fn from(member: BadMember) -> Self {
+        Self::BadClaim(member)
+    }
+}
+
+impl From<MalformedJwt> for BadJwt {
+    fn from(reason: MalformedJwt) -> Self {
+        Self::Malformed(reason)
+    }
+}
+
+impl From<Unverified> for BadJwt {
+    fn from(reason: Unverified) -> Self {
+        Self::Unverified(reason)
+    }
+}
+
+/// A NumericDate (RFC 7519 §2): a JSON number and nothing else.
+fn numeric_date(claims: &Map<String, Value>, name: &'static str) -> Result<Option<UnixMillis>, BadMember> {
+    let seconds = |value: &Value| value.as_f64().map(point_in_time).ok_or(BadMember(name));
+    claims.get(name).map(seconds).transpose()
+}
+
+fn short_type(typ: &str) -> &str {
+    match typ.split_at_checked(APPLICATION.len()) {
+        Some((prefix, short)) if prefix.eq_ignore_ascii_case(APPLICATION) => short,
+        _ => typ,
+    }
+}
+
+const APPLICATION: &str = "application/";

@@ -1,0 +1,240 @@
+//! Key sets of others (RFC 7517 §5), and the one way from an [`UntrustedJwt`] to a [`VerifiedJwt`].
+
+use std::collections::BTreeSet;
+use std::fmt;
+
+use serde_json::{Map, Value};
+use sha2::{Digest, Sha256};
+
+use super::algorithm::Algorithm;
+use super::key::{SignError, Signatures};
+use super::untrusted::UntrustedJwt;
+use super::verifying_key::{UnusableKey, VerifyingKey};
+use crate::json::{self, NotAnObject};
+
+/// The keys that an authorization server signs with, as it published them.
+#[derive(Clone, Debug, Default)]
+pub struct KeySet {
+    /// In the order of publication.
+    keys: Vec<VerifyingKey>,
+}
+
+impl KeySet {
+    /// Reads the body of a JWKS reply. A key that is weak, malformed, for another purpose or of an unknown kind
+    /// is left out and named in a warning; the others serve (RFC 7517 §5). A set may turn out empty: then it
+    /// verifies nothing.
+    ///
+    /// # Errors
+    ///
+    /// [`KeySetError`] if the body is no key set.
+    pub fn parse(body: &[u8]) -> Result<(Self, Vec<KeyWarning>), KeySetError> {
+        let set = json::object(body).map_err(KeySetError::NotJson)?;
+        let elements = set.get("keys").and_then(Value::as_array).ok_or(KeySetError::NoKeys)?;
+        if elements.len() > MAX_KEYS {
+            return Err(KeySetError::TooManyKeys);
+        }
+        let (mut keys, mut warnings) = (Vec::new(), Vec::new());
+        for (index, element) in elements.iter().enumerate() {
+            let jwk = element.as_object();
+            match jwk.ok_or(UnusableKey::NotAnObject).and_then(VerifyingKey::from_jwk) {
+                Ok(key) => keys.push(key),
+                Err(reason) => warnings.push(KeyWarning::Skipped { index, reason }),
+            }
+            if jwk.is_some_and(|jwk| PRIVATE_MEMBERS.iter().any(|name| jwk.contains_key(*name))) {
+                warnings.push(KeyWarning::PrivateKey { index });
+            }
+        }
+        Ok((Self { keys }, warnings))
+    }
+
+    /// How many keys can verify.
+    pub fn len(&self) -> usize {
+        self.keys.len()
+    }
+
+    /// Whether no key can verify anything.
+    pub fn is_empty(&self) -> bool {
+        self.keys.is_empty()
+    }
+
+    /// SHA-256 over the usable keys with their `kid` and `alg`, whatever their order: two sets that verify the
+    /// same tokens have the same, so a verdict can be bound to the keys it was made with.
+    pub fn fingerprint(&self) -> [u8; 32] {
+        let keys: BTreeSet<_> = self.keys.iter().map(VerifyingKey::fingerprint).collect();
+        keys.iter().fold(Sha256::new(), |hash, key| hash.chain_update(key)).finalize().into()
+    }
+
+    /// Verifies a JWT's signature with the key that its `kid` names, or with each key that admits its `alg` if
+    /// it names none; then, and only then, reads its claims. What they say is not judged here.
+    ///
+    /// `allowed` are the algorithms that the caller expects from this issuer (RFC 8725 §3.1).
+    ///
+    /// # Errors
+    ///
+    /// [`Unverified`] with the reason.
+    pub fn verify(
+        &self,
+        jwt: &UntrustedJwt<'_>,
+        allowed: &[Algorithm],
+        signatures: &dyn Signatures,
+    ) -> Result<VerifiedJwt, Unverified> {
+        let alg = Algorithm::from_name(jwt.alg()).filter(|alg| allowed.contains(alg));
+        let alg = alg.ok_or(Unverified::AlgorithmNotAllowed)?;
+        let mut named =
+            self.keys.iter().filter(|key| jwt.kid().is_none() || key.kid() == jwt.kid()).peekable();
+        if named.peek().is_none() {
+            return Err(Unverified::UnknownKey);
+        }
+        let mut candidates = named.filter(|key| key.admits(alg)).take(MAX_TRIED).peekable();
+        match (candidates.peek(), jwt.kid()) {
+            (None, Some(_)) => return Err(Unverified::AlgorithmNotAllowed),
+            (None, None) => return Err(Unverified::UnknownKey),
+            (Some(_), _) => {}
+        }
+        for key in candidates {
+            if key.verify(alg, jwt.signing_input(), jwt.signature(), signatures).map_err(Unverified::Host)? {
+                let claims = json::object(jwt.payload_unchecked()).map_err(|_| Unverified::NotClaims)?;
+                return Ok(VerifiedJwt { alg, typ: jwt.typ().map(str::to_owned), claims });
+            }
+        }
+        Err(if jwt.kid().is_some() { Unverified::BadSignature } else { Unverified::UnknownKey })
+    }
+}
+
+/// A JWT whose signature held: made by [`KeySet::verify`] alone. Whether it is meant for us, still good, and of
+/// the wanted type is another question.
+#[derive(Clone, PartialEq)]
+pub struct VerifiedJwt {
+    alg: Algorithm,
+    typ: Option<String>,
+    claims: Map<String, Value>,
+}
+
+impl VerifiedJwt {
+    /// The algorithm of the signature.
+    pub fn alg(&self) -> Algorithm {
+        self.alg
+    }
+
+    /// The type of the JWT (RFC 7515 §4.1.9), as it was written. Callers must require the one they expect
+    /// (RFC 8725 §3.11): a key set signs more than one kind of JWT.
+    pub fn typ(&self) -> Option<&str> {
+        self.typ.as_deref()
+    }
+
+    /// The claims set (RFC 7519 §4).
+    pub fn claims(&self) -> &Map<String, Value> {
+        &self.claims
+    }
+
+    /// The claims set, owned.
+    pub fn into_claims(self) -> Map<String, Value> {
+        self.claims
+    }
+}
+
+impl fmt::Debug for VerifiedJwt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "VerifiedJwt(alg {:?}, typ {:?}, claims [redacted])", self.alg, self.typ)
+    }
+}
+
+/// Why a JWT is not verified.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Unverified {
+    /// Its `alg` is none that the caller allows, or not one of the key that it names.
+    AlgorithmNotAllowed,
+    /// The key that it names did not make the signature.
+    BadSignature,
+    /// The host verifies nothing: no verdict.
+    Host(SignError),
+    /// The signature holds, but over something that is no claims set.
+    NotClaims,
+    /// The set has no key of that name; or the JWT names none, and no key of the set made the signature.
+    UnknownKey,
+}
+
+impl Unverified {
+    /// Whether the issuer may have published a key since that verifies the JWT. All else is final.
+    pub fn newer_keys_may_help(&self) -> bool {
+        match self {
+            Self::UnknownKey => true,
+            Self::AlgorithmNotAllowed | Self::BadSignature | Self::Host(_) | Self::NotClaims => false,
+        }
+    }
+}
+
+impl fmt::Display for Unverified {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::AlgorithmNotAllowed => {
+                "expected a JWT by an algorithm that is allowed and fits its key, got another"
+            }
+            Self::BadSignature => "expected a JWT signed by the key that it names, got another signature",
+            Self::Host(error) => return error.fmt(f),
+            Self::NotClaims => "expected a JWT of claims, got one of something else",
+            Self::UnknownKey => "expected a JWT signed by a key of the key set, got one of another",
+        })
+    }
+}
+
+/// What an operator should know about a key of a key set. Shows where it is, never the key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KeyWarning {
+    /// A private or symmetric key was published. Its public half, if it has one, is used.
+    PrivateKey {
+        /// Its place in `keys`, from 0.
+        index: usize,
+    },
+    /// The key is not used.
+    Skipped {
+        /// Its place in `keys`, from 0.
+        index: usize,
+        /// Why.
+        reason: UnusableKey,
+    },
+}
+
+impl fmt::Display for KeyWarning {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::PrivateKey { index } => {
+                write!(
+                    f,
+                    "keys[{index}]: expected a public key, got a private one, which is no secret any more"
+                )
+            }
+            Self::Skipped { index, reason } => write!(f, "keys[{index}]: not used: {reason}"),
+        }
+    }
+}
+
+/// Why a text is no key set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KeySetError {
+    /// An object without the array `keys`.
+    NoKeys,
+    /// Not one JSON object with unique members.
+    NotJson(NotAnObject),
+    /// More keys than anyone needs.
+    TooManyKeys,
+}
+
+impl fmt::Display for KeySetError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoKeys => f.write_str("expected a JSON object with the array \"keys\", got one without"),
+            Self::NotJson(reason) => reason.fmt(f),
+            Self::TooManyKeys => write!(f, "expected at most {MAX_KEYS} keys, got more"),
+        }
+    }
+}
+
+/// Members that only private and symmetric keys have (RFC 7518 §6.2.2, §6.3.2, §6.4.1).
+const PRIVATE_MEMBERS: [&str; 8] = ["d", "dp", "dq", "k", "oth", "p", "q", "qi"];
+
+/// Most keys in a set.
+const MAX_KEYS: usize = 100;
+
+/// Most keys that one JWT is tried with: a token of an attacker must not cost a hundred verifications.
+const MAX_TRIED: usize = 8;
