@@ -27,6 +27,7 @@ pub mod credentials;
 pub mod filter;
 #[cfg(target_arch = "wasm32")]
 mod host;
+pub mod http;
 pub mod introspection;
 mod json;
 pub mod jwt;

@@ -7,7 +7,7 @@ pub enum Counter {
     CacheEvicted,
     /// A verdict was in the cache, and fresh.
     CacheHit,
-    /// Nothing was: the authorization server was asked.
+    /// Nothing was: the authorization server was asked, or a JWT validated.
     CacheMiss,
     /// Nothing was, but another request had already asked.
     CacheCoalesced,
@@ -25,6 +25,10 @@ pub enum Counter {
     IntrospectionInactive,
     /// A try brought no answer in time.
     IntrospectionTimeout,
+    /// Keys of a provider could not be fetched.
+    JwksError,
+    /// Keys of a provider were fetched.
+    JwksRefreshed,
     /// A phantom token was signed.
     JwtMinted,
     /// Refused with 403.
@@ -43,7 +47,7 @@ pub enum Counter {
 
 impl Counter {
     /// Every counter.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 20] = [
         Self::CacheEvicted,
         Self::CacheHit,
         Self::CacheMiss,
@@ -55,6 +59,8 @@ impl Counter {
         Self::IntrospectionError,
         Self::IntrospectionInactive,
         Self::IntrospectionTimeout,
+        Self::JwksError,
+        Self::JwksRefreshed,
         Self::JwtMinted,
         Self::DeniedInsufficientScope,
         Self::DeniedInvalidRequest,
@@ -78,6 +84,8 @@ impl Counter {
             Self::IntrospectionError => "phantom_token.introspection.error",
             Self::IntrospectionInactive => "phantom_token.introspection.inactive",
             Self::IntrospectionTimeout => "phantom_token.introspection.timeout",
+            Self::JwksError => "phantom_token.jwks.error",
+            Self::JwksRefreshed => "phantom_token.jwks.refreshed",
             Self::JwtMinted => "phantom_token.jwt.minted",
             Self::DeniedInsufficientScope => "phantom_token.requests.denied.insufficient_scope",
             Self::DeniedInvalidRequest => "phantom_token.requests.denied.invalid_request",

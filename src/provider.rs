@@ -1,25 +1,77 @@
-//! An authorization server, as far as the filter knows it.
+//! An authorization server, as far as the filter knows it: one that is asked about tokens, one whose JWTs are
+//! validated here, or both.
 
+use std::rc::Rc;
 use std::time::Duration;
 
 use crate::introspection::Endpoint;
+use crate::jwt::{JwksEndpoint, JwtRules};
+use crate::policy::Expectation;
 use crate::token::{AccessToken, DigestSeed};
 
-/// An authorization server.
+/// An authorization server as it is configured: it has at least one of the two sides.
 #[derive(Clone, Debug)]
 pub struct Provider {
     /// Its name in the configuration.
     pub name: String,
-    /// Its issuer identifier; compared with `iss` where a verdict has one.
-    pub issuer: Option<String>,
+    /// The side that is asked about tokens.
+    pub introspector: Option<Rc<Introspector>>,
+    /// The side whose JWTs are validated here.
+    pub validator: Option<Rc<Validator>>,
+}
+
+/// An authorization server that is asked about tokens (RFC 7662).
+#[derive(Clone, Debug)]
+pub struct Introspector {
+    /// How its verdicts are judged.
+    pub origin: Rc<Origin>,
     /// Where it is asked about tokens.
-    pub introspection: Endpoint,
+    pub endpoint: Endpoint,
     /// What its tokens look like.
     pub token_format: TokenFormat,
     /// Stands for everything that may change its answer.
+    pub fingerprint: [u8; 32],
+    /// Turns a token into the digest that its verdict is found under.
     pub digest_seed: DigestSeed,
+}
+
+/// An authorization server whose JWT access tokens are validated here (RFC 9068 §4).
+#[derive(Clone, Debug)]
+pub struct Validator {
+    /// How its tokens are judged, once their signature holds.
+    pub origin: Rc<Origin>,
+    /// What a token must be like.
+    pub rules: JwtRules,
+    /// Where its keys are.
+    pub jwks: Rc<JwksEndpoint>,
+    /// What its tokens look like.
+    pub token_format: TokenFormat,
+    /// Stands for everything but the keys that may change the outcome.
+    pub fingerprint: [u8; 32],
+}
+
+/// Where a verdict comes from, and how it is judged.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Origin {
+    /// The provider's name in the configuration.
+    pub provider: String,
+    /// What every verdict of this origin must be like.
+    pub expects: Expectation,
+    /// How the token was judged.
+    pub kind: OriginKind,
     /// The longest `cache_ttl` of the policies that use it: a verdict older than this is of no use to any.
     pub max_cache_ttl: Duration,
+}
+
+/// How a token was judged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OriginKind {
+    /// By the server (RFC 7662), which says what the token means.
+    Introspected,
+    /// By the server, which also gives the JWT to forward.
+    IntrospectedWithJwt,
+    /// Here: it is a JWT itself (RFC 9068). The server may have been asked besides.
+    Validated,
 }
 
 /// What a provider's tokens look like; others are refused unasked.

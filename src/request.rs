@@ -17,6 +17,24 @@ pub trait RequestView {
     fn route_policy(&self) -> Result<Option<Vec<u8>>, Unreadable>;
 }
 
+/// What was kept of the headers of a request that had to wait.
+#[derive(Clone, Debug, Default)]
+pub struct KeptHeaders(pub Vec<(String, String)>);
+
+impl RequestView for KeptHeaders {
+    fn header(&self, name: &str) -> Option<Vec<u8>> {
+        self.0.iter().find(|(kept, _)| kept == name).map(|(_, value)| value.as_bytes().to_vec())
+    }
+
+    fn copies(&self, name: &str) -> Vec<Vec<u8>> {
+        self.header(name).into_iter().collect()
+    }
+
+    fn route_policy(&self) -> Result<Option<Vec<u8>>, Unreadable> {
+        Ok(None)
+    }
+}
+
 /// There is something, but it cannot be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Unreadable;

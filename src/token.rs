@@ -115,6 +115,15 @@ impl DigestSeed {
         Self(hasher)
     }
 
+    /// A seed for all that these fingerprints name.
+    pub fn combining(fingerprints: &[&[u8; 32]]) -> Self {
+        let mut hasher = Sha256::new();
+        for fingerprint in fingerprints {
+            hasher.update(fingerprint);
+        }
+        Self::new(&hasher.finalize().into())
+    }
+
     /// The digest of `token` under this seed.
     pub fn digest(&self, token: &AccessToken) -> TokenDigest {
         TokenDigest(self.0.clone().chain_update(token.secret()).finalize().into())

@@ -7,10 +7,11 @@ mod support;
 use phantom_token_filter::claims::Claims;
 use phantom_token_filter::config::Config;
 use phantom_token_filter::credentials::{TokenSource, access_token, removal};
-use phantom_token_filter::introspection::{Introspection, Reply, parse};
+use phantom_token_filter::http::Reply;
+use phantom_token_filter::introspection::Introspection;
 use phantom_token_filter::jwt::{PrivateKey, PublicKey};
 use serde_json::json;
-use support::{Request, START, active, config, rustcrypto};
+use support::{Request, START, active, config, parse, rustcrypto};
 
 /// xorshift64*: enough to mutate with, the same everywhere.
 struct Dice(u64);
@@ -60,7 +61,7 @@ fn no_reply_is_read_for_active_that_is_not() {
     mutations(&seeds, 50_000, |body| {
         let reply =
             Reply { status: 200, content_type: b"application/json", from_envoy: false, body: Some(body) };
-        if let Ok(Introspection::Active(claims)) = parse(&reply, START) {
+        if let Ok(Introspection::Active { claims, .. }) = parse(&reply, START) {
             let value: serde_json::Value = serde_json::from_slice(body).expect("what was read is JSON");
             assert_eq!(value["active"], true);
             assert!(Claims::parse(claims.as_bytes()).is_some());
@@ -78,7 +79,7 @@ fn no_flat_claims_make_the_reader_run_off_their_end() {
         from_envoy: false,
         body: Some(reply.as_bytes()),
     };
-    let Ok(Introspection::Active(claims)) = parse(&reply, START) else { panic!() };
+    let Ok(Introspection::Active { claims, .. }) = parse(&reply, START) else { panic!() };
     mutations(&[claims.as_bytes().to_vec()], 50_000, |flat| {
         if let Some(claims) = Claims::parse(flat) {
             _ = (claims.scopes().count(), claims.audiences().count(), claims.members());

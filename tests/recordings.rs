@@ -2,12 +2,16 @@
 //! should be. `oidc-provider` 9.13.3 and `glewlwyd` 2.7.5; see `tests/vectors/recordings/`.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
+mod support;
+
 use std::collections::BTreeMap;
 use std::fs;
 
-use phantom_token_filter::introspection::{Introspection, Reply, ServerFailure, parse};
+use phantom_token_filter::http::Reply;
+use phantom_token_filter::introspection::{Introspection, ServerFailure};
 use phantom_token_filter::token::UnixMillis;
 use serde_json::Value;
+use support::parse;
 
 /// When a recording was made, on 2026-11-22: its token has ended since.
 fn recorded(recording: &Value) -> UnixMillis {
@@ -139,7 +143,7 @@ fn says(recording: &Value) -> Says {
     };
     let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
     match parse(&reply, recorded(recording)) {
-        Ok(Introspection::Active(claims)) => Says::Active {
+        Ok(Introspection::Active { claims, .. }) => Says::Active {
             token_type: claims.view().token_type.map(text),
             aud: claims.view().audiences().map(text).collect(),
             scope: claims.view().scopes().map(text).collect::<Vec<_>>().join(" "),

@@ -118,7 +118,8 @@ impl ActiveEntry {
         self.bytes.len()
     }
 
-    pub(super) fn digest(&self) -> &TokenDigest {
+    /// Which token it is about.
+    pub fn digest(&self) -> &TokenDigest {
         &self.digest
     }
 

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::policy::StrategyName;
+use super::provider::Form;
 use crate::credentials::TokenSource;
 use crate::introspection::SecretEncoding;
 use crate::jwt::Algorithm;
@@ -15,6 +16,15 @@ pub(super) const BREAKER_FAILURES: u32 = 5;
 pub(super) const BREAKER_MAX_HOLD: Duration = Duration::from_secs(10);
 pub(super) const SECRET_ENCODING: SecretEncoding = SecretEncoding::Form;
 pub(super) const ASSERTION_ALG: Algorithm = Algorithm::ES256;
+
+pub(super) const RESPONSE: Form = Form::Json;
+
+pub(super) const JWKS_TIMEOUT: Duration = Duration::from_secs(2);
+pub(super) const JWKS_REFRESH_INTERVAL: Duration = Duration::from_secs(5 * 60);
+pub(super) const JWT_ALGORITHMS: [Algorithm; 4] =
+    [Algorithm::ES256, Algorithm::RS256, Algorithm::PS256, Algorithm::EdDSA];
+pub(super) const JWT_TYPES: [&str; 1] = ["at+jwt"];
+pub(super) const JWT_LEEWAY: Duration = Duration::from_secs(30);
 
 pub(super) const TOKEN_MIN_LENGTH: u32 = 1;
 pub(super) const TOKEN_MAX_LENGTH: u32 = 8192;

@@ -24,8 +24,8 @@ use serde_json::{Map, Value};
 
 use crate::challenge::{Answer, Challenge};
 use crate::json::{self, NotAnObject};
-use crate::jwt::{PhantomToken, SignError, Signatures};
-use crate::policy::{Authorization, IdentityHeaders, Policy, Rule, path_of};
+use crate::jwt::{JwksEndpoint, PhantomToken, SignError, Signatures};
+use crate::policy::{Authorization, IdentityHeaders, Policy, Rule, Strategy, path_of};
 use crate::protobuf;
 use crate::provider::Provider;
 use crate::request::RequestView;
@@ -38,7 +38,7 @@ use reader::{Context, Item, Section};
 #[derive(Clone, Debug)]
 pub struct Config {
     /// The authorization servers.
-    pub providers: Vec<Rc<Provider>>,
+    pub providers: Vec<Provider>,
     /// How phantom tokens are made, if they are.
     pub phantom_token: Option<PhantomToken>,
     /// The filter's own answer with the keys that verify phantom tokens.
@@ -94,7 +94,7 @@ impl Config {
         let members = members(configuration)?;
         let context = Context { env, warnings: RefCell::default() };
         let root = Section::root(&members, &KEYS, &context)?;
-        let mut providers: Vec<Rc<Provider>> = provider::providers(&root)?.into_iter().map(Rc::new).collect();
+        let mut providers = provider::providers(&root)?;
         let (phantom_token, jwks_path) = phantom_token::phantom_token(&root)?.unzip();
         let jwks = jwks_path.filter(|path| !path.is_empty()).zip(phantom_token.as_ref());
         let default_policy = root.get("default_policy");
@@ -126,12 +126,13 @@ impl Config {
 
     /// What is written down but serves no request.
     fn warn_of_unused(&self, context: &Context<'_>) {
-        for provider in self.providers.iter().filter(|provider| Rc::strong_count(provider) == 1) {
+        for provider in self.providers.iter().filter(|it| !self.asks(it) && !self.validates_tokens_of(it)) {
             context.warn(&["providers.", &provider.name].concat(), "never asked, for no policy names it");
         }
-        if self.phantom_token.is_some()
-            && self.policies.iter().all(|policy| policy.authorization != Authorization::Jwt)
-        {
+        let is_made = |policy: &Rc<Policy>| {
+            [policy.authorization, policy.validated_authorization].contains(&Authorization::Jwt)
+        };
+        if self.phantom_token.is_some() && !self.policies.iter().any(is_made) {
             context.warn("phantom_token", "never made, for no policy forwards it");
         }
         let is_used = |policy: &Rc<Policy>| {
@@ -159,13 +160,37 @@ impl Config {
                 .try_out(signatures)
                 .map_err(named("phantom_token.signing_keys[0].private_key".to_owned()))?;
         }
-        for provider in &self.providers {
-            provider.introspection.authentication.try_out(signatures).map_err(named(format!(
-                "providers.{}.introspection.auth.private_key_jwt.private_key",
-                provider.name
-            )))?;
+        for Provider { name, introspector, .. } in &self.providers {
+            let Some(introspector) = introspector else { continue };
+            introspector
+                .endpoint
+                .authentication
+                .try_out(signatures)
+                .map_err(named(format!("providers.{name}.introspection.auth.private_key_jwt.private_key")))?;
         }
         Ok(())
+    }
+
+    /// Where to fetch a provider's keys, if any policy needs them: for its JWTs, or for its signed replies.
+    pub fn needed_keys<'p>(&self, provider: &'p Provider) -> Option<&'p Rc<JwksEndpoint>> {
+        let validator = provider.validator.as_ref().filter(|_| self.validates_tokens_of(provider));
+        let introspector = provider.introspector.as_ref().filter(|_| self.asks(provider));
+        let signed = introspector.and_then(|introspector| introspector.endpoint.response.signed());
+        validator.map(|validator| &validator.jwks).or_else(|| signed.map(|signed| &signed.jwks))
+    }
+
+    /// Whether any policy asks this provider about tokens.
+    fn asks(&self, provider: &Provider) -> bool {
+        let Some(introspector) = &provider.introspector else { return false };
+        let strategies = self.policies.iter().map(|policy| &policy.strategy);
+        strategies.flat_map(Strategy::introspectors).any(|used| Rc::ptr_eq(used, introspector))
+    }
+
+    /// Whether any policy validates this provider's JWTs.
+    fn validates_tokens_of(&self, provider: &Provider) -> bool {
+        let Some(validator) = &provider.validator else { return false };
+        let strategies = self.policies.iter().map(|policy| &policy.strategy);
+        strategies.flat_map(Strategy::validators).any(|used| Rc::ptr_eq(used, validator))
     }
 
     /// The policy of a request: the one that the route names, else that of the first rule that holds, else the

@@ -1,14 +1,17 @@
 //! `providers`: authorization servers.
 
+use std::rc::Rc;
 use std::time::Duration;
 
 use super::authentication::authentication;
-use super::defaults;
 use super::error::ConfigError;
 use super::fingerprint::{fingerprint, flat};
 use super::reader::{Item, Section};
-use crate::introspection::{BreakerLimits, Endpoint};
-use crate::provider::{Provider, TokenFormat};
+use super::{defaults, length};
+use crate::introspection::{BreakerLimits, Endpoint, Response, SignedReply, SignedReplyKind};
+use crate::jwt::{Algorithm, JwksEndpoint, JwtRules};
+use crate::policy::Expectation;
+use crate::provider::{Introspector, Origin, OriginKind, Provider, TokenFormat, Validator};
 use crate::token::DigestSeed;
 
 /// The providers. How old a verdict of theirs may get is for the policies to say.
@@ -22,21 +25,138 @@ pub(super) fn providers(root: &Section<'_>) -> Result<Vec<Provider>, ConfigError
 }
 
 fn provider(name: &str, item: Item<'_>) -> Result<Provider, ConfigError> {
-    let section = item.section(&["issuer", "introspection", "token_format"])?;
+    let section = item.section(&["issuer", "introspection", "token_format", "jwks", "jwt"])?;
     let issuer = section.get("issuer").map(|issuer| issuer.text()).transpose()?;
-    let introspection = endpoint(section.required("introspection")?, issuer)?;
+    let token_format = token_format(&section)?;
+    let rules = rules(&section)?;
+    let keys = match (section.get("jwks"), issuer) {
+        (None, _) => None,
+        (Some(item), Some(issuer)) => {
+            Some((Rc::new(jwks(name, &item)?), JwtRules { issuer: issuer.to_owned(), ..rules }))
+        }
+        (Some(_), None) => {
+            return Err(
+                section.error("issuer", "expected a value, for jwks are the keys of an issuer, got none")
+            );
+        }
+    };
+    let introspector = match section.get("introspection") {
+        Some(item) => Some(introspector(name, &item, issuer, &token_format, keys.as_ref())?),
+        None if keys.is_some() => None,
+        None => return Err(section.error("introspection", "expected a value here or in jwks, got none")),
+    };
+    let validator = keys.map(|(jwks, rules)| validator(name, rules, &token_format, jwks));
     Ok(Provider {
         name: name.to_owned(),
-        issuer: issuer.map(str::to_owned),
-        token_format: token_format(&section)?,
-        digest_seed: digest_seed(name, issuer, &introspection),
-        introspection,
-        max_cache_ttl: Duration::ZERO,
+        introspector: introspector.map(Rc::new),
+        validator: validator.map(Rc::new),
     })
 }
 
-fn endpoint(item: Item<'_>, issuer: Option<&str>) -> Result<Endpoint, ConfigError> {
-    let section = item.section(&[
+fn introspector(
+    name: &str,
+    item: &Item<'_>,
+    issuer: Option<&str>,
+    token_format: &TokenFormat,
+    keys: Option<&(Rc<JwksEndpoint>, JwtRules)>,
+) -> Result<Introspector, ConfigError> {
+    let endpoint = endpoint(item, issuer, keys)?;
+    let fingerprint = introspector_fingerprint(name, issuer, &endpoint);
+    let kind = if endpoint.response.gives_jwt() {
+        OriginKind::IntrospectedWithJwt
+    } else {
+        OriginKind::Introspected
+    };
+    let expects = Expectation {
+        issuer: issuer.map(str::to_owned),
+        exp_leeway: Duration::ZERO,
+        nbf_leeway: INTROSPECTED_NBF_LEEWAY,
+    };
+    Ok(Introspector {
+        origin: origin(name, expects, kind),
+        endpoint,
+        token_format: token_format.clone(),
+        fingerprint,
+        digest_seed: DigestSeed::new(&fingerprint),
+    })
+}
+
+fn validator(name: &str, rules: JwtRules, token_format: &TokenFormat, jwks: Rc<JwksEndpoint>) -> Validator {
+    let JwtRules { issuer, leeway, .. } = &rules;
+    let expects = Expectation { issuer: Some(issuer.clone()), exp_leeway: *leeway, nbf_leeway: *leeway };
+    Validator {
+        origin: origin(name, expects, OriginKind::Validated),
+        fingerprint: validator_fingerprint(name, &rules, &jwks),
+        rules,
+        jwks,
+        token_format: token_format.clone(),
+    }
+}
+
+fn origin(provider: &str, expects: Expectation, kind: OriginKind) -> Rc<Origin> {
+    Rc::new(Origin { provider: provider.to_owned(), expects, kind, max_cache_ttl: Duration::ZERO })
+}
+
+fn jwks(name: &str, item: &Item<'_>) -> Result<JwksEndpoint, ConfigError> {
+    let section = item.clone().section(&["cluster", "authority", "path", "timeout", "refresh_interval"])?;
+    let (cluster, authority) = cluster(&section)?;
+    let timeouts = Duration::from_millis(1)..=Duration::from_secs(60);
+    let intervals = Duration::from_secs(1)..=Duration::from_secs(24 * 60 * 60);
+    Ok(JwksEndpoint {
+        provider: name.to_owned(),
+        cluster,
+        authority,
+        path: section.required("path")?.path()?.to_owned(),
+        timeout: section.duration("timeout", defaults::JWKS_TIMEOUT, timeouts)?,
+        refresh_interval: section.duration("refresh_interval", defaults::JWKS_REFRESH_INTERVAL, intervals)?,
+    })
+}
+
+/// What a JWT must be like, but for the issuer.
+fn rules(section: &Section<'_>) -> Result<JwtRules, ConfigError> {
+    let section = section.section("jwt", &["algorithms", "types", "leeway"])?;
+    let algorithms = match section.get("algorithms") {
+        None => defaults::JWT_ALGORITHMS.to_vec(),
+        Some(list) => {
+            let names = VERIFYING.map(|algorithm| (algorithm.name(), algorithm));
+            let named = list.elements()?.iter().map(|name| name.one_of(&names)).collect();
+            some(&list, named)?
+        }
+    };
+    let types = match section.get("types") {
+        None => defaults::JWT_TYPES.map(str::to_owned).to_vec(),
+        Some(list) => {
+            let named = list.elements()?.iter().map(|typ| typ.any_text().map(str::to_owned)).collect();
+            some(&list, named)?
+        }
+    };
+    let leeways = Duration::ZERO..=Duration::from_secs(5 * 60);
+    let leeway = section.duration("leeway", defaults::JWT_LEEWAY, leeways)?;
+    Ok(JwtRules { issuer: String::new(), algorithms, types, leeway })
+}
+
+/// A list that must not be empty, for nothing would pass.
+fn some<T>(list: &Item<'_>, elements: Result<Vec<T>, ConfigError>) -> Result<Vec<T>, ConfigError> {
+    match elements {
+        Ok(none) if none.is_empty() => Err(list.error("at least one value", "none")),
+        elements => elements,
+    }
+}
+
+/// `cluster`, and `authority`, which is the cluster's name if it is left out.
+fn cluster(section: &Section<'_>) -> Result<(String, String), ConfigError> {
+    let cluster = section.required("cluster")?;
+    let authority =
+        section.get("authority").map_or_else(|| cluster.text(), |authority| authority.authority())?;
+    Ok((cluster.text()?.to_owned(), authority.to_owned()))
+}
+
+fn endpoint(
+    item: &Item<'_>,
+    issuer: Option<&str>,
+    keys: Option<&(Rc<JwksEndpoint>, JwtRules)>,
+) -> Result<Endpoint, ConfigError> {
+    let section = item.clone().section(&[
         "cluster",
         "authority",
         "path",
@@ -46,12 +166,14 @@ fn endpoint(item: Item<'_>, issuer: Option<&str>) -> Result<Endpoint, ConfigErro
         "token_type_hint",
         "parameters",
         "headers",
+        "response",
+        "response_audiences",
+        "jwt_member",
         "max_concurrent_calls",
         "breaker",
     ])?;
-    let cluster = section.required("cluster")?;
-    let authority =
-        section.get("authority").map_or_else(|| cluster.text(), |authority| authority.authority())?;
+    let (cluster, authority) = cluster(&section)?;
+    let authentication = authentication(&section.required("auth")?, issuer)?;
     let hint =
         section.get("token_type_hint").map_or(Ok(defaults::TOKEN_TYPE_HINT), |hint| hint.any_text())?;
     let headers = section
@@ -59,12 +181,13 @@ fn endpoint(item: Item<'_>, issuer: Option<&str>) -> Result<Endpoint, ConfigErro
         .map_or_else(|| Ok(Vec::new()), |item| item.headers(&[], Item::header_value))?;
     let timeouts = Duration::from_millis(1)..=Duration::from_secs(60);
     Ok(Endpoint {
-        cluster: cluster.text()?.to_owned(),
-        authority: authority.to_owned(),
+        cluster,
+        authority,
         path: section.required("path")?.path()?.to_owned(),
         timeout: section.duration("timeout", defaults::INTROSPECTION_TIMEOUT, timeouts)?,
         retries: section.count("retries", defaults::INTROSPECTION_RETRIES, 0..=5)?,
-        authentication: authentication(&section.required("auth")?, issuer)?,
+        response: response(&section, authentication.client_id(), keys)?,
+        authentication,
         token_type_hint: hint.to_owned(),
         parameters: section.entries("parameters")?.into_iter().map(parameter).collect::<Result<_, _>>()?,
         headers,
@@ -75,6 +198,60 @@ fn endpoint(item: Item<'_>, issuer: Option<&str>) -> Result<Endpoint, ConfigErro
         )? as usize,
         breaker: breaker(&section)?,
     })
+}
+
+/// In which form the server answers.
+fn response(
+    section: &Section<'_>,
+    client_id: Option<&str>,
+    keys: Option<&(Rc<JwksEndpoint>, JwtRules)>,
+) -> Result<Response, ConfigError> {
+    let names = [("json", Form::Json), ("jwt", Form::Jwt), ("application_jwt", Form::ApplicationJwt)];
+    let item = section.get("response");
+    let form = item.as_ref().map_or(Ok(defaults::RESPONSE), |item| item.one_of(&names))?;
+    let member = section.get("jwt_member");
+    let jwt_member = member.as_ref().map(|item| item.any_text()).transpose()?.filter(|name| !name.is_empty());
+    let audiences = section.texts("response_audiences")?;
+    if let Some(member) = member.filter(|_| jwt_member.is_some() && form != Form::Json) {
+        return Err(member.error("no such key but with response json", "one"));
+    }
+    if let Some(item) = section.get("response_audiences").filter(|_| form != Form::Jwt) {
+        return Err(item.error("no such key but with response jwt", "one"));
+    }
+    let kind = match form {
+        Form::Json => return Ok(Response::Json { jwt_member: jwt_member.map(str::to_owned) }),
+        Form::ApplicationJwt => SignedReplyKind::PhantomToken,
+        Form::Jwt => {
+            let audiences = match (audiences.as_slice(), client_id) {
+                ([], Some(client_id)) => vec![client_id.to_owned()],
+                ([], None) => {
+                    let problem = "expected at least one value, for auth names no client_id, got none";
+                    return Err(section.error("response_audiences", problem));
+                }
+                _ => audiences,
+            };
+            SignedReplyKind::IntrospectionResponse { audiences }
+        }
+    };
+    let Some((jwks, JwtRules { issuer, algorithms, .. })) = keys else {
+        let problem =
+            "expected jwks and issuer beside introspection, for a signed reply is verified, got none";
+        return Err(section.error("response", problem));
+    };
+    Ok(Response::Signed(SignedReply {
+        kind,
+        issuer: issuer.clone(),
+        algorithms: algorithms.clone(),
+        jwks: Rc::clone(jwks),
+    }))
+}
+
+/// `response` as it is written.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Form {
+    ApplicationJwt,
+    Json,
+    Jwt,
 }
 
 fn breaker(section: &Section<'_>) -> Result<BreakerLimits, ConfigError> {
@@ -107,16 +284,59 @@ fn token_format(section: &Section<'_>) -> Result<TokenFormat, ConfigError> {
 }
 
 /// Everything that may change the server's answer or what it means (RFC 7662 §2.2).
-fn digest_seed(name: &str, issuer: Option<&str>, endpoint: &Endpoint) -> DigestSeed {
+fn introspector_fingerprint(name: &str, issuer: Option<&str>, endpoint: &Endpoint) -> [u8; 32] {
     let Endpoint { cluster, authority, path, authentication, token_type_hint, parameters, headers, .. } =
         endpoint;
     let identity = authentication.identity();
-    DigestSeed::new(&fingerprint(&[
-        &[name, issuer.unwrap_or_default(), cluster, authority, path, identity, token_type_hint],
+    let (form, names, jwks) = match &endpoint.response {
+        Response::Json { jwt_member } => ("json", jwt_member.iter().map(String::as_str).collect(), None),
+        Response::Signed(SignedReply { kind, algorithms, jwks, .. }) => {
+            let mut names: Vec<&str> = algorithms.iter().map(|algorithm| algorithm.name()).collect();
+            let form = match kind {
+                SignedReplyKind::IntrospectionResponse { audiences } => {
+                    names.extend(audiences.iter().map(String::as_str));
+                    "jwt"
+                }
+                SignedReplyKind::PhantomToken => "application_jwt",
+            };
+            (form, names, Some(jwks))
+        }
+    };
+    let jwks = jwks.map_or_else(Vec::new, |jwks| vec![&*jwks.cluster, &*jwks.authority, &*jwks.path]);
+    fingerprint(&[
+        &[name, issuer.unwrap_or_default(), cluster, authority, path, identity, token_type_hint, form],
         &flat(parameters.iter().map(|(name, value)| (name, value))),
         &flat(headers.iter().map(|(name, value)| (name, value))),
-    ]))
+        &names,
+        &jwks,
+    ])
 }
+
+/// Everything but the keys that may change what becomes of a JWT.
+fn validator_fingerprint(name: &str, rules: &JwtRules, jwks: &JwksEndpoint) -> [u8; 32] {
+    let JwtRules { issuer, algorithms, types, leeway } = rules;
+    fingerprint(&[
+        &[name, issuer, &length::text(*leeway), &jwks.cluster, &jwks.authority, &jwks.path],
+        &algorithms.iter().map(|algorithm| algorithm.name()).collect::<Vec<_>>(),
+        &types.iter().map(String::as_str).collect::<Vec<_>>(),
+    ])
+}
+
+/// What JWTs may be signed by.
+const VERIFYING: [Algorithm; 9] = [
+    Algorithm::ES256,
+    Algorithm::ES384,
+    Algorithm::RS256,
+    Algorithm::RS384,
+    Algorithm::RS512,
+    Algorithm::PS256,
+    Algorithm::PS384,
+    Algorithm::PS512,
+    Algorithm::EdDSA,
+];
+
+/// How far the clock of a server that is asked may be ahead of ours when it says `nbf`.
+const INTROSPECTED_NBF_LEEWAY: Duration = Duration::from_secs(60);
 
 /// What [`Endpoint::request`] puts into every form.
 const OWN_PARAMETERS: [&str; 2] = ["token", "token_type_hint"];

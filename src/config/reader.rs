@@ -123,6 +123,11 @@ impl<'c> Section<'c> {
         self.get(key).map_or_else(|| Ok(Vec::new()), |item| item.entries())
     }
 
+    /// Says that what stands, or does not stand, under a key is allowed but hardly meant.
+    pub(super) fn warn(&self, key: &str, warning: &str) {
+        self.context.warn(&self.path_of(key), warning);
+    }
+
     /// The first key that is there besides `key`.
     pub(super) fn any_key_but(&self, key: &str) -> Option<&'c str> {
         self.members?.keys().map(String::as_str).find(|&other| other != key)

@@ -4,14 +4,17 @@ use std::collections::{BTreeMap, VecDeque};
 use std::rc::Rc;
 
 use super::breaker::Breaker;
+use super::inquiry::Inquiry;
 use super::judge::Outcome;
-use super::{CallId, Effect, Filter, Inquiry, Source, StreamId, Told, Waiter, is_fresh};
+use super::{CallId, Case, Effect, Filter, Source, StreamId, Told, Waiter, is_fresh};
 use crate::cache::ActiveEntry;
-use crate::introspection::{self, Introspection, Reply, ServerFailure};
+use crate::claims::ClaimsBuf;
+use crate::http::{OwnedReply, Reply};
+use crate::introspection::{self, Introspection, ServerFailure};
 use crate::metrics::Counter;
 use crate::policy::{Policy, Unavailable};
-use crate::provider::Provider;
-use crate::request::RequestView;
+use crate::provider::{Introspector, Origin};
+use crate::request::{KeptHeaders, RequestView};
 use crate::token::{AccessToken, TokenDigest, UnixMillis};
 
 /// All calls that have no verdict yet.
@@ -30,10 +33,17 @@ pub(super) struct Calls {
 
 /// A question about one token.
 pub(super) struct Call {
-    pub(super) provider: Rc<Provider>,
+    pub(super) introspector: Rc<Introspector>,
+    /// How its verdict is judged.
+    pub(super) origin: Rc<Origin>,
     pub(super) digest: TokenDigest,
     token: AccessToken,
-    trace: Vec<(String, String)>,
+    /// What the token says itself, where it was validated before.
+    pub(super) validated: Option<ClaimsBuf>,
+    trace: KeptHeaders,
+    /// A signed reply that waits for keys.
+    held: Option<OwnedReply>,
+    has_waited_for_keys: bool,
     /// Streams that asked; some may be gone since.
     pub(super) streams: VecDeque<StreamId>,
     pub(super) asker: Asker,
@@ -93,26 +103,26 @@ impl Calls {
         self.open.insert(id, call);
     }
 
-    fn new_id(&mut self) -> CallId {
+    pub(super) fn new_id(&mut self) -> CallId {
         self.next_id += 1;
         CallId(self.next_id)
     }
 
-    fn under_way(&self, provider: &Rc<Provider>) -> usize {
+    fn under_way(&self, introspector: &Rc<Introspector>) -> usize {
         let is_ours = |call: &&Call| {
-            Rc::ptr_eq(&call.provider, provider) && !matches!(call.asker, Asker::Another { .. })
+            Rc::ptr_eq(&call.introspector, introspector) && !matches!(call.asker, Asker::Another { .. })
         };
         self.open.values().filter(is_ours).count()
     }
 
-    /// Whether calls to this provider are held back at the moment.
-    pub(super) fn are_held_back(&self, provider: &Provider, now: UnixMillis) -> bool {
-        self.breakers.get(&provider.name).is_some_and(|breaker| breaker.holds_back(now))
+    /// Whether calls to this server are held back at the moment.
+    pub(super) fn are_held_back(&self, introspector: &Introspector, now: UnixMillis) -> bool {
+        self.breakers.get(&introspector.origin.provider).is_some_and(|breaker| breaker.holds_back(now))
     }
 
-    /// Whether this provider is taken to be down.
-    pub(super) fn is_down(&self, provider: &Provider) -> bool {
-        self.breakers.get(&provider.name).is_some_and(Breaker::is_open)
+    /// Whether this server is taken to be down.
+    pub(super) fn is_down(&self, introspector: &Introspector) -> bool {
+        self.breakers.get(&introspector.origin.provider).is_some_and(Breaker::is_open)
     }
 
     pub(super) fn get(&self, id: CallId) -> Option<&Call> {
@@ -123,8 +133,8 @@ impl Calls {
         self.open.get_mut(&id)
     }
 
-    fn breaker(&mut self, provider: &Provider) -> &mut Breaker {
-        self.breakers.entry(provider.name.clone()).or_default()
+    fn breaker(&mut self, introspector: &Introspector) -> &mut Breaker {
+        self.breakers.entry(introspector.origin.provider.clone()).or_default()
     }
 
     pub(super) fn close(&mut self, id: CallId) -> Option<Call> {
@@ -138,20 +148,25 @@ impl Calls {
 
 impl Call {
     pub(super) fn new(
+        introspector: &Rc<Introspector>,
         inquiry: &Inquiry,
-        token: AccessToken,
+        digest: TokenDigest,
+        validated: Option<ClaimsBuf>,
         request: &dyn RequestView,
         asker: Asker,
     ) -> Self {
-        let Inquiry { provider, digest, .. } = inquiry;
         Self {
-            provider: Rc::clone(provider),
-            digest: *digest,
-            token,
+            introspector: Rc::clone(introspector),
+            origin: Rc::clone(&inquiry.case.origin),
+            digest,
+            token: inquiry.token.clone(),
+            validated,
             trace: trace_headers(request),
+            held: None,
+            has_waited_for_keys: false,
             streams: VecDeque::new(),
             asker,
-            tries_left: provider.introspection.retries,
+            tries_left: introspector.endpoint.retries,
             sent: None,
             is_renewal: false,
         }
@@ -159,70 +174,85 @@ impl Call {
 }
 
 impl Filter {
-    /// Lets a stream wait for a verdict: of a call that is under way, or of a new one.
+    /// Lets a stream wait for a verdict: of a call that is under way, or of a new one. `validated` is what the
+    /// token says itself, where it is a JWT that was validated before.
+    #[expect(clippy::too_many_arguments, reason = "all that a call consists of")]
     pub(super) fn wait(
         &mut self,
-        inquiry: Inquiry,
-        token: AccessToken,
+        mut inquiry: Inquiry,
+        digest: TokenDigest,
+        validated: Option<ClaimsBuf>,
         request: &dyn RequestView,
         stale: Option<Rc<ActiveEntry>>,
         now: UnixMillis,
         effects: &mut Vec<Effect>,
     ) {
-        if self.waiting.len() >= MAX_WAITING {
-            let denial = Unavailable::TooManyWaiting.into();
-            return self.deny(inquiry.stream, Some(&inquiry.policy), Source::Miss, &denial, effects);
+        let Some(introspector) = inquiry.way.introspector().cloned() else { return };
+        inquiry.case.source = Source::Miss;
+        if self.is_full() {
+            return self.refuse(&inquiry.case, &Unavailable::TooManyWaiting.into(), effects);
         }
-        let source = if let Some(call) = self.calls.joinable(&inquiry.digest, &inquiry.policy, now) {
-            call.streams.push_back(inquiry.stream);
-            Source::Coalesced
+        if let Some(call) = self.calls.joinable(&digest, &inquiry.case.policy, now) {
+            call.streams.push_back(inquiry.case.stream);
+            return self.wait_in(Source::Coalesced, inquiry.case, stale, effects);
+        }
+        let asker = self.asker(&introspector, &inquiry, &digest, now);
+        if asker == Asker::UsForAll
+            && let Some(entry) = self.verdict_meanwhile(&inquiry, &digest, now)
+        {
+            effects.extend(self.release(&digest, Told::Verdict));
+            return self.hit(inquiry.case, &entry, now, effects);
+        }
+        let is_anothers = matches!(asker, Asker::Another { .. });
+        if !is_anothers && let Err(reason) = self.admit(&introspector, now) {
+            effects.push(Effect::Count(Counter::CacheMiss));
+            if asker == Asker::UsForAll {
+                effects.extend(self.release(&digest, Told::Failed { is_transient: true }));
+            }
+            let waiter = Waiter { case: inquiry.case, stale };
+            return self.settle_without_verdict(waiter, &reason, now, effects);
+        }
+        let mut call = Call::new(&introspector, &inquiry, digest, validated, request, asker);
+        let case = inquiry.case;
+        call.streams.push_back(case.stream);
+        call.sent = is_anothers.then_some(now);
+        self.calls.open(call);
+        if is_anothers {
+            self.wait_in(Source::Coalesced, case, stale, effects);
+            self.set_tick(effects);
         } else {
-            let asker = self.asker(&inquiry, now);
-            if asker == Asker::UsForAll
-                && let Some(entry) = self.verdict_meanwhile(&inquiry, now)
-            {
-                let told = self.release(&inquiry.digest, Told::Verdict);
-                effects.extend(told);
-                return self.hit(inquiry, &entry, now, effects);
-            }
-            if !matches!(asker, Asker::Another { .. })
-                && let Err(reason) = self.admit(&inquiry.provider, now)
-            {
-                effects.push(Effect::Count(Counter::CacheMiss));
-                if asker == Asker::UsForAll {
-                    effects.extend(self.release(&inquiry.digest, Told::Failed { is_transient: true }));
-                }
-                let Inquiry { stream, policy, provider, removal, .. } = inquiry;
-                let waiter = Waiter { policy, removal, source: Source::Miss, stale };
-                return self.settle_without_verdict(stream, waiter, &provider, &reason, now, effects);
-            }
-            let mut call = Call::new(&inquiry, token, request, asker);
-            call.streams.push_back(inquiry.stream);
-            let source = if let Asker::Another { .. } = asker {
-                call.sent = Some(now);
-                if !self.calls.wait_for_others() {
-                    effects.push(Effect::Tick(TICK));
-                }
-                Source::Coalesced
-            } else {
-                effects.push(Effect::AskForTurn);
-                Source::Miss
-            };
-            self.calls.open(call);
-            source
-        };
-        let counter = if source == Source::Coalesced { Counter::CacheCoalesced } else { Counter::CacheMiss };
-        effects.push(Effect::Count(counter));
-        let Inquiry { stream, policy, removal, .. } = inquiry;
-        self.waiting.insert(stream, Waiter { policy, removal, source, stale });
+            effects.push(Effect::AskForTurn);
+            self.wait_in(Source::Miss, case, stale, effects);
+        }
     }
 
-    /// Whether a call to this provider may be made now.
-    pub(super) fn admit(&mut self, provider: &Rc<Provider>, now: UnixMillis) -> Result<(), Unavailable> {
-        if self.calls.under_way(provider) >= provider.introspection.max_concurrent_calls {
+    fn wait_in(
+        &mut self,
+        source: Source,
+        case: Case,
+        stale: Option<Rc<ActiveEntry>>,
+        effects: &mut Vec<Effect>,
+    ) {
+        let is_coalesced = source == Source::Coalesced;
+        effects.push(Effect::Count(if is_coalesced { Counter::CacheCoalesced } else { Counter::CacheMiss }));
+        self.waiting.insert(case.stream, Waiter { case: Case { source, ..case }, stale });
+    }
+
+    /// Whether no more requests may wait.
+    pub(super) fn is_full(&self) -> bool {
+        self.waiting.len() + self.keys.parked_count() >= MAX_WAITING
+    }
+
+    /// Whether a call to this server may be made now.
+    pub(super) fn admit(
+        &mut self,
+        introspector: &Rc<Introspector>,
+        now: UnixMillis,
+    ) -> Result<(), Unavailable> {
+        if self.calls.under_way(introspector) >= introspector.endpoint.max_concurrent_calls {
             return Err(Unavailable::TooManyCalls);
         }
-        let is_admitted = self.calls.breaker(provider).admits(now);
+        let is_admitted = self.calls.breaker(introspector).admits(now);
         is_admitted.then_some(()).ok_or(Unavailable::AuthorizationServer(ServerFailure::HeldBack))
     }
 
@@ -246,10 +276,11 @@ impl Filter {
     pub(super) fn send(&mut self, id: CallId, now: UnixMillis, effects: &mut Vec<Effect>) {
         let Some(call) = self.calls.open.get_mut(&id) else { return };
         call.sent = Some(now);
-        match call.provider.introspection.request(&call.token, &call.trace, self.signatures.as_ref(), now) {
+        let endpoint = &call.introspector.endpoint;
+        match endpoint.request(&call.token, &call.trace.0, self.signatures.as_ref(), now) {
             Ok(request) => effects.push(Effect::Call(id, request)),
             Err(reason) => {
-                log::error!("provider {:?}: no introspection: {reason}", call.provider.name);
+                log::error!("provider {:?}: no introspection: {reason}", call.origin.provider);
                 self.no_verdict(id, ServerFailure::NotSigned, now, effects);
             }
         }
@@ -265,16 +296,44 @@ impl Filter {
         let Some(sent) = self.calls.open.get(&id).and_then(|call| call.sent) else { return };
         let duration = u64::try_from(now.since(sent).as_millis()).unwrap_or(u64::MAX);
         effects.push(Effect::IntrospectionDuration(duration));
-        match introspection::parse(reply, now) {
+        self.read_reply(id, reply, now, effects);
+    }
+
+    /// Reads a signed reply that has waited for keys; `is_last`: they were fetched for its sake.
+    pub(super) fn read_held_reply(
+        &mut self,
+        id: CallId,
+        is_last: bool,
+        now: UnixMillis,
+        effects: &mut Vec<Effect>,
+    ) {
+        let Some(call) = self.calls.open.get_mut(&id) else { return };
+        call.has_waited_for_keys |= is_last;
+        if let Some(reply) = call.held.take() {
+            self.read_reply(id, &reply.view(), now, effects);
+        }
+    }
+
+    fn read_reply(&mut self, id: CallId, reply: &Reply<'_>, now: UnixMillis, effects: &mut Vec<Effect>) {
+        let Some(call) = self.calls.open.get(&id) else { return };
+        let (introspector, has_waited) = (Rc::clone(&call.introspector), call.has_waited_for_keys);
+        let keys = self.keys_for(&introspector);
+        match introspection::parse(reply, &introspector.endpoint.response, keys, now) {
             Ok(verdict) => {
                 effects.push(Effect::Count(match verdict {
-                    Introspection::Active(_) => Counter::IntrospectionActive,
+                    Introspection::Active { .. } => Counter::IntrospectionActive,
                     Introspection::Inactive => Counter::IntrospectionInactive,
                 }));
                 if let Some(call) = self.calls.close(id) {
-                    self.calls.breaker(&call.provider).succeeded();
+                    self.calls.breaker(&introspector).succeeded();
                     self.verdict(call, verdict, now, effects);
                 }
+            }
+            Err(ServerFailure::UnknownKey) if !has_waited && self.hold_for_keys(id, &introspector) => {
+                if let Some(call) = self.calls.open.get_mut(&id) {
+                    call.held = Some(reply.to_owned());
+                }
+                self.fetch_keys(now, effects);
             }
             Err(failure) => self.no_verdict(id, failure, now, effects),
         }
@@ -283,7 +342,8 @@ impl Filter {
     /// A call that could not be sent or whose answer broke off, which a timeout does, too.
     pub(super) fn call_failed(&mut self, id: CallId, now: UnixMillis, effects: &mut Vec<Effect>) {
         let Some(call) = self.calls.open.get(&id) else { return };
-        let timed_out = call.sent.is_some_and(|sent| now.since(sent) >= call.provider.introspection.timeout);
+        let timeout = call.introspector.endpoint.timeout;
+        let timed_out = call.sent.is_some_and(|sent| now.since(sent) >= timeout);
         let failure = if timed_out { ServerFailure::Timeout } else { ServerFailure::Unreachable };
         self.no_verdict(id, failure, now, effects);
     }
@@ -295,7 +355,9 @@ impl Filter {
             _ => Counter::IntrospectionError,
         }));
         let Some(mut call) = self.calls.close(id) else { return };
-        let Provider { name, introspection, .. } = &*call.provider;
+        let introspector = Rc::clone(&call.introspector);
+        let Introspector { origin, endpoint, .. } = &*introspector;
+        let name = &origin.provider;
         if failure.is_transient() && call.tries_left > 0 {
             log::debug!(
                 "provider {name:?}: introspection of {} failed, trying again: {failure}",
@@ -308,11 +370,11 @@ impl Filter {
             self.calls.open.insert(id, call);
             return self.send(id, now, effects);
         }
-        let breaker = self.calls.breaker(&call.provider);
+        let breaker = self.calls.breaker(&introspector);
         if !failure.is_transient() {
             // An answer, if not a good one: it does not call for fewer questions.
             breaker.succeeded();
-        } else if breaker.failed(&introspection.breaker, now) {
+        } else if breaker.failed(&endpoint.breaker, now) {
             log::warn!("provider {name:?}: calls are held back after failures in a row, the last: {failure}");
         }
         if let ServerFailure::CredentialsRefused { .. } = failure {
@@ -328,19 +390,16 @@ impl Filter {
 }
 
 /// Headers that let the authorization server's logs and traces be connected with the request.
-fn trace_headers(request: &dyn RequestView) -> Vec<(String, String)> {
+pub(super) fn trace_headers(request: &dyn RequestView) -> KeptHeaders {
     let header = |name: &str| {
         let value = String::from_utf8(request.header(name)?).ok()?;
         (value.len() <= MAX_TRACE_BYTES && value.bytes().all(|byte| matches!(byte, b' '..=b'~')))
             .then(|| (name.to_owned(), value))
     };
-    ["x-request-id", "traceparent", "tracestate"].into_iter().filter_map(header).collect()
+    KeptHeaders(["x-request-id", "traceparent", "tracestate"].into_iter().filter_map(header).collect())
 }
 
 /// Streams that may wait at once, per worker: bounds what a flood of new tokens can hold.
-pub(super) const MAX_WAITING: usize = 16_384;
-
-/// How often we look whether another worker has let us down.
-pub(super) const TICK: std::time::Duration = std::time::Duration::from_millis(50);
+const MAX_WAITING: usize = 16_384;
 
 const MAX_TRACE_BYTES: usize = 512;

@@ -4,20 +4,19 @@ use std::collections::VecDeque;
 use std::rc::Rc;
 
 use super::calls::{Asker, Call};
-use super::{Description, Effect, Filter, Inquiry, Source, StreamId, Told, Waiter};
+use super::{Case, Description, Effect, Filter, Source, StreamId, Told, Waiter};
 use crate::cache::ActiveEntry;
 use crate::claims::{Claims, ClaimsBuf};
 use crate::introspection::{Introspection, ServerFailure};
-use crate::jwt::{self, Minted, PhantomToken};
+use crate::jwt::{self, Minted, PhantomToken, PhantomTokenId};
 use crate::metrics::Counter;
 use crate::policy::{self, Authorization, Denial, InvalidToken, Permit, Policy, Unavailable};
-use crate::provider::Provider;
+use crate::provider::OriginKind;
 use crate::request::HeaderEdit;
 use crate::token::UnixMillis;
 
 /// The outcome of a call, and the streams that have yet to be told.
 pub(super) struct Settlement {
-    provider: Rc<Provider>,
     outcome: Outcome,
     streams: VecDeque<StreamId>,
 }
@@ -27,8 +26,8 @@ pub(super) enum Outcome {
     /// The token is active; each stream's policy decides.
     Active {
         claims: ClaimsBuf,
-        /// `None` if no stream was permitted that wants one, or if it could not be signed.
-        minted: Option<Minted>,
+        /// For the service behind. `None` if no stream was permitted that wants one, or if it could not be signed.
+        jwt: Option<Minted>,
     },
     /// Nobody passes.
     Denied(Denial),
@@ -36,55 +35,59 @@ pub(super) enum Outcome {
     NoVerdict(Unavailable),
 }
 
+/// The JWT that the service behind is to get.
+enum Phantom<'f> {
+    /// One that we sign.
+    Minted(&'f PhantomToken),
+    /// None.
+    None,
+    /// The one that the authorization server gave.
+    OfServer,
+}
+
+impl Phantom<'_> {
+    /// What it is found by beside a verdict.
+    fn id(&self) -> Option<PhantomTokenId> {
+        match self {
+            Self::Minted(phantom_token) => Some(phantom_token.id),
+            Self::None => None,
+            Self::OfServer => Some(OF_SERVER),
+        }
+    }
+}
+
 impl Filter {
     /// A request whose verdict is in the cache: judged anew; the phantom token lies beside.
-    pub(super) fn hit(
-        &self,
-        inquiry: Inquiry,
-        entry: &ActiveEntry,
-        now: UnixMillis,
-        effects: &mut Vec<Effect>,
-    ) {
+    pub(super) fn hit(&self, case: Case, entry: &ActiveEntry, now: UnixMillis, effects: &mut Vec<Effect>) {
         effects.push(Effect::Count(Counter::CacheHit));
-        let Inquiry { stream, policy, provider, removal, .. } = inquiry;
-        self.serve(stream, &policy, &provider, entry, removal, Source::Hit, now, effects);
+        self.serve(Case { source: Source::Hit, ..case }, entry, now, effects);
     }
 
     /// A request whose verdict is past `cache_ttl` while the server is down.
     pub(super) fn stale(
         &self,
-        inquiry: Inquiry,
+        case: Case,
         entry: Rc<ActiveEntry>,
         now: UnixMillis,
         effects: &mut Vec<Effect>,
     ) {
-        let Inquiry { stream, policy, provider, removal, .. } = inquiry;
-        let waiter = Waiter { policy, removal, source: Source::Miss, stale: Some(entry) };
+        let waiter = Waiter { case: Case { source: Source::Miss, ..case }, stale: Some(entry) };
         let reason = Unavailable::AuthorizationServer(ServerFailure::HeldBack);
-        self.settle_without_verdict(stream, waiter, &provider, &reason, now, effects);
+        self.settle_without_verdict(waiter, &reason, now, effects);
     }
 
     /// Judges a request by a remembered verdict.
-    #[expect(clippy::too_many_arguments, reason = "all that a remembered request consists of")]
-    fn serve(
-        &self,
-        stream: StreamId,
-        policy: &Policy,
-        provider: &Provider,
-        entry: &ActiveEntry,
-        removal: Vec<HeaderEdit>,
-        source: Source,
-        now: UnixMillis,
-        effects: &mut Vec<Effect>,
-    ) {
-        let permit = match policy::decide(&policy.require, provider.issuer.as_deref(), entry.claims(), now) {
+    fn serve(&self, case: Case, entry: &ActiveEntry, now: UnixMillis, effects: &mut Vec<Effect>) {
+        let Case { policy, origin, .. } = &case;
+        let permit = match policy::decide(&policy.require, &origin.expects, entry.claims(), now) {
             Ok(permit) => permit,
-            Err(denial) => return self.deny(stream, Some(policy), source, &denial, effects),
+            Err(denial) => return self.refuse(&case, &denial, effects),
         };
         let minted;
-        let jwt = match self.phantom_token_for(policy) {
-            None => None,
-            Some(phantom_token) => match entry.jwt(phantom_token.id) {
+        let jwt = match self.phantom(&case) {
+            Phantom::None => None,
+            Phantom::OfServer => entry.jwt(OF_SERVER).map(|cached| cached.jwt),
+            Phantom::Minted(phantom_token) => match entry.jwt(phantom_token.id) {
                 Some(cached) if !phantom_token.is_running_out(cached.exp, permit.claims().exp, now) => {
                     Some(cached.jwt)
                 }
@@ -97,13 +100,13 @@ impl Filter {
                 }
             },
         };
-        self.forward(stream, policy, &permit, jwt, removal, source, effects);
+        self.forward(case, &permit, jwt, effects);
     }
 
     /// A call was answered: remembers the verdict and tells all who wait.
     pub(super) fn verdict(
         &mut self,
-        call: Call,
+        mut call: Call,
         verdict: Introspection,
         now: UnixMillis,
         effects: &mut Vec<Effect>,
@@ -114,20 +117,30 @@ impl Filter {
         }
         let (outcome, evicted) = match verdict {
             Introspection::Inactive => {
-                let ttl = self.config.cache.negative_ttl.min(call.provider.max_cache_ttl);
+                let ttl = self.config.cache.negative_ttl.min(call.origin.max_cache_ttl);
                 // Even one that is not to be remembered takes an earlier verdict away.
                 let evicted = self.cache.insert_inactive(&call.digest, asked, asked.plus(ttl), now);
                 (Outcome::Denied(InvalidToken::Inactive.into()), evicted)
             }
-            Introspection::Active(claims) => {
-                let minted = self.mint_for(&call, claims.view(), now, effects);
-                let ttl = call.provider.max_cache_ttl;
+            Introspection::Active { claims, jwt } => {
+                let claims = match call.validated.take() {
+                    Some(validated) => validated.with_members_of(claims.view()),
+                    None => claims,
+                };
+                let (jwt_id, jwt) = match jwt {
+                    Some(jwt) => (Some(OF_SERVER), Some(jwt)),
+                    None => (
+                        self.config.phantom_token.as_ref().map(|token| token.id),
+                        self.mint_for_call(&call, claims.view(), now, effects),
+                    ),
+                };
+                let ttl = call.origin.max_cache_ttl;
                 let longest = ttl.saturating_add(self.config.cache.stale_if_error);
-                let useful_until = asked.plus(longest).min(claims.view().exp.unwrap_or(UnixMillis::MAX));
-                let jwt = self.config.phantom_token.as_ref().map(|token| token.id).zip(minted.as_ref());
+                let useful_until = asked.plus(longest).min(call.origin.expects.end(claims.view().exp));
+                let cached_jwt = jwt_id.zip(jwt.as_ref());
                 let evicted = !ttl.is_zero()
-                    && self.cache.insert_active(&call.digest, asked, useful_until, &claims, jwt, now);
-                (Outcome::Active { claims, minted }, evicted)
+                    && self.cache.insert_active(&call.digest, asked, useful_until, &claims, cached_jwt, now);
+                (Outcome::Active { claims, jwt }, evicted)
             }
         };
         if evicted {
@@ -142,8 +155,7 @@ impl Filter {
 
     /// All who wait for a call are to be told what came of it.
     pub(super) fn tell(&mut self, call: Call, outcome: Outcome) {
-        let Call { provider, streams, .. } = call;
-        self.settlements.push_back(Settlement { provider, outcome, streams });
+        self.settlements.push_back(Settlement { outcome, streams: call.streams });
     }
 
     /// Settles a batch of waiting streams; asks for another turn if some are left.
@@ -153,7 +165,7 @@ impl Filter {
             while let Some(stream) = settlement.streams.pop_front() {
                 // A stream that is gone waits no more.
                 let Some(waiter) = self.waiting.remove(&stream) else { continue };
-                self.settle_one(stream, waiter, &settlement, now, effects);
+                self.settle_one(waiter, &settlement, now, effects);
                 batch += 1;
                 if batch == MAX_BATCH {
                     self.settlements.push_front(settlement);
@@ -162,81 +174,116 @@ impl Filter {
                 }
             }
         }
+        while self.unpark_one(now, effects) {
+            batch += 1;
+            if batch == MAX_BATCH {
+                effects.push(Effect::AskForTurn);
+                return;
+            }
+        }
     }
 
     fn settle_one(
         &self,
-        stream: StreamId,
         waiter: Waiter,
         settlement: &Settlement,
         now: UnixMillis,
         effects: &mut Vec<Effect>,
     ) {
-        let Waiter { policy, removal, source, stale } = waiter;
-        let (claims, minted) = match &settlement.outcome {
-            Outcome::Active { claims, minted } => (claims.view(), minted),
-            Outcome::Denied(denial) => return self.deny(stream, Some(&policy), source, denial, effects),
-            Outcome::NoVerdict(reason) => {
-                let waiter = Waiter { policy, removal, source, stale };
-                return self.settle_without_verdict(
-                    stream,
-                    waiter,
-                    &settlement.provider,
-                    reason,
-                    now,
-                    effects,
-                );
+        match &settlement.outcome {
+            Outcome::Active { claims, jwt } => {
+                self.conclude(waiter.case, claims.view(), jwt.as_ref(), now, effects);
             }
-        };
-        match policy::decide(&policy.require, settlement.provider.issuer.as_deref(), claims, now) {
-            Ok(permit) => {
-                let jwt = minted.as_ref().map(|minted| minted.jwt.as_bytes());
-                self.forward(stream, &policy, &permit, jwt, removal, source, effects);
-            }
-            Err(denial) => self.deny(stream, Some(&policy), source, &denial, effects),
+            Outcome::Denied(denial) => self.refuse(&waiter.case, denial, effects),
+            Outcome::NoVerdict(reason) => self.settle_without_verdict(waiter, reason, now, effects),
+        }
+    }
+
+    /// Judges a request by a verdict that has just come.
+    pub(super) fn conclude(
+        &self,
+        case: Case,
+        claims: Claims<'_>,
+        jwt: Option<&Minted>,
+        now: UnixMillis,
+        effects: &mut Vec<Effect>,
+    ) {
+        match policy::decide(&case.policy.require, &case.origin.expects, claims, now) {
+            Ok(permit) => self.forward(case, &permit, jwt.map(|jwt| jwt.jwt.as_bytes()), effects),
+            Err(denial) => self.refuse(&case, &denial, effects),
         }
     }
 
     /// Settles a stream that gets no verdict: by an older one where that is allowed and the server is down.
     pub(super) fn settle_without_verdict(
         &self,
-        stream: StreamId,
         waiter: Waiter,
-        provider: &Provider,
         reason: &Unavailable,
         now: UnixMillis,
         effects: &mut Vec<Effect>,
     ) {
-        let Waiter { policy, removal, source, stale } = waiter;
+        let Waiter { case, stale } = waiter;
         match stale.filter(|_| reason.is_outage()) {
             Some(entry) => {
                 effects.push(Effect::Count(Counter::CacheStale));
-                self.serve(stream, &policy, provider, &entry, removal, Source::Stale, now, effects);
+                self.serve(Case { source: Source::Stale, ..case }, &entry, now, effects);
             }
-            None => self.deny(stream, Some(&policy), source, &reason.clone().into(), effects),
+            None => self.refuse(&case, &reason.clone().into(), effects),
         }
     }
 
-    /// How to make the phantom token that `policy` wants, if it wants one.
-    fn phantom_token_for(&self, policy: &Policy) -> Option<&PhantomToken> {
-        self.config.phantom_token.as_ref().filter(|_| policy.authorization == Authorization::Jwt)
+    /// The JWT that a request's policy wants.
+    fn phantom(&self, case: &Case) -> Phantom<'_> {
+        match (case.policy.authorization(&case.origin), case.origin.kind, &self.config.phantom_token) {
+            (Authorization::Jwt, OriginKind::IntrospectedWithJwt, _) => Phantom::OfServer,
+            (Authorization::Jwt, OriginKind::Introspected | OriginKind::Validated, Some(phantom_token)) => {
+                Phantom::Minted(phantom_token)
+            }
+            _ => Phantom::None,
+        }
+    }
+
+    /// What the JWT of a request is found by beside its verdict, if it gets one.
+    pub(super) fn jwt_id(&self, case: &Case) -> Option<PhantomTokenId> {
+        self.phantom(case).id()
     }
 
     /// Mints the phantom token that all permitted streams of a call share, if there is any that wants it.
-    pub(super) fn mint_for(
+    pub(super) fn mint_for_call(
         &self,
         call: &Call,
         claims: Claims<'_>,
         now: UnixMillis,
         effects: &mut Vec<Effect>,
     ) -> Option<Minted> {
-        let issuer = call.provider.issuer.as_deref();
-        let (phantom_token, permit) = call.streams.iter().find_map(|stream| {
-            let policy = &self.waiting.get(stream)?.policy;
-            let phantom_token = self.phantom_token_for(policy)?;
-            Some((phantom_token, policy::decide(&policy.require, issuer, claims, now).ok()?))
-        })?;
+        let case = |stream| self.waiting.get(stream).map(|waiter| &waiter.case);
+        let mut cases = call.streams.iter().filter_map(case);
+        let (phantom_token, permit) = cases.find_map(|case| self.to_be_minted(case, claims, now))?;
         self.mint(phantom_token, &permit, now, effects)
+    }
+
+    /// Mints the phantom token of a request, if it is permitted and wants one.
+    pub(super) fn mint_for(
+        &self,
+        case: &Case,
+        claims: Claims<'_>,
+        now: UnixMillis,
+        effects: &mut Vec<Effect>,
+    ) -> Option<Minted> {
+        let (phantom_token, permit) = self.to_be_minted(case, claims, now)?;
+        self.mint(phantom_token, &permit, now, effects)
+    }
+
+    /// What a request's phantom token is made of.
+    fn to_be_minted<'c>(
+        &self,
+        case: &Case,
+        claims: Claims<'c>,
+        now: UnixMillis,
+    ) -> Option<(&PhantomToken, Permit<'c>)> {
+        let Phantom::Minted(phantom_token) = self.phantom(case) else { return None };
+        let permit = policy::decide(&case.policy.require, &case.origin.expects, claims, now).ok()?;
+        Some((phantom_token, permit))
     }
 
     fn mint(
@@ -259,31 +306,22 @@ impl Filter {
     }
 
     /// Passes a permitted request on. Without a phantom token where the policy wants one, it does not pass.
-    #[expect(clippy::too_many_arguments, reason = "all that a forwarded request consists of")]
-    fn forward(
-        &self,
-        stream: StreamId,
-        policy: &Policy,
-        permit: &Permit<'_>,
-        jwt: Option<&[u8]>,
-        removal: Vec<HeaderEdit>,
-        source: Source,
-        effects: &mut Vec<Effect>,
-    ) {
-        let mut edits = removal;
+    fn forward(&self, case: Case, permit: &Permit<'_>, jwt: Option<&[u8]>, effects: &mut Vec<Effect>) {
         let authorization = "authorization".to_owned();
-        match (policy.authorization, jwt) {
+        let edit = match (case.policy.authorization(&case.origin), jwt) {
             (Authorization::Jwt, Some(jwt)) => {
-                edits.push(HeaderEdit::Set(authorization, [b"Bearer ", jwt].concat()))
+                Some(HeaderEdit::Set(authorization, [b"Bearer ", jwt].concat()))
             }
             (Authorization::Jwt, None) => {
-                return self.deny(stream, Some(policy), source, &Unavailable::NotSigned.into(), effects);
+                return self.refuse(&case, &Unavailable::NotSigned.into(), effects);
             }
-            (Authorization::Original, _) => {}
-            (Authorization::Remove, _) => edits.push(HeaderEdit::Remove(authorization)),
-        }
+            (Authorization::Original, _) => None,
+            (Authorization::Remove, _) => Some(HeaderEdit::Remove(authorization)),
+        };
+        let Case { stream, policy, removal: mut edits, source, .. } = case;
         let claims = permit.claims();
-        edits.extend(self.config.identity_headers.edits(policy, Some(claims)));
+        edits.extend(edit);
+        edits.extend(self.config.identity_headers.edits(&policy, Some(claims)));
         effects.push(Effect::Count(Counter::Forwarded));
         // Five host calls, more than all else that a hit takes: only where they are wanted.
         if source != Source::Hit || self.config.access_log_hits {
@@ -313,6 +351,11 @@ impl Filter {
         effects.push(Effect::Count(Counter::Forwarded));
         effects.push(Effect::Describe(stream, Description::new(FORWARDED, Some(policy), Source::None)));
         effects.push(Effect::Forward(stream, edits));
+    }
+
+    /// Refuses a request that was to be judged.
+    pub(super) fn refuse(&self, case: &Case, denial: &Denial, effects: &mut Vec<Effect>) {
+        self.deny(case.stream, Some(&case.policy), case.source, denial, effects);
     }
 
     pub(super) fn deny(
@@ -348,3 +391,6 @@ const MAX_BATCH: usize = 32;
 
 /// The outcome of a request that passes.
 const FORWARDED: &str = "forwarded";
+
+/// In the place of a fingerprint: the JWT beside a verdict is the server's own.
+pub(super) const OF_SERVER: PhantomTokenId = *b"server's";

@@ -8,27 +8,30 @@
 
 mod breaker;
 mod calls;
+mod inquiry;
 mod judge;
+mod keys;
 mod share;
+mod validate;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::rc::Rc;
 use std::time::Duration;
 
-use crate::cache::{ActiveEntry, Cache, Cached, Leases, Mailbox, SharedData};
+use crate::cache::{ActiveEntry, Cache, Leases, Mailbox, SharedData};
 use crate::challenge::Answer;
 use crate::config::Config;
-use crate::credentials;
-use crate::introspection::{HttpCall, Reply};
+use crate::http::{HttpCall, Reply};
 use crate::jwt::Signatures;
 use crate::metrics::Counter;
-use crate::policy::{Authorization, Denial, InvalidToken, Policy, Strategy, Unavailable};
-use crate::provider::Provider;
+use crate::policy::{Policy, Unavailable};
+use crate::provider::Origin;
 use crate::request::{HeaderEdit, RequestView};
 use crate::token::{TokenDigest, UnixMillis};
 
 use calls::Calls;
 use judge::Settlement;
+use keys::KeyRings;
 
 /// A request's stream, by the host's number for it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -48,6 +51,8 @@ pub enum Event<'a> {
     RequestHeaders(StreamId, &'a dyn RequestView),
     /// A stream is no more.
     StreamGone(StreamId),
+    /// The filter begins to work.
+    Start,
     /// Time has passed: one of the periods that [`Effect::Tick`] asked for.
     Tick,
     /// Another worker has asked about a token that we wait for. A [`Event::Turn`] follows in the same callback.
@@ -113,27 +118,29 @@ pub struct Filter {
     signatures: Rc<dyn Signatures>,
     leases: Leases,
     calls: Calls,
-    /// Streams that wait, and for what.
+    keys: KeyRings,
+    /// Streams that wait for a verdict.
     waiting: BTreeMap<StreamId, Waiter>,
     /// Verdicts that some streams have yet to be told.
     settlements: VecDeque<Settlement>,
+    /// How often a tick comes; zero: not at all.
+    tick: Duration,
 }
 
-/// A request that carries a token.
-struct Inquiry {
+/// A request to be judged.
+struct Case {
     stream: StreamId,
     policy: Rc<Policy>,
-    provider: Rc<Provider>,
-    digest: TokenDigest,
+    /// Where the verdict on its token comes from.
+    origin: Rc<Origin>,
     /// What takes the client's token out of the request.
     removal: Vec<HeaderEdit>,
+    source: Source,
 }
 
-/// What is to be done with a waiting stream once there is a verdict.
+/// A request that waits for a verdict.
 struct Waiter {
-    policy: Rc<Policy>,
-    removal: Vec<HeaderEdit>,
-    source: Source,
+    case: Case,
     /// A verdict that is not fresh any more but may serve if no other is to be had.
     stale: Option<Rc<ActiveEntry>>,
 }
@@ -182,6 +189,7 @@ impl Filter {
         let leases = Leases::new(shared, mailbox);
         leases.create();
         Self {
+            keys: KeyRings::new(&config),
             config,
             cache,
             signatures,
@@ -189,6 +197,7 @@ impl Filter {
             calls: Calls::default(),
             waiting: BTreeMap::new(),
             settlements: VecDeque::new(),
+            tick: Duration::ZERO,
         }
     }
 
@@ -196,121 +205,71 @@ impl Filter {
     pub fn step(&mut self, now: UnixMillis, event: Event<'_>) -> Vec<Effect> {
         let mut effects = Vec::with_capacity(4);
         match event {
-            Event::RequestHeaders(stream, request) => self.request(stream, request, now, &mut effects),
-            Event::StreamGone(stream) => _ = self.waiting.remove(&stream),
+            // The one that happens all the time, and that asks for nothing but what it says itself.
+            Event::RequestHeaders(stream, request) => {
+                self.request(stream, request, now, &mut effects);
+                return effects;
+            }
+            Event::StreamGone(stream) => {
+                self.waiting.remove(&stream);
+                self.keys.forget(stream);
+                return effects;
+            }
             // Several may come in one callback, and a turn follows them.
             Event::Told(digest, told) => self.told(&digest, told, now, &mut effects),
             Event::CallFailed(call) => {
-                self.call_failed(call, now, &mut effects);
+                if !self.keys_reply(call, None, now, &mut effects) {
+                    self.call_failed(call, now, &mut effects);
+                }
                 self.settle(now, &mut effects);
             }
             Event::Reply(call, reply) => {
-                self.reply(call, &reply, now, &mut effects);
+                if !self.keys_reply(call, Some(&reply), now, &mut effects) {
+                    self.reply(call, &reply, now, &mut effects);
+                }
                 self.settle(now, &mut effects);
             }
+            Event::Start => {}
             Event::Tick => {
-                self.tick(now, &mut effects);
+                self.take_over_overdue(now, &mut effects);
+                self.fetch_keys(now, &mut effects);
                 self.settle(now, &mut effects);
             }
             Event::Turn => {
                 self.turn(now, &mut effects);
+                self.fetch_keys(now, &mut effects);
                 self.settle(now, &mut effects);
             }
         }
+        self.set_tick(&mut effects);
         effects
+    }
+
+    /// Asks for ticks as often as something may fall due.
+    fn set_tick(&mut self, effects: &mut Vec<Effect>) {
+        let tick = if self.calls.wait_for_others() || self.keys.are_soon_due() {
+            SOON
+        } else if self.keys.is_empty() {
+            Duration::ZERO
+        } else {
+            NOW_AND_THEN
+        };
+        if tick != self.tick {
+            self.tick = tick;
+            effects.push(Effect::Tick(tick));
+        }
     }
 
     /// Whether a stream waits for a verdict; nothing of it may pass until then.
     pub fn is_waiting(&self, stream: StreamId) -> bool {
-        self.waiting.contains_key(&stream)
+        self.waiting.contains_key(&stream) || self.keys.is_parked(stream)
     }
 
     /// What a stream gets that the host failed to treat as it should: closed on failure.
     pub fn host_failure(&mut self, stream: StreamId) -> Answer {
         self.waiting.remove(&stream);
+        self.keys.forget(stream);
         self.config.challenge.answer(&Unavailable::Host.into())
-    }
-
-    fn request(
-        &mut self,
-        stream: StreamId,
-        request: &dyn RequestView,
-        now: UnixMillis,
-        effects: &mut Vec<Effect>,
-    ) {
-        let config = Rc::clone(&self.config);
-        if let Some(answer) = config.own_path(request) {
-            effects.push(Effect::Answer(stream, answer));
-            return;
-        }
-        let Some(policy) = config.policy_of(request) else {
-            return self.deny(stream, None, Source::None, &Unavailable::UnknownPolicy.into(), effects);
-        };
-        let Strategy::Introspect(provider) = &policy.strategy else {
-            return self.forward_unjudged(stream, policy, Vec::new(), effects);
-        };
-        let token = match credentials::access_token(request, &policy.token_sources) {
-            Ok(Some(token)) if provider.token_format.fits(&token) => token,
-            Ok(None) if policy.allow_missing => {
-                let mut edits = credentials::removal(request, &policy.token_sources);
-                edits.push(HeaderEdit::Remove("authorization".to_owned()));
-                return self.forward_unjudged(stream, policy, edits, effects);
-            }
-            refused => {
-                let denial = match refused {
-                    Ok(Some(_)) => InvalidToken::OtherFormat.into(),
-                    Ok(None) => Denial::MissingToken,
-                    Err(reason) => reason.into(),
-                };
-                return self.deny(stream, Some(policy), Source::None, &denial, effects);
-            }
-        };
-        let removal = match policy.authorization {
-            Authorization::Original => Vec::new(),
-            Authorization::Jwt | Authorization::Remove => {
-                credentials::removal(request, &policy.token_sources)
-            }
-        };
-        let digest = provider.digest_seed.digest(&token);
-        let (policy, provider) = (Rc::clone(policy), Rc::clone(provider));
-        let inquiry = Inquiry { stream, policy, provider, digest, removal };
-        let (cache_ttl, negative_ttl) = (inquiry.policy.cache_ttl, config.cache.negative_ttl);
-        if let Some(copy) = self.cache.copy(&digest)
-            && is_fresh(copy.asked(), cache_ttl, now)
-            && !self.is_to_be_renewed(&copy, &inquiry, now)
-        {
-            return self.hit(inquiry, &copy, now, effects);
-        }
-        match self.cache.find(&digest) {
-            Some(Cached::Active(entry)) if is_fresh(entry.asked(), cache_ttl, now) => {
-                if self.is_to_be_renewed(&entry, &inquiry, now) {
-                    self.renew(&inquiry, token, request, now, effects);
-                }
-                self.hit(inquiry, &entry, now, effects);
-            }
-            Some(Cached::Inactive { asked }) if is_fresh(asked, cache_ttl.min(negative_ttl), now) => {
-                effects.push(Effect::Count(Counter::CacheNegativeHit));
-                let denial = InvalidToken::Inactive.into();
-                self.deny(stream, Some(&inquiry.policy), Source::NegativeHit, &denial, effects);
-            }
-            Some(Cached::Active(entry)) if self.may_serve_stale(&entry, cache_ttl, now) => {
-                if self.calls.is_down(&inquiry.provider) {
-                    // No use in waiting: what serves anyway serves now, and the probe is nobody's delay.
-                    self.renew(&inquiry, token, request, now, effects);
-                    return self.stale(inquiry, entry, now, effects);
-                }
-                self.wait(inquiry, token, request, Some(entry), now, effects);
-            }
-            _ => self.wait(inquiry, token, request, None, now, effects),
-        }
-    }
-
-    /// Whether an entry past `cache_ttl` may serve should there be no other verdict.
-    fn may_serve_stale(&self, entry: &ActiveEntry, cache_ttl: Duration, now: UnixMillis) -> bool {
-        let limit = self.config.cache.stale_if_error;
-        !limit.is_zero()
-            && !cache_ttl.is_zero()
-            && is_fresh(entry.asked(), cache_ttl.saturating_add(limit), now)
     }
 }
 
@@ -322,3 +281,9 @@ fn is_fresh(asked: UnixMillis, ttl: Duration, now: UnixMillis) -> bool {
 
 /// How far the clocks of two workers may differ.
 const MAX_CLOCK_STEP: Duration = Duration::from_secs(1);
+
+/// How often we look while something may fall due at any moment.
+const SOON: Duration = Duration::from_millis(50);
+
+/// How often we look whether keys have to be fetched again.
+const NOW_AND_THEN: Duration = Duration::from_secs(1);

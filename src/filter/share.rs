@@ -5,35 +5,49 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use super::calls::{Asker, Call};
-use super::judge::Outcome;
-use super::{CallId, Effect, Filter, Inquiry, Told, is_fresh};
+use super::inquiry::{Inquiry, Way};
+use super::judge::{OF_SERVER, Outcome};
+use super::{CallId, Effect, Filter, Told, is_fresh};
 use crate::cache::{ActiveEntry, Cached, Claim};
 use crate::introspection::ServerFailure;
+use crate::jwt::Minted;
 use crate::policy::{InvalidToken, Unavailable};
-use crate::provider::Provider;
+use crate::provider::Introspector;
 use crate::request::RequestView;
-use crate::token::{AccessToken, TokenDigest, UnixMillis};
+use crate::token::{TokenDigest, UnixMillis};
 
 impl Filter {
     /// Who is to ask about a token that nobody on this worker asks about.
-    pub(super) fn asker(&self, inquiry: &Inquiry, now: UnixMillis) -> Asker {
+    pub(super) fn asker(
+        &self,
+        introspector: &Introspector,
+        inquiry: &Inquiry,
+        digest: &TokenDigest,
+        now: UnixMillis,
+    ) -> Asker {
+        let cache_ttl = inquiry.case.policy.cache_ttl;
         // A request that wants a verdict of its own, or one that is not remembered, has nothing to share.
-        if inquiry.policy.cache_ttl.is_zero() {
+        if cache_ttl.is_zero() {
             return Asker::Us;
         }
-        match self.leases.claim(&inquiry.digest, now, lease_end(&inquiry.provider, now), true) {
+        match self.leases.claim(digest, now, lease_end(introspector, now), true) {
             Claim::Ours => Asker::UsForAll,
-            Claim::Theirs { asked, until } if is_fresh(asked, inquiry.policy.cache_ttl, now) => {
-                Asker::Another { until }
-            }
+            Claim::Theirs { asked, until } if is_fresh(asked, cache_ttl, now) => Asker::Another { until },
             Claim::NotToBeHad | Claim::Theirs { .. } => Asker::Us,
         }
     }
 
     /// A verdict that another worker got between our look into the cache and our claim.
-    pub(super) fn verdict_meanwhile(&self, inquiry: &Inquiry, now: UnixMillis) -> Option<Rc<ActiveEntry>> {
-        match self.cache.find(&inquiry.digest)? {
-            Cached::Active(entry) => is_fresh(entry.asked(), inquiry.policy.cache_ttl, now).then_some(entry),
+    pub(super) fn verdict_meanwhile(
+        &self,
+        inquiry: &Inquiry,
+        digest: &TokenDigest,
+        now: UnixMillis,
+    ) -> Option<Rc<ActiveEntry>> {
+        match self.cache.find(digest)? {
+            Cached::Active(entry) => {
+                is_fresh(entry.asked(), inquiry.case.policy.cache_ttl, now).then_some(entry)
+            }
             Cached::Inactive { .. } => None,
         }
     }
@@ -70,54 +84,63 @@ impl Filter {
             // Too long to be remembered, or pushed out already.
             None => self.take_over(id, now, effects),
         }
-        self.stop_ticking(effects);
     }
 
     /// Looks whether another worker has let us down: it may have died.
-    pub(super) fn tick(&mut self, now: UnixMillis, effects: &mut Vec<Effect>) {
+    pub(super) fn take_over_overdue(&mut self, now: UnixMillis, effects: &mut Vec<Effect>) {
         for id in self.calls.overdue(now) {
             self.take_over(id, now, effects);
         }
-        self.stop_ticking(effects);
     }
 
     /// Whether a verdict is old enough to be renewed while it still serves. Each token has a moment of its own,
     /// so that what began together does not go on together.
     pub(super) fn is_to_be_renewed(&self, entry: &ActiveEntry, inquiry: &Inquiry, now: UnixMillis) -> bool {
         let cache = &self.config.cache;
-        let ttl = inquiry.policy.cache_ttl;
-        if cache.refresh_ahead <= 0.0 {
+        let ttl = inquiry.case.policy.cache_ttl;
+        // What is validated here costs nobody else anything, and so needs no renewal ahead of time.
+        let Some(introspector) = inquiry.way.introspector().filter(|_| cache.refresh_ahead > 0.0) else {
             return false;
-        }
+        };
+        let digest = entry.digest();
         #[expect(clippy::cast_precision_loss, reason = "a fraction of about")]
-        let fraction = (inquiry.digest.words()[0] ^ entry.asked().as_millis()) as f64 / u64::MAX as f64;
+        let fraction = (digest.words()[0] ^ entry.asked().as_millis()) as f64 / u64::MAX as f64;
         let part = cache.refresh_ahead * (1.0 + cache.jitter * fraction);
         now.since(entry.asked()) >= Duration::from_secs_f64(ttl.as_secs_f64() * part.clamp(0.0, 1.0))
-            && !self.calls.is_asked(&inquiry.digest)
-            && !self.calls.are_held_back(&inquiry.provider, now)
+            && !self.calls.is_asked(digest)
+            && !self.calls.are_held_back(introspector, now)
     }
 
     /// Asks again about a token whose verdict still serves, unless another worker does.
     pub(super) fn renew(
         &mut self,
         inquiry: &Inquiry,
-        token: AccessToken,
+        digest: &TokenDigest,
         request: &dyn RequestView,
         now: UnixMillis,
         effects: &mut Vec<Effect>,
     ) {
-        if self.calls.is_asked(&inquiry.digest) || self.calls.are_held_back(&inquiry.provider, now) {
+        let Some(introspector) = inquiry.way.introspector() else { return };
+        if self.calls.is_asked(digest) || self.calls.are_held_back(introspector, now) {
             return;
         }
-        let claim = self.leases.claim(&inquiry.digest, now, lease_end(&inquiry.provider, now), false);
+        let validated = match &inquiry.way {
+            Way::ValidateAndAsk(validator, _) => match self.validate(validator, inquiry, now) {
+                Ok(claims) => Some(claims),
+                // It ends with the verdict that there is.
+                Err(_) => return,
+            },
+            Way::Ask(_) | Way::Validate(_) => None,
+        };
+        let claim = self.leases.claim(digest, now, lease_end(introspector, now), false);
         if claim != Claim::Ours {
             return;
         }
-        if self.admit(&inquiry.provider, now).is_err() {
-            effects.extend(self.release(&inquiry.digest, Told::Verdict));
+        if self.admit(introspector, now).is_err() {
+            effects.extend(self.release(digest, Told::Verdict));
             return;
         }
-        let mut call = Call::new(inquiry, token, request, Asker::UsForAll);
+        let mut call = Call::new(introspector, inquiry, *digest, validated, request, Asker::UsForAll);
         call.is_renewal = true;
         self.calls.open(call);
         effects.push(Effect::AskForTurn);
@@ -136,22 +159,26 @@ impl Filter {
             Cached::Active(entry) => {
                 let call = self.calls.get(id)?;
                 let claims = entry.to_claims();
-                let minted = match self.config.phantom_token.as_ref().and_then(|token| entry.minted(token.id))
-                {
-                    Some(minted) => Some(minted),
+                let jwt = match self.remembered_jwt(&entry) {
+                    Some(jwt) => Some(jwt),
                     // Nobody on the other worker was permitted, or wanted one.
-                    None => self.mint_for(call, claims.view(), now, effects),
+                    None => self.mint_for_call(call, claims.view(), now, effects),
                 };
-                Some(Outcome::Active { claims, minted })
+                Some(Outcome::Active { claims, jwt })
             }
         }
+    }
+
+    /// The JWT for the service behind that lies beside a verdict.
+    fn remembered_jwt(&self, entry: &ActiveEntry) -> Option<Minted> {
+        entry.minted(OF_SERVER).or_else(|| entry.minted(self.config.phantom_token.as_ref()?.id))
     }
 
     /// Makes another worker's call our own.
     fn take_over(&mut self, id: CallId, now: UnixMillis, effects: &mut Vec<Effect>) {
         let Some(call) = self.calls.get_mut(id) else { return };
-        let (digest, provider) = (call.digest, Rc::clone(&call.provider));
-        let asker = match self.leases.claim(&digest, now, lease_end(&provider, now), true) {
+        let (digest, introspector) = (call.digest, Rc::clone(&call.introspector));
+        let asker = match self.leases.claim(&digest, now, lease_end(&introspector, now), true) {
             Claim::Ours => Asker::UsForAll,
             Claim::Theirs { until, .. } => Asker::Another { until },
             Claim::NotToBeHad => Asker::Us,
@@ -160,7 +187,7 @@ impl Filter {
         if let Asker::Another { .. } = asker {
             return;
         }
-        if let Err(reason) = self.admit(&provider, now) {
+        if let Err(reason) = self.admit(&introspector, now) {
             if asker == Asker::UsForAll {
                 effects.extend(self.release(&digest, Told::Failed { is_transient: true }));
             }
@@ -171,17 +198,11 @@ impl Filter {
         }
         self.send(id, now, effects);
     }
-
-    fn stop_ticking(&self, effects: &mut Vec<Effect>) {
-        if !self.calls.wait_for_others() {
-            effects.push(Effect::Tick(Duration::ZERO));
-        }
-    }
 }
 
 /// When a lease that begins now ends at the latest: a little after the last try has timed out.
-fn lease_end(provider: &Provider, now: UnixMillis) -> UnixMillis {
-    now.plus(provider.introspection.longest()).plus(LEASE_SLACK)
+fn lease_end(introspector: &Introspector, now: UnixMillis) -> UnixMillis {
+    now.plus(introspector.endpoint.longest()).plus(LEASE_SLACK)
 }
 
 const LEASE_SLACK: Duration = Duration::from_millis(250);

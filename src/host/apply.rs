@@ -12,7 +12,7 @@ use super::{local_reply, now};
 use crate::cache::Mailbox;
 use crate::challenge::Answer;
 use crate::filter::{CallId, Description, Effect, Event, Filter, StreamId};
-use crate::introspection::HttpCall;
+use crate::http::HttpCall;
 use crate::metrics::{Counter, INTROSPECTION_DURATION};
 use crate::request::HeaderEdit;
 

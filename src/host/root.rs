@@ -15,7 +15,7 @@ use super::stream::Stream;
 use crate::cache::MAX_ENTRY_BYTES;
 use crate::config::Config;
 use crate::filter::{Event, Filter};
-use crate::introspection::Reply;
+use crate::http::Reply;
 
 proxy_wasm::main! {{
     proxy_wasm::set_log_level(LogLevel::Warn);
@@ -52,7 +52,9 @@ impl Root {
         let no_metrics = |_| "expected a host with metrics, got one without".to_owned();
         let shared = Rc::new(SharedData::new().map_err(no_metrics)?);
         let filter = Filter::new(Rc::new(config), shared, signatures, mailbox);
-        Worker::new(self.id, filter, mailbox).map_err(no_metrics)
+        let worker = Worker::new(self.id, filter, mailbox).map_err(no_metrics)?;
+        worker.root_event(Event::Start);
+        Ok(worker)
     }
 }
 

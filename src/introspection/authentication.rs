@@ -107,6 +107,17 @@ impl ClientAuthentication {
         }
     }
 
+    /// Who we are to the server, if these credentials say so.
+    pub fn client_id(&self) -> Option<&str> {
+        match self {
+            Self::Bearer { .. } => None,
+            Self::ClientSecretBasic { client_id, .. }
+            | Self::ClientSecretPost { client_id, .. }
+            | Self::None { client_id }
+            | Self::PrivateKeyJwt { client_id, .. } => Some(client_id),
+        }
+    }
+
     /// What tells these credentials from others in a fingerprint, without being a secret: a server may
     /// answer each client differently (RFC 7662 §2.2).
     pub fn identity(&self) -> &str {

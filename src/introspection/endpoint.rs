@@ -1,9 +1,10 @@
 //! The introspection endpoint and the request to it (RFC 7662 §2.1).
 
-use std::fmt;
 use std::time::Duration;
 
 use super::authentication::{ClientAuthentication, Form};
+use super::signed::Response;
+use crate::http::{HttpCall, USER_AGENT};
 use crate::jwt::{SignError, Signatures};
 use crate::token::{AccessToken, UnixMillis};
 
@@ -32,6 +33,8 @@ pub struct Endpoint {
     pub max_concurrent_calls: usize,
     /// When calls are held back.
     pub breaker: BreakerLimits,
+    /// In which form it answers.
+    pub response: Response,
 }
 
 /// When calls are held back from a server that fails.
@@ -43,32 +46,11 @@ pub struct BreakerLimits {
     pub max_hold: Duration,
 }
 
-/// A request to a cluster. `Debug` shows neither headers nor body, which carry credentials and the token.
-#[derive(Clone, PartialEq, Eq)]
-pub struct HttpCall {
-    /// Envoy cluster.
-    pub cluster: String,
-    /// Headers, pseudo-headers first.
-    pub headers: Vec<(String, String)>,
-    /// Body.
-    pub body: Vec<u8>,
-    /// After this, Envoy answers with 504 itself.
-    pub timeout: Duration,
-}
-
-impl fmt::Debug for HttpCall {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("HttpCall")
-            .field("cluster", &self.cluster)
-            .field("timeout", &self.timeout)
-            .finish_non_exhaustive()
-    }
-}
-
 impl Endpoint {
     /// How long it may take from the first try until there is a verdict or none is to be had.
     pub fn longest(&self) -> Duration {
-        self.timeout * (self.retries + 1)
+        let keys = self.response.signed().map_or(Duration::ZERO, |signed| signed.jwks.timeout);
+        self.timeout * (self.retries + 1) + keys
     }
 
     /// The request that asks about `token`. `trace` are headers that connect it with the request that caused it.
@@ -95,7 +77,7 @@ impl Endpoint {
             (":path", &self.path),
             (":authority", &self.authority),
             ("content-type", "application/x-www-form-urlencoded"),
-            ("accept", "application/json"),
+            ("accept", self.response.media_type()),
             ("user-agent", USER_AGENT),
         ];
         let mut headers: Vec<(String, String)> =
@@ -112,5 +94,3 @@ impl Endpoint {
         })
     }
 }
-
-const USER_AGENT: &str = concat!("phantom-token-filter/", env!("CARGO_PKG_VERSION"));

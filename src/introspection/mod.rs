@@ -6,7 +6,9 @@
 mod authentication;
 mod endpoint;
 mod reply;
+mod signed;
 
 pub use authentication::{ClientAuthentication, SecretEncoding};
-pub use endpoint::{BreakerLimits, Endpoint, HttpCall};
-pub use reply::{Introspection, Reply, ServerFailure, parse};
+pub use endpoint::{BreakerLimits, Endpoint};
+pub use reply::{Introspection, ServerFailure, parse};
+pub use signed::{Keys, Response, SignedReply, SignedReplyKind};

@@ -5,35 +5,25 @@
 
 use std::fmt;
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
+use super::signed::{self, Keys, Response, SignedReplyKind};
 use crate::claims::{BadMember, ClaimsBuf};
+use crate::http::Reply;
 use crate::json::{self, NotAnObject};
+use crate::jwt::Minted;
 use crate::token::UnixMillis;
-
-/// An HTTP answer, as far as it matters.
-#[derive(Clone, Copy, Debug)]
-pub struct Reply<'a> {
-    /// `:status`.
-    pub status: u16,
-    /// `content-type`.
-    pub content_type: &'a [u8],
-    /// Whether Envoy made the answer itself, because the server gave none.
-    pub from_envoy: bool,
-    /// The body; `None` if it is longer than [`Reply::MAX_BODY_BYTES`].
-    pub body: Option<&'a [u8]>,
-}
-
-impl Reply<'_> {
-    /// Longest body that is read: 1 MiB.
-    pub const MAX_BODY_BYTES: usize = 1 << 20;
-}
 
 /// A verdict.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Introspection {
-    /// The token is good, and this is what it says.
-    Active(ClaimsBuf),
+    /// The token is good.
+    Active {
+        /// What it says.
+        claims: ClaimsBuf,
+        /// The JWT that the server gave for the service behind.
+        jwt: Option<Minted>,
+    },
     /// It is not, or not any more.
     Inactive,
 }
@@ -54,12 +44,24 @@ pub enum ServerFailure {
     HeldBack,
     /// `active` is absent or no boolean.
     NoActive,
+    /// There is no JWT where one should be.
+    NotAJwt,
+    /// A signed reply is older than a call takes, or does not say how old it is.
+    NotFresh,
     /// The body is not what a JSON reply is.
     NotJson(NotAnObject),
     /// We could not sign our request.
     NotSigned,
-    /// A content type other than JSON.
+    /// The signature of a signed reply does not hold, or is by an algorithm that does not count.
+    NotVerified,
+    /// A signed reply is for somebody else.
+    OtherAudience,
+    /// A content type other than the one that was asked for.
     OtherContentType,
+    /// A signed reply is by somebody else.
+    OtherIssuer,
+    /// The JWT of a signed reply is of another type.
+    OtherJwtType,
     /// A status other than 200.
     OtherStatus {
         /// The status.
@@ -72,6 +74,8 @@ pub enum ServerFailure {
     },
     /// No answer in time.
     Timeout,
+    /// A signed reply is by a key that the server does not publish, or its keys could not be fetched.
+    UnknownKey,
     /// No connection, no healthy host, or the answer broke off.
     Unreachable,
 }
@@ -95,13 +99,20 @@ impl ServerFailure {
             Self::BodyTooLong => "introspection_body_too_long",
             Self::CredentialsRefused { .. } => "introspection_credentials_refused",
             Self::NoActive => "introspection_without_active",
+            Self::NotAJwt => "introspection_not_a_jwt",
+            Self::NotFresh => "introspection_not_fresh",
             Self::NotJson(_) => "introspection_not_json",
             Self::NotSigned => "introspection_request_not_signed",
+            Self::NotVerified => "introspection_not_verified",
+            Self::OtherAudience => "introspection_for_other_audience",
             Self::OtherContentType => "introspection_content_type",
+            Self::OtherIssuer => "introspection_of_other_issuer",
+            Self::OtherJwtType => "introspection_jwt_of_other_type",
             Self::HeldBack => "introspection_held_back",
             Self::OtherStatus { .. } => "introspection_status",
             Self::OtherWorker { .. } => "introspection_failed_on_other_worker",
             Self::Timeout => "introspection_timeout",
+            Self::UnknownKey => "introspection_unknown_key",
             Self::Unreachable => "introspection_unreachable",
         }
     }
@@ -116,38 +127,81 @@ impl fmt::Display for ServerFailure {
                 write!(f, "our credentials were refused with status {status}; see `introspection.auth`")
             }
             Self::NoActive => f.write_str("the member active is absent or not a boolean"),
+            Self::NotAJwt => f.write_str("expected a JWT, got none"),
+            Self::NotFresh => f.write_str("expected a reply signed just now (iat), got another"),
             Self::NotJson(reason) => reason.fmt(f),
             Self::NotSigned => f.write_str("our request could not be signed"),
-            Self::OtherContentType => f.write_str("expected content type application/json, got another"),
+            Self::NotVerified => {
+                f.write_str("the signature of the reply does not hold; see `jwks` and `jwt.algorithms`")
+            }
+            Self::OtherAudience => f.write_str(
+                "the signed reply is for another audience; see `introspection.response_audiences`",
+            ),
+            Self::OtherContentType => {
+                f.write_str("expected the content type of `introspection.response`, got another")
+            }
+            Self::OtherIssuer => f.write_str("the signed reply is of another issuer than the provider's"),
+            Self::OtherJwtType => f.write_str("the JWT of the signed reply is of another type (typ)"),
             Self::HeldBack => {
                 f.write_str("calls are held back, for the server has failed several times in a row")
             }
             Self::OtherStatus { status } => write!(f, "expected status 200, got {status}"),
             Self::OtherWorker { .. } => f.write_str("another worker asked and got no verdict"),
             Self::Timeout => f.write_str("no answer within the timeout"),
+            Self::UnknownKey => f.write_str("the reply is signed by a key that `jwks` does not have"),
             Self::Unreachable => f.write_str("no connection, no healthy host, or the answer broke off"),
         }
     }
 }
 
-/// Reads a reply.
+/// Reads a reply that should have this form. `keys` verify a signed one.
 ///
 /// # Errors
 ///
-/// [`ServerFailure`] for everything that is not a verdict.
-pub fn parse(reply: &Reply<'_>, now: UnixMillis) -> Result<Introspection, ServerFailure> {
+/// [`ServerFailure`] for everything that is not a verdict; [`ServerFailure::UnknownKey`] if newer keys may help.
+pub fn parse(
+    reply: &Reply<'_>,
+    response: &Response,
+    keys: Keys<'_>,
+    now: UnixMillis,
+) -> Result<Introspection, ServerFailure> {
+    let gives_phantom_token = response.signed().is_some_and(|it| it.kind == SignedReplyKind::PhantomToken);
     match reply.status {
         200 => {}
         503 if reply.from_envoy => return Err(ServerFailure::Unreachable),
         504 if reply.from_envoy => return Err(ServerFailure::Timeout),
+        // Where the reply is the JWT itself, an inactive token has none: 204 (Curity) or an empty 400 (glewlwyd).
+        204 if gives_phantom_token => return Ok(Introspection::Inactive),
+        400 if gives_phantom_token && reply.body.is_some_and(<[u8]>::is_empty) => {
+            return Ok(Introspection::Inactive);
+        }
         status @ (401 | 403) => return Err(ServerFailure::CredentialsRefused { status }),
         status => return Err(ServerFailure::OtherStatus { status }),
     }
-    let body = reply.body.ok_or(ServerFailure::BodyTooLong)?;
-    if !is_json(reply.content_type) {
-        return Err(ServerFailure::OtherContentType);
+    match response {
+        Response::Json { jwt_member } => {
+            let body = reply.body.ok_or(ServerFailure::BodyTooLong)?;
+            if !essence(reply.content_type).eq_ignore_ascii_case(b"application/json") {
+                return Err(ServerFailure::OtherContentType);
+            }
+            let mut members = json::object(body).map_err(ServerFailure::NotJson)?;
+            match jwt_member {
+                None => verdict(members, now),
+                Some(name) => {
+                    let jwt = members.remove(name);
+                    signed::from_member(verdict(members, now)?, jwt)
+                }
+            }
+        }
+        Response::Signed(signed) => signed.read(reply, keys, now),
     }
-    let mut members = json::object(body).map_err(ServerFailure::NotJson)?;
+}
+
+/// What the members of a reply say.
+pub(super) fn verdict(
+    mut members: Map<String, Value>,
+    now: UnixMillis,
+) -> Result<Introspection, ServerFailure> {
     match members.remove("active") {
         Some(Value::Bool(true)) => {}
         Some(Value::Bool(false)) => return Ok(Introspection::Inactive),
@@ -157,20 +211,38 @@ pub fn parse(reply: &Reply<'_>, now: UnixMillis) -> Result<Introspection, Server
     if claims.view().exp.is_some_and(|exp| exp <= now) {
         return Ok(Introspection::Inactive);
     }
-    Ok(Introspection::Active(claims))
+    Ok(Introspection::Active { claims, jwt: None })
 }
 
-/// `application/json`, in any case and with any parameters (RFC 9110 §8.3.1).
-fn is_json(content_type: &[u8]) -> bool {
-    let essence = content_type.split(|&byte| byte == b';').next().unwrap_or_default();
-    essence.trim_ascii().eq_ignore_ascii_case(b"application/json")
+/// A media type without its parameters (RFC 9110 §8.3.1); compared in any case.
+pub(super) fn essence(content_type: &[u8]) -> &[u8] {
+    content_type.split(|&byte| byte == b';').next().unwrap_or_default().trim_ascii()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::jwt::{SignError, Signatures};
 
     const NOW: UnixMillis = UnixMillis::from_secs(1_795_377_700);
+
+    fn parse(reply: &Reply<'_>, now: UnixMillis) -> Result<Introspection, ServerFailure> {
+        struct Nobody;
+        impl Signatures for Nobody {
+            fn sign(&self, _: &str, _: &[u8], _: &[u8]) -> Result<Vec<u8>, SignError> {
+                Err(SignError::NotOffered)
+            }
+            fn verify(&self, _: &str, _: &[u8], _: &[u8], _: &[u8]) -> Result<bool, SignError> {
+                Err(SignError::NotOffered)
+            }
+        }
+        super::parse(
+            reply,
+            &Response::Json { jwt_member: None },
+            Keys { set: None, signatures: &Nobody },
+            now,
+        )
+    }
 
     fn reply(status: u16, content_type: &str, body: &str) -> Result<Introspection, ServerFailure> {
         let reply = Reply {
@@ -184,7 +256,10 @@ mod tests {
 
     #[test]
     fn active_must_be_the_boolean() {
-        assert!(matches!(reply(200, "application/json", r#"{"active":true}"#), Ok(Introspection::Active(_))));
+        assert!(matches!(
+            reply(200, "application/json", r#"{"active":true}"#),
+            Ok(Introspection::Active { .. })
+        ));
         assert_eq!(
             reply(200, "application/json", r#"{"active":false,"exp":"soon"}"#),
             Ok(Introspection::Inactive)
@@ -212,7 +287,7 @@ mod tests {
         );
         assert!(matches!(
             reply(200, "application/json", r#"{"active":true,"exp":1795377701}"#),
-            Ok(Introspection::Active(_))
+            Ok(Introspection::Active { .. })
         ));
     }
 

@@ -51,11 +51,8 @@ impl JwtRules {
         Ok(ClaimsBuf::from_members(claims)?)
     }
 
-    /// Media types are compared without case, and without the `application/` that may be left out
-    /// (RFC 7515 §4.1.9).
     fn admits_type(&self, typ: Option<&str>) -> bool {
-        let typ = short_type(typ.unwrap_or_default());
-        self.types.iter().any(|admitted| short_type(admitted).eq_ignore_ascii_case(typ))
+        self.types.iter().any(|admitted| is_type(typ.unwrap_or_default(), admitted))
     }
 
     fn judge(&self, claims: &Map<String, Value>, now: UnixMillis) -> Result<(), BadJwt> {
@@ -169,6 +166,12 @@ impl From<Unverified> for BadJwt {
 fn numeric_date(claims: &Map<String, Value>, name: &'static str) -> Result<Option<UnixMillis>, BadMember> {
     let seconds = |value: &Value| value.as_f64().map(point_in_time).ok_or(BadMember(name));
     claims.get(name).map(seconds).transpose()
+}
+
+/// Whether `typ` says `wanted`: media types are compared without case, and without the `application/` that may
+/// be left out (RFC 7515 §4.1.9).
+pub fn is_type(typ: &str, wanted: &str) -> bool {
+    short_type(typ).eq_ignore_ascii_case(short_type(wanted))
 }
 
 fn short_type(typ: &str) -> &str {

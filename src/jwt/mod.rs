@@ -13,6 +13,7 @@ mod access_token;
 mod algorithm;
 mod compact;
 mod ecdsa;
+mod jwks_endpoint;
 mod key;
 mod key_set;
 mod mint;
@@ -22,8 +23,9 @@ mod public_key;
 mod untrusted;
 mod verifying_key;
 
-pub use access_token::{BadJwt, JwtRules};
+pub use access_token::{BadJwt, JwtRules, is_type};
 pub use algorithm::Algorithm;
+pub use jwks_endpoint::JwksEndpoint;
 pub use key::{SignError, Signatures, SigningKey, published_key};
 pub use key_set::{KeySet, KeySetError, KeyWarning, Unverified, VerifiedJwt};
 pub use mint::{ClaimMapping, Minted, PhantomToken, PhantomTokenId, mint};

@@ -2,6 +2,7 @@
 //! reason, for the operator.
 
 use crate::introspection::ServerFailure;
+use crate::jwt::BadJwt;
 
 /// Why a request is not forwarded.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,12 +32,14 @@ pub enum InvalidRequest {
 }
 
 /// What is wrong with a token.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum InvalidToken {
     /// Its end has passed.
     Expired,
     /// The authorization server says that it is not active.
     Inactive,
+    /// It is no JWT access token that the provider's keys and rules accept.
+    Jwt(BadJwt),
     /// It begins in the future.
     NotYetValid,
     /// A member that the policy requires is absent or has another value.
@@ -58,7 +61,9 @@ pub enum InvalidToken {
 pub enum Unavailable {
     /// The authorization server did not give one.
     AuthorizationServer(ServerFailure),
-    /// There is a verdict, but no phantom token: the host did not sign.
+    /// The keys that verify the token could not be fetched.
+    NoKeys,
+    /// There is a verdict, but no phantom token: the host did not sign, or the server gave none.
     NotSigned,
     /// As many calls as allowed are under way.
     TooManyCalls,
@@ -76,7 +81,7 @@ impl Unavailable {
         match self {
             Self::AuthorizationServer(failure) => failure.is_transient(),
             Self::TooManyCalls => true,
-            Self::Host | Self::NotSigned | Self::TooManyWaiting | Self::UnknownPolicy => false,
+            Self::Host | Self::NoKeys | Self::NotSigned | Self::TooManyWaiting | Self::UnknownPolicy => false,
         }
     }
 }
@@ -91,6 +96,7 @@ impl Denial {
             Self::InvalidToken(reason) => match reason {
                 InvalidToken::Expired => "token_expired",
                 InvalidToken::Inactive => "token_inactive",
+                InvalidToken::Jwt(reason) => reason.reason(),
                 InvalidToken::NotYetValid => "token_not_yet_valid",
                 InvalidToken::OtherAudience => "token_for_other_audience",
                 InvalidToken::OtherClaim => "token_lacks_claim",
@@ -103,6 +109,7 @@ impl Denial {
             Self::Unavailable(reason) => match reason {
                 Unavailable::AuthorizationServer(failure) => failure.reason(),
                 Unavailable::Host => "host_failure",
+                Unavailable::NoKeys => "jwks_unavailable",
                 Unavailable::NotSigned => "phantom_token_not_signed",
                 Unavailable::TooManyCalls => "too_many_introspection_calls",
                 Unavailable::TooManyWaiting => "too_many_waiting_requests",

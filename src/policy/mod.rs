@@ -20,7 +20,7 @@ use std::time::Duration;
 
 use crate::claims::Claims;
 use crate::credentials::TokenSource;
-use crate::provider::Provider;
+use crate::provider::{Introspector, Origin, OriginKind, Validator};
 use crate::token::UnixMillis;
 
 /// What a kind of request needs, and what its upstream gets.
@@ -36,8 +36,10 @@ pub struct Policy {
     pub cache_ttl: Duration,
     /// What the verdict must say.
     pub require: Requirements,
-    /// What the upstream finds in `authorization`.
+    /// What the upstream finds in `authorization` where the server was asked what the token means.
     pub authorization: Authorization,
+    /// And where the token is a JWT that was validated here.
+    pub validated_authorization: Authorization,
     /// Header to claim: what else the upstream gets to know.
     pub claim_headers: Vec<(String, String)>,
     /// Whether a request without a token is forwarded (without `authorization`).
@@ -49,8 +51,14 @@ pub struct Policy {
 pub enum Strategy {
     /// Not at all: the request passes.
     Allow,
-    /// By asking this provider (RFC 7662).
-    Introspect(Rc<Provider>),
+    /// A JWT of one of these issuers is validated here; anything else is for the server to judge.
+    Auto(Vec<Rc<Validator>>, Rc<Introspector>),
+    /// By asking the server (RFC 7662).
+    Introspect(Rc<Introspector>),
+    /// By validating a JWT of one of these issuers here (RFC 9068).
+    Jwt(Vec<Rc<Validator>>),
+    /// Both: validated here, and still active at the server that issued it.
+    JwtAndIntrospection(Vec<(Rc<Validator>, Rc<Introspector>)>),
 }
 
 /// What the upstream finds in `authorization`.
@@ -62,6 +70,17 @@ pub enum Authorization {
     Original,
     /// Nothing.
     Remove,
+}
+
+/// What a verdict must be like for the provider that it comes from, whatever the policy.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Expectation {
+    /// `iss`, where the verdict has one.
+    pub issuer: Option<String>,
+    /// How long past `exp` a token is still good: clocks differ.
+    pub exp_leeway: Duration,
+    /// How long ahead of `nbf` it is already good.
+    pub nbf_leeway: Duration,
 }
 
 /// Proof that a request's token was judged and may pass. Only [`decide`] makes one.
@@ -77,6 +96,43 @@ impl<'a> Permit<'a> {
     }
 }
 
+impl Strategy {
+    /// The servers whose JWTs are validated here.
+    pub fn validators(&self) -> Vec<&Rc<Validator>> {
+        match self {
+            Self::Allow | Self::Introspect(_) => Vec::new(),
+            Self::Auto(validators, _) | Self::Jwt(validators) => validators.iter().collect(),
+            Self::JwtAndIntrospection(both) => both.iter().map(|(validator, _)| validator).collect(),
+        }
+    }
+
+    /// The servers that are asked.
+    pub fn introspectors(&self) -> Vec<&Rc<Introspector>> {
+        match self {
+            Self::Allow | Self::Jwt(_) => Vec::new(),
+            Self::Auto(_, introspector) | Self::Introspect(introspector) => vec![introspector],
+            Self::JwtAndIntrospection(both) => both.iter().map(|(_, introspector)| introspector).collect(),
+        }
+    }
+}
+
+impl Policy {
+    /// What the upstream finds in `authorization` if the verdict comes from there.
+    pub fn authorization(&self, origin: &Origin) -> Authorization {
+        match origin.kind {
+            OriginKind::Introspected | OriginKind::IntrospectedWithJwt => self.authorization,
+            OriginKind::Validated => self.validated_authorization,
+        }
+    }
+}
+
+impl Expectation {
+    /// The last moment at which a token with this `exp` is good.
+    pub fn end(&self, exp: Option<UnixMillis>) -> UnixMillis {
+        exp.map_or(UnixMillis::MAX, |exp| exp.plus(self.exp_leeway))
+    }
+}
+
 /// Judges an active token: its times, its issuer, and what the policy requires.
 ///
 /// # Errors
@@ -84,17 +140,17 @@ impl<'a> Permit<'a> {
 /// The [`Denial`] of the first check that fails; scopes come last, so that 403 means that all else is right.
 pub fn decide<'a>(
     require: &Requirements,
-    issuer: Option<&str>,
+    expects: &Expectation,
     claims: Claims<'a>,
     now: UnixMillis,
 ) -> Result<Permit<'a>, Denial> {
-    if claims.exp.is_some_and(|exp| now >= exp) {
+    if now >= expects.end(claims.exp) {
         return Err(InvalidToken::Expired.into());
     }
-    if claims.nbf.is_some_and(|nbf| now.plus(CLOCK_LEEWAY) < nbf) {
+    if claims.nbf.is_some_and(|nbf| now.plus(expects.nbf_leeway) < nbf) {
         return Err(InvalidToken::NotYetValid.into());
     }
-    if let (Some(wanted), Some(iss)) = (issuer, claims.iss)
+    if let (Some(wanted), Some(iss)) = (&expects.issuer, claims.iss)
         && wanted.as_bytes() != iss
     {
         return Err(InvalidToken::OtherIssuer.into());
@@ -102,6 +158,3 @@ pub fn decide<'a>(
     require.check(&claims)?;
     Ok(Permit { claims })
 }
-
-/// How far the authorization server's clock may be ahead of ours when it says `nbf`.
-const CLOCK_LEEWAY: Duration = Duration::from_secs(60);

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use phantom_token_filter::config::Config;
 use phantom_token_filter::credentials::TokenSource;
-use phantom_token_filter::introspection::{ClientAuthentication, SecretEncoding};
+use phantom_token_filter::introspection::{ClientAuthentication, Response, SecretEncoding};
 use phantom_token_filter::jwt::Algorithm;
 use phantom_token_filter::policy::{Authorization, Strategy};
 use phantom_token_filter::request::{RequestView, Unreadable};
@@ -36,12 +36,15 @@ impl RequestView for Get {
 fn providers() {
     let config = parse(&smallest()).unwrap();
     let [provider] = config.providers.as_slice() else { panic!("{config:?}") };
-    assert_eq!((provider.name.as_str(), provider.issuer.as_deref()), ("main", None));
-    let format = &provider.token_format;
+    assert!(provider.validator.is_none());
+    let introspector = provider.introspector.as_ref().unwrap();
+    assert_eq!((provider.name.as_str(), introspector.origin.expects.issuer.as_deref()), ("main", None));
+    let format = &introspector.token_format;
     assert_eq!((format.prefix.as_str(), format.min_length, format.max_length), ("", 1, 8192));
-    assert_eq!(provider.max_cache_ttl, Duration::from_secs(60));
+    assert_eq!(introspector.origin.max_cache_ttl, Duration::from_secs(60));
 
-    let endpoint = &provider.introspection;
+    let endpoint = &introspector.endpoint;
+    assert_eq!(endpoint.response, Response::Json { jwt_member: None });
     assert_eq!(
         (endpoint.cluster.as_str(), endpoint.authority.as_str()),
         ("authorization_server", "authorization_server")
@@ -79,7 +82,7 @@ fn phantom_tokens() {
 fn policies() {
     let config = parse(&smallest()).unwrap();
     let policy = config.policy_of(&Get("/")).unwrap();
-    assert!(matches!(&policy.strategy, Strategy::Introspect(provider) if provider.name == "main"));
+    assert!(matches!(&policy.strategy, Strategy::Introspect(asked) if asked.origin.provider == "main"));
     assert_eq!((policy.name.as_str(), policy.authorization), ("default", Authorization::Jwt));
     assert_eq!(
         (policy.token_sources.as_slice(), policy.cache_ttl),
@@ -110,6 +113,30 @@ fn introspection_forwards_the_original_token() {
 }
 
 #[test]
+fn validation() {
+    let config = changed(json!({
+        "-providers.main.introspection": 0,
+        "providers.main.issuer": "https://as.example",
+        "providers.main.jwks": {"cluster": "authorization_server", "path": "/jwks"},
+        "policies.default.strategy": "jwt",
+    }));
+    let config = parse(&config).unwrap();
+    let validator = config.providers[0].validator.as_ref().unwrap();
+    let algorithms: Vec<_> = validator.rules.algorithms.iter().map(|algorithm| algorithm.name()).collect();
+    assert_eq!(algorithms, ["ES256", "RS256", "PS256", "EdDSA"]);
+    assert_eq!(
+        (validator.rules.types.as_slice(), validator.rules.leeway),
+        (&["at+jwt".to_owned()][..], Duration::from_secs(30))
+    );
+    assert_eq!(validator.jwks.authority, "authorization_server");
+    assert_eq!(
+        (validator.jwks.timeout, validator.jwks.refresh_interval),
+        (Duration::from_secs(2), Duration::from_secs(300))
+    );
+    assert_eq!(policy_authorization(&config), Authorization::Original);
+}
+
+#[test]
 fn a_provider_keeps_verdicts_as_long_as_its_most_patient_policy_uses_them() {
     let config = changed(json!({
         "providers.other": {"introspection": {"cluster": "b", "path": "/", "auth": {"none": {"client_id": "g"}}}},
@@ -120,8 +147,12 @@ fn a_provider_keeps_verdicts_as_long_as_its_most_patient_policy_uses_them() {
             "public": {"strategy": "allow"},
         },
     }));
-    let ttls: Vec<_> =
-        parse(&config).unwrap().providers.iter().map(|provider| provider.max_cache_ttl).collect();
+    let ttls: Vec<_> = parse(&config)
+        .unwrap()
+        .providers
+        .iter()
+        .map(|it| it.introspector.as_ref().unwrap().origin.max_cache_ttl)
+        .collect();
     assert_eq!(ttls, [Duration::from_secs(120), Duration::ZERO]);
 }
 

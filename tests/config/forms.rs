@@ -27,11 +27,23 @@ fn whole_numbers_may_be_floats() {
     assert_eq!(described(&parse(&whole).unwrap()), described(&parse(&float).unwrap()));
 }
 
+/// The same with keys for signed replies.
+fn signed(mut changes: Value) -> Value {
+    changes["providers.main.issuer"] = "https://as.example".into();
+    changes["providers.main.jwks"] = json!({"cluster": "authorization_server", "path": "/jwks"});
+    changes
+}
+
 #[test]
 fn a_digest_depends_on_all_that_may_change_the_answer() {
     let digests = |changes: Value| {
         let config = parse(&changed(changes)).unwrap();
-        config.providers[0].digest_seed.digest(&AccessToken::parse(b"a").unwrap())
+        config.providers[0]
+            .introspector
+            .as_ref()
+            .unwrap()
+            .digest_seed
+            .digest(&AccessToken::parse(b"a").unwrap())
     };
     let mut seen = vec![digests(json!({}))];
     for changes in [
@@ -43,6 +55,13 @@ fn a_digest_depends_on_all_that_may_change_the_answer() {
         json!({"providers.main.introspection.token_type_hint": ""}),
         json!({"providers.main.introspection.parameters": {"a": "b"}}),
         json!({"providers.main.introspection.headers": {"a": "b"}}),
+        json!({"providers.main.introspection.jwt_member": "jwt"}),
+        signed(json!({"providers.main.introspection.response": "jwt"})),
+        signed(json!({"providers.main.introspection.response": "application_jwt"})),
+        signed(json!({
+            "providers.main.introspection.response": "jwt",
+            "providers.main.introspection.response_audiences": ["another"],
+        })),
     ] {
         let digest = digests(changes.clone());
         assert!(!seen.contains(&digest), "{changes}");

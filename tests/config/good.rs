@@ -1,7 +1,6 @@
 //! A configuration that is accepted, and ways to spoil it.
 
 use phantom_token_filter::config::{Config, ConfigError};
-use phantom_token_filter::token::AccessToken;
 use serde_json::{Value, json};
 
 pub(crate) const CLIENT_SECRET: &str = "correct-horse-battery-staple";
@@ -66,10 +65,7 @@ fn at<'c>(config: &'c mut Value, path: &str) -> &'c mut Value {
 
 /// Everything that is known of a configuration. Two that say the same of themselves here are the same.
 pub(crate) fn described(config: &Config) -> String {
-    let token = AccessToken::parse(b"mF_9.B5f-4.1JqM").unwrap();
-    let digests: Vec<_> =
-        config.providers.iter().map(|provider| provider.digest_seed.digest(&token)).collect();
-    format!("{config:#?} {digests:?}")
+    format!("{config:#?}")
 }
 
 pub(crate) fn parse(config: &Value) -> Result<Config, ConfigError> {

@@ -14,7 +14,8 @@ use phantom_token_filter::cache::{Mailbox, SharedData, Version};
 use phantom_token_filter::challenge::Answer;
 use phantom_token_filter::config::Config;
 use phantom_token_filter::filter::{CallId, Description, Effect, Event, Filter, StreamId, Told};
-use phantom_token_filter::introspection::{HttpCall, Reply};
+use phantom_token_filter::http::{HttpCall, Reply};
+use phantom_token_filter::introspection::{self, Introspection, Keys, Response, ServerFailure};
 use phantom_token_filter::jwt::Signatures;
 use phantom_token_filter::metrics::Counter;
 use phantom_token_filter::request::{HeaderEdit, RequestView, Unreadable};
@@ -159,6 +160,12 @@ pub fn merge(into: &mut Value, patch: Value) {
         }
         (into, patch) => *into = patch,
     }
+}
+
+/// Reads a reply that should be JSON.
+pub fn parse(reply: &Reply<'_>, now: UnixMillis) -> Result<Introspection, ServerFailure> {
+    let keys = Keys { set: None, signatures: &RustCrypto };
+    introspection::parse(reply, &Response::Json { jwt_member: None }, keys, now)
 }
 
 /// One worker of an Envoy.

@@ -10,8 +10,8 @@ fn policies() {
     refused(&[
         (
             "a strategy that does not exist",
-            set(default, "strategy", json!("jwt")),
-            "policies.default.strategy: expected one of phantom_token, introspection, allow, got \"jwt\"",
+            set(default, "strategy", json!("opaque")),
+            "policies.default.strategy: expected one of phantom_token, introspection, jwt, jwt_and_introspection, auto, allow, got \"opaque\"",
         ),
         (
             "a provider that does not exist",

@@ -18,7 +18,7 @@ fn providers() {
         (
             "a provider without introspection",
             json!({"-providers.main.introspection": 0}),
-            "providers.main.introspection: expected a value, got none",
+            "providers.main.introspection: expected a value here or in jwks, got none",
         ),
         (
             "an empty issuer",

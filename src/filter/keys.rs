@@ -1,0 +1,361 @@
+//! The keys of authorization servers (RFC 7517): fetched before they are needed, again before they are old, and
+//! once more when a token names one that is not there.
+//!
+//! Each worker has its own. A request that needs keys that are not there waits for them (it is *parked*), and is
+//! then taken up again. Old keys stay until there are new ones: a server that is down takes no token away.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::rc::Rc;
+use std::time::Duration;
+
+use super::inquiry::{Inquiry, Way};
+use super::{CallId, Case, Effect, Filter, Source, StreamId};
+use crate::config::Config;
+use crate::http::Reply;
+use crate::introspection::Keys;
+use crate::jwt::{JwksEndpoint, KeySet, KeySetError};
+use crate::metrics::Counter;
+use crate::policy::Unavailable;
+use crate::provider::{Introspector, Provider, Validator};
+use crate::request::{KeptHeaders, RequestView};
+use crate::token::{DigestSeed, TokenDigest, UnixMillis};
+
+/// The keys of all providers whose keys are needed.
+#[derive(Default)]
+pub(super) struct KeyRings {
+    rings: Vec<KeyRing>,
+    /// Requests that wait for keys.
+    parked: BTreeMap<StreamId, Parked>,
+    /// Those of them that wait no more.
+    ready: VecDeque<StreamId>,
+}
+
+/// The keys of a provider.
+struct KeyRing {
+    jwks: Rc<JwksEndpoint>,
+    validator: Option<Rc<Validator>>,
+    introspector: Option<Rc<Introspector>>,
+    current: Option<Current>,
+    /// The fetch that is under way, and since when.
+    fetch: Option<(CallId, UnixMillis)>,
+    /// Whether somebody waits for newer keys than there are.
+    is_wanted: bool,
+    /// Fetches that have failed since the last that did not.
+    failures: u32,
+    /// No fetch before this, whoever wants one.
+    not_before: UnixMillis,
+    /// When keys are fetched though nobody waits.
+    refresh_at: UnixMillis,
+    /// Who waits for the fetch that is under way.
+    served: Vec<Wait>,
+    /// Who waits for the next one: keys that were asked for before may be older than what names them.
+    next: Vec<Wait>,
+}
+
+/// Who waits for keys.
+#[derive(Clone, Copy)]
+enum Wait {
+    /// A call, with a signed reply.
+    Reply(CallId),
+    /// A request.
+    Request(StreamId),
+}
+
+/// Keys, and what verdicts that rest on them are found under: other keys, other digests.
+struct Current {
+    set: KeySet,
+    validated: Option<DigestSeed>,
+    validated_and_asked: Option<DigestSeed>,
+}
+
+/// A request that waits for keys.
+struct Parked {
+    inquiry: Inquiry,
+    headers: KeptHeaders,
+}
+
+/// Why a request cannot be judged with the keys that are there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum KeysWanted {
+    /// There are none at all.
+    Any,
+    /// The one that the token names is not there.
+    Newer,
+}
+
+impl KeyRings {
+    /// For the providers whose keys are needed.
+    pub(super) fn new(config: &Config) -> Self {
+        let ring = |provider: &Provider| {
+            Some(KeyRing {
+                jwks: Rc::clone(config.needed_keys(provider)?),
+                validator: provider.validator.clone(),
+                introspector: provider.introspector.clone(),
+                current: None,
+                fetch: None,
+                is_wanted: false,
+                failures: 0,
+                not_before: UnixMillis::from_millis(0),
+                refresh_at: UnixMillis::from_millis(0),
+                served: Vec::new(),
+                next: Vec::new(),
+            })
+        };
+        Self { rings: config.providers.iter().filter_map(ring).collect(), ..Self::default() }
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.rings.is_empty()
+    }
+
+    /// Whether a fetch is due at any moment: nobody has looked for keys yet, or somebody waits for newer ones.
+    pub(super) fn are_soon_due(&self) -> bool {
+        self.rings.iter().any(|ring| ring.fetch.is_none() && (ring.is_wanted || ring.is_new()))
+    }
+
+    /// The digest that a verdict on this token is found under; `None` while there are no keys.
+    pub(super) fn digest(&self, inquiry: &Inquiry) -> Option<TokenDigest> {
+        let seed = match &inquiry.way {
+            Way::Ask(introspector) => &introspector.digest_seed,
+            Way::Validate(validator) => self.current(&validator.jwks)?.validated.as_ref()?,
+            Way::ValidateAndAsk(validator, _) => {
+                self.current(&validator.jwks)?.validated_and_asked.as_ref()?
+            }
+        };
+        Some(seed.digest(&inquiry.token))
+    }
+
+    /// The keys of a provider, if they are here.
+    pub(super) fn set(&self, jwks: &Rc<JwksEndpoint>) -> Option<&KeySet> {
+        self.current(jwks).map(|current| &current.set)
+    }
+
+    /// Whether the last fetch of a provider's keys failed.
+    pub(super) fn are_out_of_reach(&self, jwks: &Rc<JwksEndpoint>) -> bool {
+        self.ring(jwks).is_none_or(|ring| ring.failures > 0)
+    }
+
+    pub(super) fn is_parked(&self, stream: StreamId) -> bool {
+        self.parked.contains_key(&stream)
+    }
+
+    pub(super) fn parked_count(&self) -> usize {
+        self.parked.len()
+    }
+
+    /// A stream is gone.
+    pub(super) fn forget(&mut self, stream: StreamId) {
+        self.parked.remove(&stream);
+    }
+
+    fn current(&self, jwks: &Rc<JwksEndpoint>) -> Option<&Current> {
+        self.ring(jwks)?.current.as_ref()
+    }
+
+    fn ring(&self, jwks: &Rc<JwksEndpoint>) -> Option<&KeyRing> {
+        self.rings.iter().find(|ring| Rc::ptr_eq(&ring.jwks, jwks))
+    }
+
+    fn ring_mut(&mut self, jwks: &Rc<JwksEndpoint>) -> Option<&mut KeyRing> {
+        self.rings.iter_mut().find(|ring| Rc::ptr_eq(&ring.jwks, jwks))
+    }
+
+    fn ring_of_fetch(&mut self, id: CallId) -> Option<&mut KeyRing> {
+        self.rings.iter_mut().find(|ring| ring.fetch.is_some_and(|(fetch, _)| fetch == id))
+    }
+}
+
+impl KeyRing {
+    fn wait(&mut self, wait: Wait, wanted: KeysWanted) {
+        if wanted == KeysWanted::Any && self.fetch.is_some() {
+            self.served.push(wait);
+        } else {
+            self.is_wanted = true;
+            self.next.push(wait);
+        }
+    }
+
+    fn is_new(&self) -> bool {
+        self.current.is_none() && self.failures == 0
+    }
+
+    fn is_due(&self, now: UnixMillis) -> bool {
+        self.fetch.is_none() && now >= self.not_before && (self.is_wanted || now >= self.refresh_at)
+    }
+
+    /// Takes over the keys of a reply. Returns whether they are others than before.
+    fn load(&mut self, reply: &Reply<'_>) -> Result<bool, FetchFailure> {
+        if reply.status != 200 {
+            return Err(FetchFailure::Status(reply.status));
+        }
+        let body = reply.body.ok_or(FetchFailure::TooLong)?;
+        let (set, warnings) = KeySet::parse(body).map_err(FetchFailure::NotAKeySet)?;
+        let is_new =
+            self.current.as_ref().is_none_or(|current| current.set.fingerprint() != set.fingerprint());
+        if is_new {
+            for warning in warnings {
+                log::warn!("provider {:?}: jwks: {warning}", self.jwks.provider);
+            }
+            let seed = |parts: &[&[u8; 32]]| DigestSeed::combining(parts);
+            let keys = set.fingerprint();
+            let validated = self.validator.as_ref().map(|it| seed(&[&it.fingerprint, &keys]));
+            let both = self.validator.as_ref().zip(self.introspector.as_ref());
+            let validated_and_asked = both.map(|(v, i)| seed(&[&v.fingerprint, &i.fingerprint, &keys]));
+            self.current = Some(Current { set, validated, validated_and_asked });
+        }
+        Ok(is_new)
+    }
+}
+
+/// Why a fetch brought no keys.
+#[derive(Debug)]
+enum FetchFailure {
+    NoAnswer,
+    NotAKeySet(KeySetError),
+    Status(u16),
+    TooLong,
+}
+
+impl std::fmt::Display for FetchFailure {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::NoAnswer => f.write_str("no answer"),
+            Self::NotAKeySet(reason) => reason.fmt(f),
+            Self::Status(status) => write!(f, "expected status 200, got {status}"),
+            Self::TooLong => write!(f, "the body is longer than {} bytes", Reply::MAX_BODY_BYTES),
+        }
+    }
+}
+
+impl Filter {
+    /// What a signed reply is verified with.
+    pub(super) fn keys_for<'f>(&'f self, introspector: &Introspector) -> Keys<'f> {
+        let signed = introspector.endpoint.response.signed();
+        let set = signed.and_then(|signed| self.keys.set(&signed.jwks));
+        Keys { set, signatures: self.signatures.as_ref() }
+    }
+
+    /// Lets a request wait for keys, but only once.
+    pub(super) fn park(
+        &mut self,
+        inquiry: Inquiry,
+        wanted: KeysWanted,
+        request: &dyn RequestView,
+        now: UnixMillis,
+        effects: &mut Vec<Effect>,
+    ) {
+        let Some(jwks) = inquiry.way.jwks().cloned() else { return };
+        let is_full = self.is_full();
+        let refusal = match self.keys.ring_mut(&jwks) {
+            _ if is_full => Some(Unavailable::TooManyWaiting),
+            // Of a server that has just failed, nothing better is to be expected at once.
+            Some(ring) if wanted == KeysWanted::Any && ring.failures > 0 && now < ring.not_before => {
+                Some(Unavailable::NoKeys)
+            }
+            Some(_) if inquiry.has_waited_for_keys => Some(Unavailable::NoKeys),
+            // Tokens that name keys at random must not fill all the room.
+            Some(ring) if wanted == KeysWanted::Newer && ring.next.len() >= MAX_PARKED_FOR_NEWER => {
+                Some(Unavailable::TooManyWaiting)
+            }
+            Some(ring) => {
+                ring.wait(Wait::Request(inquiry.case.stream), wanted);
+                None
+            }
+            None => Some(Unavailable::NoKeys),
+        };
+        if let Some(reason) = refusal {
+            effects.push(Effect::Count(Counter::CacheMiss));
+            return self.refuse(&Case { source: Source::Miss, ..inquiry.case }, &reason.into(), effects);
+        }
+        let headers = super::calls::trace_headers(request);
+        self.keys.parked.insert(inquiry.case.stream, Parked { inquiry, headers });
+        effects.push(Effect::AskForTurn);
+    }
+
+    /// Lets a signed reply wait for keys. Returns whether there are any to wait for.
+    pub(super) fn hold_for_keys(&mut self, id: CallId, introspector: &Introspector) -> bool {
+        let ring = introspector.endpoint.response.signed().and_then(|it| self.keys.ring_mut(&it.jwks));
+        let Some(ring) = ring else { return false };
+        let wanted = if ring.current.is_some() { KeysWanted::Newer } else { KeysWanted::Any };
+        ring.wait(Wait::Reply(id), wanted);
+        true
+    }
+
+    /// Sends the fetches whose time has come; only in the root's callbacks.
+    pub(super) fn fetch_keys(&mut self, now: UnixMillis, effects: &mut Vec<Effect>) {
+        for ring in self.keys.rings.iter_mut().filter(|ring| ring.is_due(now)) {
+            let id = self.calls.new_id();
+            ring.fetch = Some((id, now));
+            ring.is_wanted = false;
+            ring.served = std::mem::take(&mut ring.next);
+            ring.not_before = now.plus(MIN_INTERVAL);
+            effects.push(Effect::Call(id, ring.jwks.request()));
+        }
+    }
+
+    /// A fetch was answered. Returns whether it was one.
+    pub(super) fn keys_reply(
+        &mut self,
+        id: CallId,
+        reply: Option<&Reply<'_>>,
+        now: UnixMillis,
+        effects: &mut Vec<Effect>,
+    ) -> bool {
+        let Some(ring) = self.keys.ring_of_fetch(id) else { return false };
+        let sent = ring.fetch.take().map_or(now, |(_, sent)| sent);
+        match reply.map_or(Err(FetchFailure::NoAnswer), |reply| ring.load(reply)) {
+            Ok(is_new) => {
+                log::debug!("provider {:?}: jwks fetched, new: {is_new}", ring.jwks.provider);
+                ring.failures = 0;
+                ring.refresh_at = sent.plus(ring.jwks.refresh_interval.mul_f64(REFRESH_AHEAD));
+                effects.push(Effect::Count(Counter::JwksRefreshed));
+            }
+            Err(reason) => {
+                log::warn!("provider {:?}: jwks: no keys fetched: {reason}", ring.jwks.provider);
+                ring.failures = ring.failures.saturating_add(1);
+                let pause = (MIN_INTERVAL * 2_u32.saturating_pow(ring.failures.min(8))).min(MAX_RETRY);
+                ring.refresh_at = now.plus(pause.min(ring.jwks.refresh_interval));
+                ring.not_before = now.plus(MIN_INTERVAL);
+                effects.push(Effect::Count(Counter::JwksError));
+            }
+        }
+        let (served, next) = (std::mem::take(&mut ring.served), std::mem::take(&mut ring.next));
+        ring.is_wanted = false;
+        for (wait, was_served) in
+            served.into_iter().map(|it| (it, true)).chain(next.into_iter().map(|it| (it, false)))
+        {
+            match wait {
+                Wait::Reply(id) => self.read_held_reply(id, was_served, now, effects),
+                Wait::Request(stream) => {
+                    if let Some(parked) = self.keys.parked.get_mut(&stream) {
+                        parked.inquiry.has_waited_for_keys |= was_served;
+                        self.keys.ready.push_back(stream);
+                    }
+                }
+            }
+        }
+        true
+    }
+
+    /// Takes a request up again that has waited for keys. Returns whether there was one.
+    pub(super) fn unpark_one(&mut self, now: UnixMillis, effects: &mut Vec<Effect>) -> bool {
+        let Some(stream) = self.keys.ready.pop_front() else { return false };
+        // A stream that is gone waits no more.
+        if let Some(Parked { inquiry, headers }) = self.keys.parked.remove(&stream) {
+            self.inquire(inquiry, &headers, now, effects);
+        }
+        true
+    }
+}
+
+/// Fetches of one provider's keys are at least so far apart, whatever tokens name.
+const MIN_INTERVAL: Duration = Duration::from_secs(1);
+
+/// A fetch that failed is tried again after this at the latest.
+const MAX_RETRY: Duration = Duration::from_secs(30);
+
+/// After which part of `refresh_interval` keys are fetched again, so that they are here before it is over.
+const REFRESH_AHEAD: f64 = 0.75;
+
+/// Requests that may wait for a key that is not there, per provider.
+const MAX_PARKED_FOR_NEWER: usize = 1024;

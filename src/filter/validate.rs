@@ -1,0 +1,67 @@
+//! Validating a JWT here (RFC 9068 §4): with keys that are at hand, without asking anybody.
+
+use super::inquiry::Inquiry;
+use super::{Case, Effect, Filter, Source};
+use crate::claims::ClaimsBuf;
+use crate::metrics::Counter;
+use crate::policy::{Denial, InvalidToken, Unavailable};
+use crate::provider::Validator;
+use crate::token::{TokenDigest, UnixMillis};
+
+impl Filter {
+    /// The claims of a JWT that is good.
+    ///
+    /// # Errors
+    ///
+    /// Why it is not; `None` if newer keys may know better.
+    pub(super) fn validate(
+        &self,
+        validator: &Validator,
+        inquiry: &Inquiry,
+        now: UnixMillis,
+    ) -> Result<ClaimsBuf, Option<Denial>> {
+        let set = self.keys.set(&validator.jwks).ok_or(None)?;
+        let token = inquiry.token.secret().as_bytes();
+        let reason = match validator.rules.verify(token, set, self.signatures.as_ref(), now) {
+            Ok(claims) => return Ok(claims),
+            Err(reason) => reason,
+        };
+        if let Some(failure) = reason.host_failure() {
+            log::error!("provider {:?}: no JWT can be verified: {failure}", validator.origin.provider);
+            return Err(Some(Unavailable::Host.into()));
+        }
+        if reason.newer_keys_may_help() {
+            if !inquiry.has_waited_for_keys {
+                return Err(None);
+            }
+            // Nobody can tell whether there is such a key.
+            if self.keys.are_out_of_reach(&validator.jwks) {
+                return Err(Some(Unavailable::NoKeys.into()));
+            }
+        }
+        Err(Some(InvalidToken::Jwt(reason).into()))
+    }
+
+    /// A JWT is good: remembers what it says, and judges the request.
+    pub(super) fn validated(
+        &self,
+        mut case: Case,
+        digest: &TokenDigest,
+        claims: ClaimsBuf,
+        now: UnixMillis,
+        effects: &mut Vec<Effect>,
+    ) {
+        effects.push(Effect::Count(Counter::CacheMiss));
+        case.source = Source::Miss;
+        let minted = self.mint_for(&case, claims.view(), now, effects);
+        let ttl = case.origin.max_cache_ttl;
+        let useful_until = case.origin.expects.end(claims.view().exp).min(now.plus(ttl));
+        if !ttl.is_zero() {
+            let jwt = self.jwt_id(&case).zip(minted.as_ref());
+            if self.cache.insert_active(digest, now, useful_until, &claims, jwt, now) {
+                effects.push(Effect::Count(Counter::CacheEvicted));
+            }
+        }
+        self.conclude(case, claims.view(), minted.as_ref(), now, effects);
+    }
+}
