@@ -40,6 +40,8 @@ pub struct Introspector {
 pub struct Validator {
     /// How its tokens are judged, once their signature holds.
     pub origin: Rc<Origin>,
+    /// The same where the server is asked besides: when it says that a token ends, there is no leeway.
+    pub asked_origin: Rc<Origin>,
     /// What a token must be like.
     pub rules: JwtRules,
     /// Where its keys are.

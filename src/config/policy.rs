@@ -207,12 +207,13 @@ fn keep_verdicts(section: &Section<'_>, providers: &mut [Provider]) -> Result<()
     let named: Vec<usize> =
         named_providers(section, name, providers)?.iter().map(|(index, _)| *index).collect();
     for (_, provider) in providers.iter_mut().enumerate().filter(|(index, _)| named.contains(index)) {
-        let introspector = provider.introspector.as_mut().and_then(Rc::get_mut).map(|it| &mut it.origin);
-        let validator = provider.validator.as_mut().and_then(Rc::get_mut).map(|it| &mut it.origin);
-        for origin in [introspector, validator].into_iter().flatten() {
-            if let Some(origin) = Rc::get_mut(origin) {
-                origin.max_cache_ttl = origin.max_cache_ttl.max(ttl);
-            }
+        let introspector = provider.introspector.as_mut().and_then(Rc::get_mut);
+        let validator = provider.validator.as_mut().and_then(Rc::get_mut);
+        let origins = introspector.into_iter().map(|it| &mut it.origin);
+        let origins =
+            origins.chain(validator.into_iter().flat_map(|it| [&mut it.origin, &mut it.asked_origin]));
+        for origin in origins.filter_map(Rc::get_mut) {
+            origin.max_cache_ttl = origin.max_cache_ttl.max(ttl);
         }
     }
     Ok(())

@@ -84,7 +84,9 @@ fn introspector(
 fn validator(name: &str, rules: JwtRules, token_format: &TokenFormat, jwks: Rc<JwksEndpoint>) -> Validator {
     let JwtRules { issuer, leeway, .. } = &rules;
     let expects = Expectation { issuer: Some(issuer.clone()), exp_leeway: *leeway, nbf_leeway: *leeway };
+    let where_asked = Expectation { exp_leeway: Duration::ZERO, ..expects.clone() };
     Validator {
+        asked_origin: origin(name, where_asked, OriginKind::Validated),
         origin: origin(name, expects, OriginKind::Validated),
         fingerprint: validator_fingerprint(name, &rules, &jwks),
         rules,

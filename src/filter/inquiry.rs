@@ -38,7 +38,8 @@ impl Way {
     fn origin(&self) -> &Rc<Origin> {
         match self {
             Self::Ask(introspector) => &introspector.origin,
-            Self::Validate(validator) | Self::ValidateAndAsk(validator, _) => &validator.origin,
+            Self::Validate(validator) => &validator.origin,
+            Self::ValidateAndAsk(validator, _) => &validator.asked_origin,
         }
     }
 

@@ -2,6 +2,7 @@
 //! signatures. Events are given by hand, effects are read.
 #![allow(dead_code, unreachable_pub, reason = "each test program uses its part")]
 
+pub mod issuer;
 pub mod rustcrypto;
 
 use std::cell::{Cell, RefCell};
@@ -223,6 +224,18 @@ impl Worker {
             letters: Vec::new(),
             tick: Duration::ZERO,
         }
+    }
+
+    /// The filter begins to work, and gets its first tick.
+    pub fn start(&mut self) -> &mut Self {
+        self.step(Event::Start);
+        self.give_tick()
+    }
+
+    /// The paths of the calls that were sent and not answered.
+    pub fn called(&self) -> Vec<&str> {
+        let headers = self.calls.iter().flat_map(|(_, call)| &call.headers);
+        headers.filter(|(name, _)| name == ":path").map(|(_, path)| path.as_str()).collect()
     }
 
     pub fn pass(&mut self, time: Duration) -> &mut Self {
