@@ -8,9 +8,11 @@ use sha2::{Digest, Sha256};
 
 use super::algorithm::Algorithm;
 use super::key::{SignError, Signatures};
-use super::untrusted::UntrustedJwt;
+use super::untrusted::{UntrustedJwt, is_type};
 use super::verifying_key::{UnusableKey, VerifyingKey};
+use crate::claims::{BadMember, point_in_time};
 use crate::json::{self, NotAnObject};
+use crate::token::UnixMillis;
 
 /// The keys that an authorization server signs with, as it published them.
 #[derive(Clone, Debug, Default)]
@@ -137,6 +139,31 @@ impl VerifiedJwt {
     /// (RFC 8725 §3.11): a key set signs more than one kind of JWT.
     pub fn typ(&self) -> Option<&str> {
         self.typ.as_deref()
+    }
+
+    /// Whether the type is `wanted`; an empty one is that of a JWT that says none.
+    pub fn is_of_type(&self, wanted: &str) -> bool {
+        is_type(self.typ(), wanted)
+    }
+
+    /// A claim that must be a string where there is one (StringOrURI, RFC 7519 §2).
+    ///
+    /// # Errors
+    ///
+    /// [`BadMember`] if it is anything else, `null` included.
+    pub fn text(&self, name: &'static str) -> Result<Option<&str>, BadMember> {
+        self.claims.get(name).map(|value| value.as_str().ok_or(BadMember(name))).transpose()
+    }
+
+    /// A claim that must be a number of seconds since the epoch where there is one (NumericDate, RFC 7519 §2),
+    /// clamped to what a clock can show.
+    ///
+    /// # Errors
+    ///
+    /// [`BadMember`] if it is anything else: a number in a string, or `null`.
+    pub fn time(&self, name: &'static str) -> Result<Option<UnixMillis>, BadMember> {
+        let time = |value: &Value| value.as_f64().map(point_in_time).ok_or(BadMember(name));
+        self.claims.get(name).map(time).transpose()
     }
 
     /// The claims set (RFC 7519 §4).
