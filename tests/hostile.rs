@@ -9,8 +9,12 @@ use phantom_token_filter::config::Config;
 use phantom_token_filter::credentials::{TokenSource, access_token, removal};
 use phantom_token_filter::http::Reply;
 use phantom_token_filter::introspection::Introspection;
-use phantom_token_filter::jwt::{PrivateKey, PublicKey};
-use serde_json::json;
+use phantom_token_filter::jwt::{
+    Algorithm, JwtRules, KeySet, PrivateKey, PublicKey, UntrustedJwt, looks_like_jwt,
+};
+use serde_json::{Value, json};
+use support::issuer::{ALGORITHMS, jwk, sign};
+use support::rustcrypto::RustCrypto;
 use support::{Request, START, active, config, parse, rustcrypto};
 
 /// xorshift64*: enough to mutate with, the same everywhere.
@@ -62,7 +66,7 @@ fn no_reply_is_read_for_active_that_is_not() {
         let reply =
             Reply { status: 200, content_type: b"application/json", from_envoy: false, body: Some(body) };
         if let Ok(Introspection::Active { claims, .. }) = parse(&reply, START) {
-            let value: serde_json::Value = serde_json::from_slice(body).expect("what was read is JSON");
+            let value: Value = serde_json::from_slice(body).expect("what was read is JSON");
             assert_eq!(value["active"], true);
             assert!(Claims::parse(claims.as_bytes()).is_some());
             assert!(claims.view().exp.is_none_or(|exp| exp > START));
@@ -125,5 +129,61 @@ fn no_configuration_and_no_key_panics() {
     mutations(&keys, 20_000, |bytes| {
         let text = String::from_utf8_lossy(bytes);
         _ = (PrivateKey::parse(&text).is_ok(), PublicKey::parse(&text).is_ok());
+    });
+}
+
+#[test]
+fn no_jwt_is_believed_that_was_not_signed() {
+    let claims = json!({"iss": "https://as.example", "sub": "alice", "exp": START.as_secs() + 60});
+    let set = json!({"keys": ALGORITHMS.map(|alg| jwk(alg, json!({})))}).to_string();
+    let (keys, _) = KeySet::parse(set.as_bytes()).unwrap();
+    let seeds: Vec<_> = ALGORITHMS
+        .map(|alg| sign(alg, json!({"typ": "at+jwt"}), &claims).into_bytes())
+        .into_iter()
+        .chain([sign(Algorithm::EdDSA, json!({"typ": "at+jwt", "kid": null}), &claims).into_bytes()])
+        .collect();
+    let rules = JwtRules {
+        issuer: "https://as.example".to_owned(),
+        algorithms: ALGORITHMS.to_vec(),
+        types: vec!["at+jwt".to_owned()],
+        leeway: std::time::Duration::ZERO,
+    };
+    mutations(&seeds, 20_000, |text| {
+        let verdict = rules.verify(text, &keys, &RustCrypto, START);
+        assert_eq!(
+            verdict.is_ok(),
+            seeds.iter().any(|seed| seed == text),
+            "{}",
+            String::from_utf8_lossy(text)
+        );
+        if let Ok(jwt) = UntrustedJwt::parse(text) {
+            assert!(looks_like_jwt(text));
+            _ = jwt.issuer_unchecked();
+        }
+    });
+}
+
+#[test]
+fn no_key_set_makes_its_reader_fail() {
+    let claims = json!({"sub": "alice"});
+    let keys = ALGORITHMS.map(|alg| jwk(alg, json!({"key_ops": ["verify"]})));
+    let jwts = ALGORITHMS.map(|alg| sign(alg, json!({"kid": null}), &claims));
+    let seeds: Vec<_> = keys
+        .iter()
+        .map(|key| json!({ "keys": [key] }).to_string().into_bytes())
+        .chain([json!({ "keys": keys }).to_string().into_bytes()])
+        .collect();
+    let mut turn = 0;
+    mutations(&seeds, 20_000, |body| {
+        let Ok((keys, warnings)) = KeySet::parse(body) else { return };
+        _ = keys.fingerprint();
+        warnings.iter().for_each(|warning| assert!(!warning.to_string().is_empty()));
+        turn += 1;
+        let jwt = &jwts[turn % jwts.len()];
+        if let Ok(verified) =
+            keys.verify(&UntrustedJwt::parse(jwt.as_bytes()).unwrap(), &ALGORITHMS, &RustCrypto)
+        {
+            assert_eq!(Value::Object(verified.into_claims()), claims);
+        }
     });
 }

@@ -181,7 +181,7 @@ fn a_signed_reply_must_be_what_it_is_taken_for() {
         (typ.clone(), payload(json!({"iat": now + 301})), ServerFailure::NotFresh),
         (typ.clone(), payload(json!({"iat": "now"})), ServerFailure::NotFresh),
         (typ.clone(), payload(json!({"token_introspection": "active"})), ServerFailure::NoActive),
-        (typ.clone(), payload(json!({"token_introspection": {"active": "true"}})), ServerFailure::NoActive),
+        (typ, payload(json!({"token_introspection": {"active": "true"}})), ServerFailure::NoActive),
         (
             json!({"typ": "token-introspection+jwt", "kid": "ES384"}),
             payload(json!({})),

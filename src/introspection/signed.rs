@@ -6,11 +6,11 @@
 use std::rc::Rc;
 use std::time::Duration;
 
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use super::reply::{Introspection, ServerFailure, essence, verdict};
 use crate::http::Reply;
-use crate::jwt::{Algorithm, JwksEndpoint, KeySet, Minted, Signatures, UntrustedJwt, VerifiedJwt, is_type};
+use crate::jwt::{Algorithm, JwksEndpoint, KeySet, Minted, Signatures, UntrustedJwt, VerifiedJwt};
 use crate::token::UnixMillis;
 
 /// In which form the endpoint answers.
@@ -112,17 +112,18 @@ impl SignedReply {
         let jwt = set.verify(&jwt, &self.algorithms, keys.signatures).map_err(|reason| {
             if reason.newer_keys_may_help() { ServerFailure::UnknownKey } else { ServerFailure::NotVerified }
         })?;
-        let mut claims = jwt.claims().clone();
-        if claims.get("iss").and_then(Value::as_str) != Some(&self.issuer) {
+        if jwt.text("iss").ok().flatten() != Some(&self.issuer) {
             return Err(ServerFailure::OtherIssuer);
         }
         match &self.kind {
             SignedReplyKind::IntrospectionResponse { audiences } => {
-                introspection_response(&jwt, claims, audiences, now)
+                introspection_response(jwt, audiences, now)
             }
             SignedReplyKind::PhantomToken => {
+                let is_phantom_token = PHANTOM_TYPES.iter().any(|known| jwt.is_of_type(known));
+                let mut claims = jwt.into_claims();
                 // What is for us alone (RFC 9701 §5) would be an access token in the wrong hands (§8.1).
-                if claims.contains_key("token_introspection") || !is_phantom_type(jwt.typ()) {
+                if claims.contains_key("token_introspection") || !is_phantom_token {
                     return Err(ServerFailure::OtherJwtType);
                 }
                 // Some servers put the whole reply into the JWT, `active` among it; others only give it to the active.
@@ -136,16 +137,15 @@ impl SignedReply {
 }
 
 fn introspection_response(
-    jwt: &VerifiedJwt,
-    mut claims: Map<String, Value>,
+    jwt: VerifiedJwt,
     audiences: &[String],
     now: UnixMillis,
 ) -> Result<Introspection, ServerFailure> {
-    if !jwt.typ().is_some_and(|typ| is_type(typ, "token-introspection+jwt")) {
+    if !jwt.is_of_type("token-introspection+jwt") {
         return Err(ServerFailure::OtherJwtType);
     }
     let is_for_us = |aud: &Value| aud.as_str().is_some_and(|aud| audiences.iter().any(|us| us == aud));
-    let is_ours = match claims.get("aud") {
+    let is_ours = match jwt.claims().get("aud") {
         Some(Value::Array(many)) => many.iter().any(is_for_us),
         Some(one) => is_for_us(one),
         None => false,
@@ -154,13 +154,11 @@ fn introspection_response(
         return Err(ServerFailure::OtherAudience);
     }
     // Each answer is made for its question; an old one is somebody's recording.
-    let iat = claims.get("iat").and_then(Value::as_f64).ok_or(ServerFailure::NotFresh)?;
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "`as` saturates")]
-    let iat = UnixMillis::from_secs(iat as u64);
+    let iat = jwt.time("iat").ok().flatten().ok_or(ServerFailure::NotFresh)?;
     if now.since(iat) > MAX_AGE || iat.since(now) > MAX_AGE {
         return Err(ServerFailure::NotFresh);
     }
-    match claims.remove("token_introspection") {
+    match jwt.into_claims().remove("token_introspection") {
         Some(Value::Object(members)) => verdict(members, now),
         _ => Err(ServerFailure::NoActive),
     }
@@ -191,10 +189,8 @@ pub(super) fn from_member(
     }
 }
 
-/// A JWT access token, one that does not say, or what glewlwyd calls it.
-fn is_phantom_type(typ: Option<&str>) -> bool {
-    typ.is_none_or(|typ| ["at+jwt", "jwt", "token-introspection+jwt"].iter().any(|known| is_type(typ, known)))
-}
+/// A JWT access token, one that does not say what it is, and what glewlwyd calls it.
+const PHANTOM_TYPES: [&str; 4] = ["at+jwt", "jwt", "", "token-introspection+jwt"];
 
 /// How old a signed reply may be, or how far ahead the server's clock: a call takes seconds.
 const MAX_AGE: Duration = Duration::from_secs(5 * 60);

@@ -4,13 +4,13 @@
 use std::fmt;
 use std::time::Duration;
 
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use super::algorithm::Algorithm;
 use super::key::{SignError, Signatures};
-use super::key_set::{KeySet, Unverified};
+use super::key_set::{KeySet, Unverified, VerifiedJwt};
 use super::untrusted::{MalformedJwt, UntrustedJwt};
-use crate::claims::{BadMember, ClaimsBuf, point_in_time};
+use crate::claims::{BadMember, ClaimsBuf};
 use crate::token::UnixMillis;
 
 /// What is asked of the JWT access tokens of one issuer.
@@ -42,37 +42,31 @@ impl JwtRules {
     ) -> Result<ClaimsBuf, BadJwt> {
         let jwt = UntrustedJwt::parse(text)?;
         // What is refused for its type whoever signed it costs no signature check, and no new key set.
-        if !self.admits_type(jwt.typ()) {
+        if !self.types.iter().any(|admitted| jwt.is_of_type(admitted)) {
             return Err(BadJwt::OtherType);
         }
         let jwt = keys.verify(&jwt, &self.algorithms, signatures)?;
-        let claims = jwt.into_claims();
-        self.judge(&claims, now)?;
-        Ok(ClaimsBuf::from_members(claims)?)
+        self.judge(&jwt, now)?;
+        Ok(ClaimsBuf::from_members(jwt.into_claims())?)
     }
 
-    fn admits_type(&self, typ: Option<&str>) -> bool {
-        self.types.iter().any(|admitted| is_type(typ.unwrap_or_default(), admitted))
-    }
-
-    fn judge(&self, claims: &Map<String, Value>, now: UnixMillis) -> Result<(), BadJwt> {
-        for name in ["iss", "sub", "jti", "client_id"] {
-            if claims.get(name).is_some_and(|value| !value.is_string()) {
-                return Err(BadMember(name).into());
-            }
+    fn judge(&self, jwt: &VerifiedJwt, now: UnixMillis) -> Result<(), BadJwt> {
+        for name in ["sub", "jti", "client_id"] {
+            jwt.text(name)?;
         }
-        if claims.get("iss").is_none_or(|issuer| *issuer != self.issuer.as_str()) {
-            return Err(BadJwt::OtherIssuer);
-        }
-        if claims.get("aud").is_some_and(Value::is_null) {
+        // Strings or arrays of them; `ClaimsBuf` sees to that, and takes `null` for absent.
+        if jwt.claims().get("aud").is_some_and(Value::is_null) {
             return Err(BadMember("aud").into());
         }
-        let exp = numeric_date(claims, "exp")?.ok_or(BadMember("exp"))?;
+        if jwt.text("iss")? != Some(&self.issuer) {
+            return Err(BadJwt::OtherIssuer);
+        }
+        let exp = jwt.time("exp")?.ok_or(BadMember("exp"))?;
         if now >= exp.plus(self.leeway) {
             return Err(BadJwt::Expired);
         }
         for name in ["nbf", "iat"] {
-            if numeric_date(claims, name)?.is_some_and(|start| start > now.plus(self.leeway)) {
+            if jwt.time(name)?.is_some_and(|start| start > now.plus(self.leeway)) {
                 return Err(BadJwt::NotYetValid);
             }
         }
@@ -161,24 +155,3 @@ impl From<Unverified> for BadJwt {
         Self::Unverified(reason)
     }
 }
-
-/// A NumericDate (RFC 7519 §2): a JSON number and nothing else.
-fn numeric_date(claims: &Map<String, Value>, name: &'static str) -> Result<Option<UnixMillis>, BadMember> {
-    let seconds = |value: &Value| value.as_f64().map(point_in_time).ok_or(BadMember(name));
-    claims.get(name).map(seconds).transpose()
-}
-
-/// Whether `typ` says `wanted`: media types are compared without case, and without the `application/` that may
-/// be left out (RFC 7515 §4.1.9).
-pub fn is_type(typ: &str, wanted: &str) -> bool {
-    short_type(typ).eq_ignore_ascii_case(short_type(wanted))
-}
-
-fn short_type(typ: &str) -> &str {
-    match typ.split_at_checked(APPLICATION.len()) {
-        Some((prefix, short)) if prefix.eq_ignore_ascii_case(APPLICATION) => short,
-        _ => typ,
-    }
-}
-
-const APPLICATION: &str = "application/";

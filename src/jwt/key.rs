@@ -26,11 +26,12 @@ pub trait Signatures {
     ///
     /// # Errors
     ///
-    /// [`SignError`] if the host cannot tell.
+    /// [`SignError::Refused`] if the host cannot use the key, a point beside its curve, say: then it verifies
+    /// nothing. Any other [`SignError`] if the host cannot tell.
     fn verify(&self, hash: &str, spki: &[u8], signature: &[u8], text: &[u8]) -> Result<bool, SignError>;
 }
 
-/// Why there is no signature.
+/// Why there is no signature, or no verdict on one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SignError {
     /// The host has no such function: Envoy before 1.37, or one that its capabilities keep from the filter.

@@ -8,9 +8,11 @@ use sha2::{Digest, Sha256};
 
 use super::algorithm::Algorithm;
 use super::key::{SignError, Signatures};
-use super::untrusted::UntrustedJwt;
+use super::untrusted::{UntrustedJwt, is_type};
 use super::verifying_key::{UnusableKey, VerifyingKey};
+use crate::claims::{BadMember, point_in_time};
 use crate::json::{self, NotAnObject};
+use crate::token::UnixMillis;
 
 /// The keys that an authorization server signs with, as it published them.
 #[derive(Clone, Debug, Default)]
@@ -64,8 +66,7 @@ impl KeySet {
         keys.iter().fold(Sha256::new(), |hash, key| hash.chain_update(key)).finalize().into()
     }
 
-    /// Verifies a JWT's signature with the key that its `kid` names, or with each key that admits its `alg` if
-    /// it names none; then, and only then, reads its claims. What they say is not judged here.
+    /// Verifies a JWT's signature; then, and only then, reads its claims. What they say is not judged here.
     ///
     /// `allowed` are the algorithms that the caller expects from this issuer (RFC 8725 §3.1).
     ///
@@ -80,24 +81,42 @@ impl KeySet {
     ) -> Result<VerifiedJwt, Unverified> {
         let alg = Algorithm::from_name(jwt.alg()).filter(|alg| allowed.contains(alg));
         let alg = alg.ok_or(Unverified::AlgorithmNotAllowed)?;
-        let mut named =
-            self.keys.iter().filter(|key| jwt.kid().is_none() || key.kid() == jwt.kid()).peekable();
-        if named.peek().is_none() {
-            return Err(Unverified::UnknownKey);
-        }
-        let mut candidates = named.filter(|key| key.admits(alg)).take(MAX_TRIED).peekable();
-        match (candidates.peek(), jwt.kid()) {
-            (None, Some(_)) => return Err(Unverified::AlgorithmNotAllowed),
-            (None, None) => return Err(Unverified::UnknownKey),
-            (Some(_), _) => {}
-        }
-        for key in candidates {
-            if key.verify(alg, jwt.signing_input(), jwt.signature(), signatures).map_err(Unverified::Host)? {
-                let claims = json::object(jwt.payload_unchecked()).map_err(|_| Unverified::NotClaims)?;
-                return Ok(VerifiedJwt { alg, typ: jwt.typ().map(str::to_owned), claims });
+        self.verify_signature(alg, jwt.kid(), jwt.signing_input(), jwt.signature(), signatures)?;
+        let claims = json::object(jwt.payload_unchecked()).map_err(|_| Unverified::NotClaims)?;
+        Ok(VerifiedJwt { alg, typ: jwt.typ().map(str::to_owned), claims })
+    }
+
+    /// Verifies a signature in JOSE form over `text`: with the key that `kid` names; if no key has that name,
+    /// with those that have none; without `kid`, with any. Every key must admit `alg`, and at most eight are
+    /// tried.
+    ///
+    /// # Errors
+    ///
+    /// [`Unverified`] with the reason.
+    pub fn verify_signature(
+        &self,
+        alg: Algorithm,
+        kid: Option<&str>,
+        text: &[u8],
+        signature: &[u8],
+        signatures: &dyn Signatures,
+    ) -> Result<(), Unverified> {
+        let is_known = kid.is_some() && self.keys.iter().any(|key| key.kid() == kid);
+        let is_meant = |key: &&VerifyingKey| match kid {
+            Some(_) if is_known => key.kid() == kid,
+            Some(_) => key.kid().is_none(),
+            None => true,
+        };
+        let mut reason = if is_known { Unverified::AlgorithmNotAllowed } else { Unverified::UnknownKey };
+        for key in self.keys.iter().filter(is_meant).filter(|key| key.admits(alg)).take(MAX_TRIED) {
+            if key.verify(alg, text, signature, signatures).map_err(Unverified::Host)? {
+                return Ok(());
+            }
+            if is_known {
+                reason = Unverified::BadSignature;
             }
         }
-        Err(if jwt.kid().is_some() { Unverified::BadSignature } else { Unverified::UnknownKey })
+        Err(reason)
     }
 }
 
@@ -120,6 +139,31 @@ impl VerifiedJwt {
     /// (RFC 8725 §3.11): a key set signs more than one kind of JWT.
     pub fn typ(&self) -> Option<&str> {
         self.typ.as_deref()
+    }
+
+    /// Whether the type is `wanted`; an empty one is that of a JWT that says none.
+    pub fn is_of_type(&self, wanted: &str) -> bool {
+        is_type(self.typ(), wanted)
+    }
+
+    /// A claim that must be a string where there is one (StringOrURI, RFC 7519 §2).
+    ///
+    /// # Errors
+    ///
+    /// [`BadMember`] if it is anything else, `null` included.
+    pub fn text(&self, name: &'static str) -> Result<Option<&str>, BadMember> {
+        self.claims.get(name).map(|value| value.as_str().ok_or(BadMember(name))).transpose()
+    }
+
+    /// A claim that must be a number of seconds since the epoch where there is one (NumericDate, RFC 7519 §2),
+    /// clamped to what a clock can show.
+    ///
+    /// # Errors
+    ///
+    /// [`BadMember`] if it is anything else: a number in a string, or `null`.
+    pub fn time(&self, name: &'static str) -> Result<Option<UnixMillis>, BadMember> {
+        let time = |value: &Value| value.as_f64().map(point_in_time).ok_or(BadMember(name));
+        self.claims.get(name).map(time).transpose()
     }
 
     /// The claims set (RFC 7519 §4).
@@ -150,7 +194,7 @@ pub enum Unverified {
     Host(SignError),
     /// The signature holds, but over something that is no claims set.
     NotClaims,
-    /// The set has no key of that name; or the JWT names none, and no key of the set made the signature.
+    /// The set has no key of that name, or the JWT names none; and no key that may be meant made the signature.
     UnknownKey,
 }
 

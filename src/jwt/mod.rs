@@ -23,7 +23,7 @@ mod public_key;
 mod untrusted;
 mod verifying_key;
 
-pub use access_token::{BadJwt, JwtRules, is_type};
+pub use access_token::{BadJwt, JwtRules};
 pub use algorithm::Algorithm;
 pub use jwks_endpoint::JwksEndpoint;
 pub use key::{SignError, Signatures, SigningKey, published_key};

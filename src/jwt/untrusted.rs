@@ -72,6 +72,11 @@ impl<'t> UntrustedJwt<'t> {
         self.typ.as_deref()
     }
 
+    /// Whether the header claims the type `wanted`; an empty one is that of a JWT that says none.
+    pub fn is_of_type(&self, wanted: &str) -> bool {
+        is_type(self.typ(), wanted)
+    }
+
     /// The `iss` of the payload, which anyone may have written: good for choosing whose keys to try, and for
     /// nothing else. `None` if there is no such string.
     pub fn issuer_unchecked(&self) -> Option<String> {
@@ -154,6 +159,19 @@ impl fmt::Display for MalformedJwt {
     }
 }
 
+/// Types are media types: compared without case, and without the `application/` that may be left out
+/// (RFC 7515 §4.1.9).
+pub(super) fn is_type(typ: Option<&str>, wanted: &str) -> bool {
+    short_type(typ.unwrap_or_default()).eq_ignore_ascii_case(short_type(wanted))
+}
+
+fn short_type(typ: &str) -> &str {
+    match typ.split_at_checked(APPLICATION.len()) {
+        Some((prefix, short)) if prefix.eq_ignore_ascii_case(APPLICATION) => short,
+        _ => typ,
+    }
+}
+
 /// What is signed, and the three parts.
 fn split(text: &[u8]) -> Option<(&[u8], [&[u8]; 3])> {
     let last_dot = text.iter().rposition(|&byte| byte == b'.')?;
@@ -175,6 +193,8 @@ fn text_member(header: &Map<String, Value>, name: &'static str) -> Result<Option
         Some(_) => Err(MalformedJwt::BadMember(name)),
     }
 }
+
+const APPLICATION: &str = "application/";
 
 /// Longest header, encoded. A real one is some hundred bytes; with a certificate chain that nobody reads, a few
 /// thousand.
