@@ -15,6 +15,7 @@ mod metrics;
 mod outage;
 mod phantom_token;
 mod policies;
+mod real_servers;
 mod reload;
 mod renewal;
 mod revocation;

@@ -1,4 +1,4 @@
-//! The rig: real Envoy with the filter, a real and a scriptable authorization server, an upstream that echoes,
+//! The rig: real Envoy with the filter, two real and a scriptable authorization server, an upstream that echoes,
 //! and a client that can also send what HTTP libraries refuse to. Each part ends with its value, and every wait
 //! ends after [`LIMIT`]. A benchmark can include it with `#[path]`.
 
@@ -9,9 +9,11 @@ use std::{future::Future, time::Duration};
 pub mod answer;
 pub mod authorization_server;
 pub mod bootstrap;
+pub mod browser;
 pub mod client;
 pub mod envoy;
 pub mod gateway;
+pub mod glewlwyd;
 pub mod http_server;
 pub mod jose;
 pub mod node;
