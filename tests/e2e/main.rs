@@ -8,6 +8,7 @@ mod answers;
 mod client_authentication;
 mod coalescing;
 mod configuration;
+mod examples;
 mod host_traps;
 mod key_rotation;
 mod memory;
@@ -20,6 +21,7 @@ mod reload;
 mod renewal;
 mod revocation;
 mod rig;
+
 mod server_faults;
 mod soak;
 mod waiting_bodies;
