@@ -97,7 +97,7 @@ async fn two_authorization_servers_are_told_apart_by_the_token() {
         let jwks = api.send(Request::get("/.well-known/jwks.json")).await.json();
         jose::verify(&[jwt], &jwks).await.remove(0).claims
     };
-    let (opaque, jwt) = (api.server.token("read").await, api.server.jwt("ES256", "read").await);
+    let (opaque, jwt) = (api.server.token_for_audience("read").await, api.server.jwt("ES256", "read").await);
     for token in [&opaque, &jwt, &partner.jwt("RS256", "read").await] {
         let claims = phantom(api.get("/", token).await.echoed_bearer()).await;
         assert_eq!(
@@ -107,7 +107,7 @@ async fn two_authorization_servers_are_told_apart_by_the_token() {
     }
     assert_eq!(api.get("/internal", &jwt).await.status, 200);
     assert_eq!(api.get("/internal", &partner.jwt("RS256", "read").await).await.status, 401);
-    let opaque_of_partner = partner.token("read").await;
+    let opaque_of_partner = partner.token_for_audience("read").await;
     assert_eq!(api.get("/", &opaque_of_partner).await.status, 401, "nobody asks the partner");
     let wrong_algorithm = api.server.jwt("RS256", "read").await;
     assert_eq!(api.get("/", &wrong_algorithm).await.status, 401, "RS256 is the partner's");

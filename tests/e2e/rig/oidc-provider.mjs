@@ -67,14 +67,16 @@ const configuration = () => ({
     revocation: { enabled: true, allowedPolicy: async () => true },
     backchannelLogout: { enabled: true },
     rpInitiatedLogout: { enabled: true },
-    // `resource=https://api.example/ES256`: a JWT access token (RFC 9068) signed so; without, an opaque one
+    // `resource=https://api.example/ES256`: a JWT access token (RFC 9068) signed so; `resource=https://api.example`: an opaque
+    // one with `aud`; without `resource`: an opaque one without
     resourceIndicators: {
       enabled: true,
       defaultResource: () => undefined,
       useGrantedResource: () => true,
       getResourceServerInfo: (_ctx, resource) => ({
-        scope: 'read write', audience: API, accessTokenTTL: options.ttl, accessTokenFormat: 'jwt',
-        jwt: { sign: { alg: resource.slice(`${API}/`.length) } },
+        scope: 'read write', audience: API, accessTokenTTL: options.ttl,
+        ...(resource === API ? { accessTokenFormat: 'opaque' }
+          : { accessTokenFormat: 'jwt', jwt: { sign: { alg: resource.slice(`${API}/`.length) } } }),
       }),
     },
   },

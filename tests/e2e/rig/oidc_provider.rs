@@ -22,7 +22,7 @@ use super::{
 pub const INTROSPECTION: &str = "/token/introspection";
 /// Path of its key set.
 pub const JWKS: &str = "/jwks";
-/// The audience of its JWTs.
+/// The audience of its JWTs, and of opaque tokens that are asked for with it.
 pub const AUDIENCE: &str = "https://api.example";
 
 const REDIRECT_URI: &str = "https://web.example/cb";
@@ -79,6 +79,11 @@ impl OidcProvider {
     /// A new opaque access token of the client `app`.
     pub async fn token(&self, scope: &str) -> String {
         self.client_credentials(&[("scope", scope)]).await
+    }
+
+    /// The same for [`AUDIENCE`], which the server names as its `aud`.
+    pub async fn token_for_audience(&self, scope: &str) -> String {
+        self.client_credentials(&[("scope", scope), ("resource", AUDIENCE)]).await
     }
 
     /// A new JWT access token (RFC 9068) of the client `app`, signed by the first key of `alg`.

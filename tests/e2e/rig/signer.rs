@@ -5,11 +5,11 @@ use rsa::{
     pkcs1v15,
     pkcs8::DecodePrivateKey as _,
     pss,
-    rand_core::OsRng,
-    sha2::{Sha256, Sha384, Sha512},
-    signature::{RandomizedSigner as _, SignatureEncoding as _, Signer as _},
+    signature::{SignatureEncoding as _, Signer as _},
+    traits::PublicKeyParts as _,
 };
 use serde_json::{Value, json};
+use sha2::{Sha256, Sha384, Sha512};
 
 use super::ROOT;
 
@@ -24,7 +24,7 @@ enum Private {
     Ed25519(Box<ed25519_dalek::SigningKey>),
     P256(p256::ecdsa::SigningKey),
     P384(p384::ecdsa::SigningKey),
-    Rsa(Box<rsa::RsaPrivateKey>),
+    Rsa(Box<rsa::PrivateKey>),
 }
 
 impl Signer {
@@ -37,7 +37,7 @@ impl Signer {
             _ => {
                 let pem =
                     std::fs::read_to_string(format!("{ROOT}/tests/keys/rsa2048.pem")).expect("an RSA key");
-                Private::Rsa(Box::new(rsa::RsaPrivateKey::from_pkcs8_pem(&pem).expect("PKCS#8")))
+                Private::Rsa(Box::new(rsa::PrivateKey::from_pkcs8_pem(&pem).expect("PKCS#8")))
             }
         };
         Self { alg, kid: kid.to_owned(), key }
@@ -52,8 +52,7 @@ impl Signer {
             Private::P256(key) => ec_jwk("P-256", key.verifying_key().to_sec1_point(false).as_bytes()),
             Private::P384(key) => ec_jwk("P-384", key.verifying_key().to_sec1_point(false).as_bytes()),
             Private::Rsa(key) => {
-                use rsa::traits::PublicKeyParts as _;
-                json!({"kty": "RSA", "n": encode(&key.n().to_bytes_be()), "e": encode(&key.e().to_bytes_be())})
+                json!({"kty": "RSA", "n": encode(&key.n_bytes()), "e": encode(&key.e_bytes())})
             }
         };
         jwk["kid"] = json!(self.kid);
@@ -85,17 +84,12 @@ impl Signer {
 
     fn signature(&self, text: &[u8]) -> Vec<u8> {
         match (&self.key, self.alg) {
-            (Private::Ed25519(key), _) => {
-                use ed25519_dalek::Signer as _;
-                key.sign(text).to_bytes().to_vec()
-            }
+            (Private::Ed25519(key), _) => key.sign(text).to_bytes().to_vec(),
             (Private::P256(key), _) => {
-                use p256::ecdsa::signature::Signer as _;
                 let signature: p256::ecdsa::Signature = key.sign(text);
                 signature.to_bytes().to_vec()
             }
             (Private::P384(key), _) => {
-                use p384::ecdsa::signature::Signer as _;
                 let signature: p384::ecdsa::Signature = key.sign(text);
                 signature.to_bytes().to_vec()
             }
@@ -108,15 +102,9 @@ impl Signer {
             (Private::Rsa(key), "RS512") => {
                 pkcs1v15::SigningKey::<Sha512>::new(*key.clone()).sign(text).to_vec()
             }
-            (Private::Rsa(key), "PS256") => {
-                pss::SigningKey::<Sha256>::new(*key.clone()).sign_with_rng(&mut OsRng, text).to_vec()
-            }
-            (Private::Rsa(key), "PS384") => {
-                pss::SigningKey::<Sha384>::new(*key.clone()).sign_with_rng(&mut OsRng, text).to_vec()
-            }
-            (Private::Rsa(key), "PS512") => {
-                pss::SigningKey::<Sha512>::new(*key.clone()).sign_with_rng(&mut OsRng, text).to_vec()
-            }
+            (Private::Rsa(key), "PS256") => pss::SigningKey::<Sha256>::new(*key.clone()).sign(text).to_vec(),
+            (Private::Rsa(key), "PS384") => pss::SigningKey::<Sha384>::new(*key.clone()).sign(text).to_vec(),
+            (Private::Rsa(key), "PS512") => pss::SigningKey::<Sha512>::new(*key.clone()).sign(text).to_vec(),
             (Private::Rsa(_), alg) => panic!("no algorithm {alg}"),
         }
     }
