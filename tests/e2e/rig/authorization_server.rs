@@ -1,4 +1,5 @@
-//! A scriptable authorization server: it records how it is asked to introspect, and answers as it is told.
+//! A scriptable authorization server: it records how it is asked to introspect, and answers as it is told. At `/jwks` it
+//! has a key set, which goes the same way.
 
 use std::{
     collections::HashMap,
@@ -11,6 +12,7 @@ use std::{
 };
 
 use hyper::{HeaderMap, Request, body::Bytes};
+use serde_json::Value;
 use tokio::sync::watch;
 
 use super::{answer::Answer, http_server::HttpServer, within_limit};
@@ -56,12 +58,12 @@ impl AuthorizationServer {
         *lock(&self.script.otherwise) = Arc::new(of_call);
     }
 
-    /// How often it was asked so far.
+    /// How often it was asked to introspect so far.
     pub fn call_count(&self) -> usize {
         *self.script.count.borrow()
     }
 
-    /// Waits until it was asked `count` times.
+    /// Waits until it was asked to introspect `count` times.
     pub async fn called(&self, count: usize) {
         let mut asked = self.script.count.subscribe();
         let what = format!("{count} calls at the authorization server");
@@ -76,6 +78,28 @@ impl AuthorizationServer {
     /// From now on requests are counted, but not kept: for tests with very many of them.
     pub fn keep_no_calls(&self) {
         self.script.keeps_calls.store(false, Ordering::SeqCst);
+    }
+
+    /// From now on it publishes these keys, as JWKs.
+    pub fn publish(&self, keys: &[Value]) {
+        self.answer_jwks(Answer::keys(keys));
+    }
+
+    /// From now on it answers so who asks for its keys.
+    pub fn answer_jwks(&self, answer: Answer) {
+        *lock(&self.script.jwks) = answer;
+    }
+
+    /// How often it was asked for its keys so far.
+    pub fn jwks_count(&self) -> usize {
+        *self.script.jwks_count.borrow()
+    }
+
+    /// Waits until it was asked for its keys `count` times.
+    pub async fn asked_for_jwks(&self, count: usize) {
+        let mut asked = self.script.jwks_count.subscribe();
+        let what = format!("{count} requests for keys at the authorization server");
+        within_limit(&what, asked.wait_for(|asked| *asked >= count)).await.expect("the script lives");
     }
 
     pub async fn refuse_connections(&self) {
@@ -117,11 +141,15 @@ struct Script {
     count: watch::Sender<usize>,
     calls: Mutex<Vec<Call>>,
     keeps_calls: AtomicBool,
+    jwks: Mutex<Answer>,
+    jwks_count: watch::Sender<usize>,
 }
 
 impl Script {
     fn new() -> Self {
         Self {
+            jwks: Mutex::new(Answer::keys(&[])),
+            jwks_count: watch::Sender::new(0),
             by_token: Mutex::default(),
             otherwise: Mutex::new(Arc::new(|_| Answer::inactive())),
             count: watch::Sender::new(0),
@@ -131,6 +159,10 @@ impl Script {
     }
 
     fn call(&self, request: &Request<Bytes>) -> Answer {
+        if request.uri().path() == "/jwks" {
+            self.jwks_count.send_modify(|count| *count += 1);
+            return lock(&self.jwks).clone();
+        }
         let form = form_urlencoded::parse(request.body()).into_owned().collect();
         let path = request.uri().path().to_owned();
         let call = Call { at: Instant::now(), path, headers: request.headers().clone(), form };

@@ -31,7 +31,11 @@ impl Request {
     }
 
     pub fn post(path: &str, body: impl Into<Vec<u8>>) -> Self {
-        Self { body: body.into(), ..Self::new("POST", path) }
+        Self::new("POST", path).body(body)
+    }
+
+    pub fn body(self, body: impl Into<Vec<u8>>) -> Self {
+        Self { body: body.into(), ..self }
     }
 
     pub fn header(mut self, name: &str, value: impl AsRef<[u8]>) -> Self {
@@ -49,7 +53,7 @@ impl Request {
         for (name, value) in &self.headers {
             bytes.extend([name.as_bytes(), b": ", value, b"\r\n"].concat());
         }
-        if self.method == "POST" {
+        if self.method == "POST" || !self.body.is_empty() {
             bytes.extend(format!("content-length: {}\r\n", self.body.len()).bytes());
         }
         bytes.extend(b"\r\n");

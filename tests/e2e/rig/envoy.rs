@@ -39,18 +39,8 @@ impl Bootstrap {
     /// Starts Envoy and waits until it serves.
     pub async fn start(self) -> Envoy {
         let wasm_filter = self.wasm_filter.clone();
-        let (mut process, directory) = self.spawn();
-        let (admin, address) = within_limit("the start of Envoy", async {
-            loop {
-                assert!(!process.has_ended(), "Envoy does not start:\n{}", log_in(&directory));
-                match addresses(directory.path()).await {
-                    Some(found) => break found,
-                    None => tokio::time::sleep(Duration::from_millis(5)).await,
-                }
-            }
-        })
-        .await;
-        Envoy { process, directory, admin, address, wasm_filter, version: AtomicU64::new(1) }
+        let (process, directory) = self.spawn();
+        Envoy::serving(process, directory, wasm_filter).await
     }
 
     /// Starts Envoy, which must refuse its configuration, and returns its log.
@@ -69,33 +59,46 @@ impl Bootstrap {
 
     fn spawn(self) -> (Process, TempDir) {
         let directory = tempfile::tempdir().expect("a temporary directory");
-        let file = |name| directory.path().join(name);
-        let log = File::create(file("envoy.log")).expect("a log file");
-        let mut command = envoy_command();
-        command
-            .args(["--disable-hot-restart", "--file-flush-interval-msec", "20"])
-            .args(["--log-level", "warning", "--component-log-level", "wasm:info"])
-            .args(["--concurrency", &self.workers.to_string()])
-            .arg("--config-path")
-            .arg(file("envoy.json"))
-            .arg("--admin-address-path")
-            .arg(file("admin.address"))
-            .envs(self.environment.iter().map(|(name, value)| (name, value)))
-            .stdout(log.try_clone().expect("the log file"))
-            .stderr(log);
         if let (true, Some(plugin)) = (self.is_reloadable, &self.plugin) {
             publish(directory.path(), &self.wasm_filter.discovery_response(plugin, 1));
         }
-        let bootstrap = self.into_json(directory.path());
-        fs::write(file("envoy.json"), bootstrap.to_string()).expect("the bootstrap, written");
-        (Process::start(&mut command), directory)
+        let (workers, environment) = (self.workers, self.environment.clone());
+        let process = launch(&directory, &self.into_json(directory.path()), workers, &environment);
+        (process, directory)
     }
 }
 
 impl Envoy {
+    /// Starts Envoy with a complete configuration, whose listener for clients is named `main` or `api`, and waits until
+    /// it serves.
+    pub async fn start(bootstrap: &Value, workers: u32, environment: &[(String, String)]) -> Self {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let process = launch(&directory, bootstrap, workers, environment);
+        Self::serving(process, directory, WasmFilter::default()).await
+    }
+
+    async fn serving(mut process: Process, directory: TempDir, wasm_filter: WasmFilter) -> Self {
+        let (admin, address) = within_limit("the start of Envoy", async {
+            loop {
+                assert!(!process.has_ended(), "Envoy does not start:\n{}", log_in(&directory));
+                match addresses(directory.path()).await {
+                    Some(found) => break found,
+                    None => tokio::time::sleep(Duration::from_millis(5)).await,
+                }
+            }
+        })
+        .await;
+        Self { process, directory, admin, address, wasm_filter, version: AtomicU64::new(1) }
+    }
+
     /// Where clients connect.
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Where another of its listeners is.
+    pub async fn listener(&self, name: &str) -> SocketAddr {
+        listener(self.admin, name).await.unwrap_or_else(|| panic!("no listener {name}"))
     }
 
     pub fn process(&self) -> &Process {
@@ -214,15 +217,43 @@ impl Drop for Envoy {
     }
 }
 
-/// The addresses of the admin interface and of the listener `main`, once Envoy serves.
+/// Starts Envoy with the configuration `bootstrap`, and what it writes in `directory`.
+fn launch(directory: &TempDir, bootstrap: &Value, workers: u32, environment: &[(String, String)]) -> Process {
+    let file = |name| directory.path().join(name);
+    fs::write(file("envoy.json"), bootstrap.to_string()).expect("the bootstrap, written");
+    let log = File::create(file("envoy.log")).expect("a log file");
+    let mut command = envoy_command();
+    command
+        .args(["--disable-hot-restart", "--file-flush-interval-msec", "20"])
+        .args(["--log-level", "warning", "--component-log-level", "wasm:info"])
+        .args(["--concurrency", &workers.to_string()])
+        .arg("--config-path")
+        .arg(file("envoy.json"))
+        .arg("--admin-address-path")
+        .arg(file("admin.address"))
+        .envs(environment.iter().map(|(name, value)| (name, value)))
+        .stdout(log.try_clone().expect("the log file"))
+        .stderr(log);
+    Process::start(&mut command)
+}
+
+/// The addresses of the admin interface and of the listener for clients, once Envoy serves.
 async fn addresses(directory: &Path) -> Option<(SocketAddr, SocketAddr)> {
     let admin = fs::read_to_string(directory.join("admin.address")).ok()?.parse().ok()?;
     Request::get("/ready").try_send(admin).await.ok().filter(|reply| reply.status == 200)?;
+    let of_clients = match listener(admin, "main").await {
+        Some(address) => address,
+        None => listener(admin, "api").await?,
+    };
+    Some((admin, of_clients))
+}
+
+async fn listener(admin: SocketAddr, name: &str) -> Option<SocketAddr> {
     let listeners = Request::get("/listeners?format=json").try_send(admin).await.ok()?.json();
-    let main =
-        listeners["listener_statuses"].as_array()?.iter().find(|listener| listener["name"] == "main")?;
-    let port = main["local_address"]["socket_address"]["port_value"].as_u64()?;
-    Some((admin, SocketAddr::from(([127, 0, 0, 1], u16::try_from(port).ok()?))))
+    let listeners = listeners["listener_statuses"].as_array()?;
+    let named = listeners.iter().find(|listener| listener["name"] == name)?;
+    let port = named["local_address"]["socket_address"]["port_value"].as_u64()?;
+    Some(SocketAddr::from(([127, 0, 0, 1], u16::try_from(port).ok()?)))
 }
 
 /// Replaces the file of extension discovery in one step, as Envoy expects.

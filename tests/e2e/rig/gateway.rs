@@ -9,6 +9,7 @@ use super::{
     bootstrap::Bootstrap,
     client::{Reply, Request},
     envoy::Envoy,
+    glewlwyd::{self, Glewlwyd},
     jose::{self, Key},
     oidc_provider::OidcProvider,
     upstream::Upstream,
@@ -42,6 +43,19 @@ impl Gateway<OidcProvider> {
         plugin: Value,
         of_envoy: impl FnOnce(Bootstrap) -> Bootstrap,
     ) -> Self {
+        let address = server.address();
+        Self::before(server, address, plugin, of_envoy).await
+    }
+}
+
+impl Gateway<Glewlwyd> {
+    /// With the second real server, which is asked in the place of `main`.
+    pub async fn with_glewlwyd(
+        server: Glewlwyd,
+        mut plugin: Value,
+        of_envoy: impl FnOnce(Bootstrap) -> Bootstrap,
+    ) -> Self {
+        plugin["providers"]["main"]["introspection"]["path"] = json!(glewlwyd::INTROSPECTION);
         let address = server.address();
         Self::before(server, address, plugin, of_envoy).await
     }

@@ -1,4 +1,4 @@
-//! The rig: real Envoy with the filter, a real and a scriptable authorization server, an upstream that echoes,
+//! The rig: real Envoy with the filter, two real and a scriptable authorization server, an upstream that echoes,
 //! and a client that can also send what HTTP libraries refuse to. Each part ends with its value, and every wait
 //! ends after [`LIMIT`]. A benchmark can include it with `#[path]`.
 
@@ -9,14 +9,18 @@ use std::{future::Future, time::Duration};
 pub mod answer;
 pub mod authorization_server;
 pub mod bootstrap;
+pub mod browser;
 pub mod client;
 pub mod envoy;
+pub mod example;
 pub mod gateway;
+pub mod glewlwyd;
 pub mod http_server;
 pub mod jose;
 pub mod node;
 pub mod oidc_provider;
 pub mod process;
+pub mod signer;
 pub mod traffic;
 pub mod upstream;
 pub mod wasm_filter;

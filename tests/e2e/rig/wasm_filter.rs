@@ -67,7 +67,7 @@ impl WasmFilter {
 }
 
 /// What is tested: `$PHANTOM_TOKEN_FILTER_WASM`, or the release build.
-fn wasm_file() -> String {
+pub fn wasm_file() -> String {
     let built = || format!("{ROOT}/target/wasm32-wasip1/release/phantom_token_filter.wasm");
     let file = env::var("PHANTOM_TOKEN_FILTER_WASM").unwrap_or_else(|_| built());
     assert!(Path::new(&file).exists(), "{file} is missing: run `make build`");
