@@ -32,11 +32,10 @@ fn provider(name: &str, item: Item<'_>) -> Result<Provider, ConfigError> {
     if section.get("jwt").is_some() && section.get("jwks").is_none() {
         section.warn("jwt", "never used, for without jwks nothing is verified");
     }
-    let keys = match (section.get("jwks"), issuer) {
+    let jwks = section.get("jwks").map(|item| jwks(name, &item)).transpose()?;
+    let keys = match (jwks, issuer) {
         (None, _) => None,
-        (Some(item), Some(issuer)) => {
-            Some((Rc::new(jwks(name, &item)?), JwtRules { issuer: issuer.to_owned(), ..rules }))
-        }
+        (Some(jwks), Some(issuer)) => Some((Rc::new(jwks), JwtRules { issuer: issuer.to_owned(), ..rules })),
         (Some(_), None) => {
             return Err(
                 section.error("issuer", "expected a value, for jwks are the keys of an issuer, got none")

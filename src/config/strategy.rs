@@ -57,14 +57,12 @@ pub(super) fn named_providers<'p>(
     match (section.get("provider"), section.get("providers")) {
         (Some(_), Some(list)) => Err(list.error("provider or providers", "both")),
         (Some(item), None) => Ok(vec![find(&item)?]),
-        (None, Some(list))
-            if matches!(strategy, StrategyName::Introspection | StrategyName::PhantomToken) =>
-        {
-            let wanted = format!("provider, for strategy {} asks one", strategy.as_written());
-            Err(list.error(&wanted, "providers"))
-        }
         (None, Some(list)) => {
             let elements = list.elements()?;
+            if matches!(strategy, StrategyName::Introspection | StrategyName::PhantomToken) {
+                let wanted = format!("provider, for strategy {} asks one", strategy.as_written());
+                return Err(list.error(&wanted, "providers"));
+            }
             if elements.is_empty() {
                 return Err(list.error("at least one provider", "none"));
             }
