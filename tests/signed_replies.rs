@@ -277,3 +277,18 @@ fn a_member_of_the_reply_can_carry_the_jwt() {
     assert_eq!(worker.call(&Request::bearer("third"), &inactive()).reason(), "token_inactive");
     assert!(matches!(worker.call(&Request::bearer("tok"), &json!({})), Fate::Forwarded(_)));
 }
+
+#[test]
+fn in_the_place_of_a_jwt_that_was_validated_here_goes_ours_and_never_the_servers() {
+    let mut worker = Worker::new(config(json!({
+        "providers": {"main": {"issuer": ISSUER, "introspection": {"jwt_member": "jwt"},
+            "jwks": {"cluster": "as", "path": "/jwks"}}},
+        "policies": {"default": {"strategy": "jwt_and_introspection", "forward": {"authorization": "jwt"}}},
+    })));
+    worker.start().answer(&jwks());
+    let token = Request::bearer(&phantom());
+    let first = worker.call(&token, &json!({"active": true, "iss": ISSUER, "jwt": phantom()}));
+    assert_eq!(first.claims()["iss"], "https://gateway.example");
+    let second = worker.receive(&token);
+    assert_eq!(worker.fate(second), first);
+}

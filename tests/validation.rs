@@ -284,6 +284,23 @@ fn auto_validates_what_it_can_and_asks_about_the_rest() {
 }
 
 #[test]
+fn the_prefix_is_that_of_opaque_tokens() {
+    let mut worker = ready(json!({
+        "providers": {"main": {"token_format": {"prefix": "at_", "max_length": 1000}}},
+        "policies": {"default": {"strategy": "auto"}},
+    }));
+    let validated = worker.receive(&Request::bearer(&es256(json!({}))));
+    assert!(is_forwarded(&worker.fate(validated)));
+    let too_long = es256(json!({"more": "x".repeat(1000)}));
+    for token in ["opaque", &too_long, &es256(json!({"iss": "https://other.example"}))] {
+        let stream = worker.receive(&Request::bearer(token));
+        assert_eq!(worker.fate(stream).reason(), "token_of_other_format", "{token}");
+    }
+    let opaque = worker.receive(&Request::bearer("at_1"));
+    assert!(worker.is_waiting(opaque));
+}
+
+#[test]
 fn the_issuer_chooses_among_several_providers() {
     let mut worker = Worker::new(validating(json!({
         "providers": {"partner": {"issuer": "https://partner.example", "jwks": {"cluster": "partner", "path": "/keys"}}},

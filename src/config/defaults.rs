@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use super::policy::StrategyName;
 use super::provider::Form;
+use super::strategy::StrategyName;
 use crate::credentials::TokenSource;
 use crate::introspection::SecretEncoding;
 use crate::jwt::Algorithm;

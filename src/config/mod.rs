@@ -13,6 +13,7 @@ mod policy;
 mod provider;
 mod reader;
 mod rules;
+mod strategy;
 mod text;
 
 use std::cell::RefCell;
@@ -25,7 +26,7 @@ use serde_json::{Map, Value};
 use crate::challenge::{Answer, Challenge};
 use crate::json::{self, NotAnObject};
 use crate::jwt::{JwksEndpoint, PhantomToken, SignError, Signatures};
-use crate::policy::{Authorization, IdentityHeaders, Policy, Rule, Strategy, path_of};
+use crate::policy::{IdentityHeaders, Policy, Rule, Strategy, path_of};
 use crate::protobuf;
 use crate::provider::Provider;
 use crate::request::RequestView;
@@ -126,13 +127,21 @@ impl Config {
 
     /// What is written down but serves no request.
     fn warn_of_unused(&self, context: &Context<'_>) {
-        for provider in self.providers.iter().filter(|it| !self.asks(it) && !self.validates_tokens_of(it)) {
-            context.warn(&["providers.", &provider.name].concat(), "never asked, for no policy names it");
+        for provider in &self.providers {
+            let path = |key: &str| ["providers.", &provider.name, key].concat();
+            let (asks, validates) = (self.asks(provider), self.validates_tokens_of(provider));
+            if !asks && !validates {
+                context.warn(&path(""), "never used, for no policy names it");
+            } else if !asks && provider.introspector.is_some() {
+                context.warn(&path(".introspection"), "never asked, for no policy introspects there");
+            } else if provider.validator.is_some() && self.needed_keys(provider).is_none() {
+                context.warn(&path(".jwks"), "never fetched, for no policy needs these keys");
+            }
         }
-        let is_made = |policy: &Rc<Policy>| {
-            [policy.authorization, policy.validated_authorization].contains(&Authorization::Jwt)
+        let mints = |policy: &Rc<Policy>| {
+            policy::mints(&policy.strategy, policy.authorization, policy.validated_authorization)
         };
-        if self.phantom_token.is_some() && !self.policies.iter().any(is_made) {
+        if self.phantom_token.is_some() && !self.policies.iter().any(mints) {
             context.warn("phantom_token", "never made, for no policy forwards it");
         }
         let is_used = |policy: &Rc<Policy>| {

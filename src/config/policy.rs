@@ -8,9 +8,10 @@ use serde_json::Value;
 use super::defaults;
 use super::error::ConfigError;
 use super::reader::{Item, Section};
+use super::strategy::{StrategyName, named_providers, strategy};
 use crate::credentials::TokenSource;
 use crate::policy::{Authorization, Policy, Requirements, Strategy};
-use crate::provider::{Introspector, OriginKind, Provider, Validator};
+use crate::provider::{Introspector, OriginKind, Provider};
 
 /// The policies. The default one may be left out if its name is not changed: without a word about it, requests
 /// need a phantom token. Tells the providers how long their verdicts are of use.
@@ -27,23 +28,24 @@ pub(super) fn policies(
     if default_name == defaults::POLICY && sections.iter().all(|(name, _)| *name != default_name) {
         sections.push((default_name, root.left_out("policies", &[]).left_out(default_name, &KEYS)));
     }
+    let mut policies = Vec::new();
     for (_, section) in &sections {
-        keep_verdicts(section, providers)?;
+        keep_verdicts(section, providers).map_err(|error| in_words(error, section))?;
     }
-    let providers = &*providers;
-    let policy = |(name, section)| Ok(Rc::new(policy(name, &section, providers, has_phantom_token)?));
-    sections.into_iter().map(policy).collect()
+    for (name, section) in sections {
+        let policy = policy(name, &section, providers, has_phantom_token);
+        policies.push(Rc::new(policy.map_err(|error| in_words(error, &section))?));
+    }
+    Ok(policies)
 }
 
-/// `strategy` as it is written.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum StrategyName {
-    Allow,
-    Auto,
-    Introspection,
-    Jwt,
-    JwtAndIntrospection,
-    PhantomToken,
+/// An error about a policy that nobody has written down says where that comes from.
+fn in_words(error: ConfigError, section: &Section<'_>) -> ConfigError {
+    if section.is_written() {
+        return error;
+    }
+    let hint = "(this policy is not written down, and so has strategy phantom_token; write it, or name another as default_policy)";
+    ConfigError::new(error.path, [&error.problem, " ", hint].concat())
 }
 
 const KEYS: [&str; 8] = [
@@ -63,7 +65,7 @@ fn policy(
     providers: &[Provider],
     has_phantom_token: bool,
 ) -> Result<Policy, ConfigError> {
-    let strategy_name = strategy_name(section)?;
+    let strategy_name = StrategyName::read(section)?;
     let other_key = section.any_key_but("strategy").filter(|_| strategy_name == StrategyName::Allow);
     if let Some(key) = other_key {
         return Err(
@@ -84,11 +86,7 @@ fn policy(
             _ => (Authorization::Original, Authorization::Original),
         },
     };
-    let gives_jwt = |it: &&Rc<Introspector>| it.origin.kind == OriginKind::IntrospectedWithJwt;
-    let introspectors = strategy.introspectors();
-    let is_minted = authorization == Authorization::Jwt && !introspectors.iter().all(gives_jwt)
-        || validated_authorization == Authorization::Jwt && !strategy.validators().is_empty();
-    if is_minted && !has_phantom_token {
+    if mints(&strategy, authorization, validated_authorization) && !has_phantom_token {
         let problem =
             "expected the section phantom_token, for this policy forwards a phantom token, got none";
         return Err(ConfigError::new(section.path.as_str(), problem));
@@ -115,82 +113,18 @@ fn policy(
     })
 }
 
-fn strategy_name(section: &Section<'_>) -> Result<StrategyName, ConfigError> {
-    section.get("strategy").map_or(Ok(defaults::STRATEGY), |strategy| strategy.one_of(&STRATEGIES))
-}
-
-fn strategy(
-    section: &Section<'_>,
-    name: StrategyName,
-    providers: &[Provider],
-) -> Result<Strategy, ConfigError> {
-    let named = || named_providers(section, name, providers);
-    Ok(match name {
-        StrategyName::Allow => Strategy::Allow,
-        StrategyName::Auto => {
-            let named = named()?;
-            let mut validators = Vec::new();
-            for (_, provider) in named.iter().filter(|(_, provider)| provider.validator.is_some()) {
-                validators.push(validator(section, provider)?);
-            }
-            distinct_issuers(section, &validators)?;
-            let introspector = named.iter().find_map(|(_, provider)| provider.introspector.clone());
-            match introspector {
-                Some(introspector) if !validators.is_empty() => Strategy::Auto(validators, introspector),
-                Some(_) => return Err(section.error("provider", &wants("jwks and issuer", &named))),
-                None => return Err(section.error("provider", &wants("introspection", &named))),
-            }
+/// Whether some request under such a policy gets a phantom token: one that asks a server which gives the JWT
+/// itself needs none of ours.
+pub(super) fn mints(strategy: &Strategy, asked: Authorization, validated: Authorization) -> bool {
+    let is_given = |it: &Rc<Introspector>| it.origin.kind == OriginKind::IntrospectedWithJwt;
+    match strategy {
+        Strategy::Allow => false,
+        Strategy::Auto(_, introspector) => {
+            validated == Authorization::Jwt || asked == Authorization::Jwt && !is_given(introspector)
         }
-        StrategyName::Introspection | StrategyName::PhantomToken => {
-            let named = named()?;
-            match named.as_slice() {
-                [(_, provider)] => Strategy::Introspect(introspector(section, provider)?),
-                _ => return Err(section.error("providers", "expected one provider, got several")),
-            }
-        }
-        StrategyName::Jwt => {
-            let validators: Vec<_> =
-                named()?.iter().map(|(_, it)| validator(section, it)).collect::<Result<_, _>>()?;
-            distinct_issuers(section, &validators)?;
-            Strategy::Jwt(validators)
-        }
-        StrategyName::JwtAndIntrospection => {
-            let named = named()?;
-            let both = named.iter().map(|(_, it)| Ok((validator(section, it)?, introspector(section, it)?)));
-            let both: Vec<_> = both.collect::<Result<_, ConfigError>>()?;
-            distinct_issuers(section, &both.iter().map(|(it, _)| Rc::clone(it)).collect::<Vec<_>>())?;
-            Strategy::JwtAndIntrospection(both)
-        }
-    })
-}
-
-/// The side of a provider that is asked.
-fn introspector(section: &Section<'_>, provider: &Provider) -> Result<Rc<Introspector>, ConfigError> {
-    let wanted = || section.error("provider", &wants("introspection", &[(0, provider)]));
-    provider.introspector.clone().ok_or_else(wanted)
-}
-
-/// The side of a provider whose JWTs are validated here.
-fn validator(section: &Section<'_>, provider: &Provider) -> Result<Rc<Validator>, ConfigError> {
-    let wanted = || section.error("provider", &wants("jwks and issuer", &[(0, provider)]));
-    provider.validator.clone().ok_or_else(wanted)
-}
-
-fn wants(keys: &str, providers: &[(usize, &Provider)]) -> String {
-    let names: Vec<&str> = providers.iter().map(|(_, provider)| provider.name.as_str()).collect();
-    format!("expected a provider with {keys} for this strategy, got {} without", names.join(", "))
-}
-
-/// Of two providers with one issuer, the second would never be chosen.
-fn distinct_issuers(section: &Section<'_>, validators: &[Rc<Validator>]) -> Result<(), ConfigError> {
-    for (index, validator) in validators.iter().enumerate() {
-        let issuer = &validator.rules.issuer;
-        if validators.iter().take(index).any(|other| other.rules.issuer == *issuer) {
-            let problem = format!("expected providers with an issuer of their own, got {issuer:?} twice");
-            return Err(section.error("providers", &problem));
-        }
+        Strategy::Introspect(introspector) => asked == Authorization::Jwt && !is_given(introspector),
+        Strategy::Jwt(_) | Strategy::JwtAndIntrospection(_) => validated == Authorization::Jwt,
     }
-    Ok(())
 }
 
 fn cache_ttl(section: &Section<'_>) -> Result<Duration, ConfigError> {
@@ -199,13 +133,13 @@ fn cache_ttl(section: &Section<'_>) -> Result<Duration, ConfigError> {
 
 /// A provider's verdicts are kept as long as they are of use to any policy.
 fn keep_verdicts(section: &Section<'_>, providers: &mut [Provider]) -> Result<(), ConfigError> {
-    let name = strategy_name(section)?;
+    let name = StrategyName::read(section)?;
     if name == StrategyName::Allow {
         return Ok(());
     }
     let ttl = cache_ttl(section)?;
     let named: Vec<usize> =
-        named_providers(section, name, providers)?.iter().map(|(index, _)| *index).collect();
+        named_providers(section, name, providers)?.iter().map(|named| named.index).collect();
     for (_, provider) in providers.iter_mut().enumerate().filter(|(index, _)| named.contains(index)) {
         let introspector = provider.introspector.as_mut().and_then(Rc::get_mut);
         let validator = provider.validator.as_mut().and_then(Rc::get_mut);
@@ -217,40 +151,6 @@ fn keep_verdicts(section: &Section<'_>, providers: &mut [Provider]) -> Result<()
         }
     }
     Ok(())
-}
-
-/// The providers that the policy names, with their places; if there is but one, it needs no naming.
-fn named_providers<'p>(
-    section: &Section<'_>,
-    name: StrategyName,
-    providers: &'p [Provider],
-) -> Result<Vec<(usize, &'p Provider)>, ConfigError> {
-    let wanted = || {
-        let names: Vec<&str> = providers.iter().map(|provider| provider.name.as_str()).collect();
-        format!("one of {}", names.join(", "))
-    };
-    let find = |item: &Item<'_>| {
-        let mut places = providers.iter().enumerate();
-        places.find(|(_, provider)| item.value == provider.name.as_str()).ok_or_else(|| item.wrong(&wanted()))
-    };
-    match (section.get("provider"), section.get("providers")) {
-        (Some(_), Some(list)) => Err(list.error("provider or providers", "both")),
-        (Some(item), None) => Ok(vec![find(&item)?]),
-        (None, Some(list)) if matches!(name, StrategyName::Introspection | StrategyName::PhantomToken) => {
-            Err(list.error("provider, for this strategy asks one", "providers"))
-        }
-        (None, Some(list)) => {
-            let elements = list.elements()?;
-            if elements.is_empty() {
-                return Err(list.error("at least one provider", "none"));
-            }
-            elements.iter().map(find).collect()
-        }
-        (None, None) => match providers {
-            [only] => Ok(vec![(0, only)]),
-            _ => Err(section.error("provider", &format!("expected {}, got none", wanted()))),
-        },
-    }
 }
 
 fn token_sources(section: &Section<'_>) -> Result<Vec<TokenSource>, ConfigError> {
@@ -324,15 +224,6 @@ fn accepted_values((name, item): &(&str, Item<'_>)) -> Result<(String, Vec<Value
     };
     Ok(((*name).to_owned(), values.into_iter().map(value).collect::<Result<_, _>>()?))
 }
-
-const STRATEGIES: [(&str, StrategyName); 6] = [
-    ("phantom_token", StrategyName::PhantomToken),
-    ("introspection", StrategyName::Introspection),
-    ("jwt", StrategyName::Jwt),
-    ("jwt_and_introspection", StrategyName::JwtAndIntrospection),
-    ("auto", StrategyName::Auto),
-    ("allow", StrategyName::Allow),
-];
 
 const AUTHORIZATIONS: [(&str, Authorization); 3] =
     [("jwt", Authorization::Jwt), ("original", Authorization::Original), ("remove", Authorization::Remove)];

@@ -29,11 +29,13 @@ fn provider(name: &str, item: Item<'_>) -> Result<Provider, ConfigError> {
     let issuer = section.get("issuer").map(|issuer| issuer.text()).transpose()?;
     let token_format = token_format(&section)?;
     let rules = rules(&section)?;
-    let keys = match (section.get("jwks"), issuer) {
+    if section.get("jwt").is_some() && section.get("jwks").is_none() {
+        section.warn("jwt", "never used, for without jwks nothing is verified");
+    }
+    let jwks = section.get("jwks").map(|item| jwks(name, &item)).transpose()?;
+    let keys = match (jwks, issuer) {
         (None, _) => None,
-        (Some(item), Some(issuer)) => {
-            Some((Rc::new(jwks(name, &item)?), JwtRules { issuer: issuer.to_owned(), ..rules }))
-        }
+        (Some(jwks), Some(issuer)) => Some((Rc::new(jwks), JwtRules { issuer: issuer.to_owned(), ..rules })),
         (Some(_), None) => {
             return Err(
                 section.error("issuer", "expected a value, for jwks are the keys of an issuer, got none")
@@ -91,7 +93,8 @@ fn validator(name: &str, rules: JwtRules, token_format: &TokenFormat, jwks: Rc<J
         fingerprint: validator_fingerprint(name, &rules, &jwks),
         rules,
         jwks,
-        token_format: token_format.clone(),
+        // A JWT begins as JWTs do; the prefix is that of opaque tokens.
+        token_format: TokenFormat { prefix: String::new(), ..token_format.clone() },
     }
 }
 
@@ -236,8 +239,7 @@ fn response(
         }
     };
     let Some((jwks, JwtRules { issuer, algorithms, .. })) = keys else {
-        let problem =
-            "expected jwks and issuer beside introspection, for a signed reply is verified, got none";
+        let problem = "expected jwks beside introspection, for a signed reply is verified, got none";
         return Err(section.error("response", problem));
     };
     Ok(Response::Signed(SignedReply {

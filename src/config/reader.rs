@@ -52,6 +52,11 @@ impl<'c> Section<'c> {
         Self { path: self.path_of(key), keys, members: None, context: self.context }
     }
 
+    /// Whether it is there.
+    pub(super) fn is_written(&self) -> bool {
+        self.members.is_some()
+    }
+
     /// The value of a key, if it is there.
     pub(super) fn get(&self, key: &str) -> Option<Item<'c>> {
         debug_assert!(self.keys.contains(&key), "{}: {key} is none of {:?}", self.path, self.keys);
@@ -149,7 +154,8 @@ impl<'c> Section<'c> {
         }
     }
 
-    fn path_of(&self, key: &str) -> String {
+    /// The path of a key.
+    pub(super) fn path_of(&self, key: &str) -> String {
         join(&self.path, key)
     }
 }

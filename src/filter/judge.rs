@@ -127,6 +127,8 @@ impl Filter {
                     Some(validated) => validated.with_members_of(claims.view()),
                     None => claims,
                 };
+                // In the place of a JWT that was validated here goes ours, whatever the server gave besides.
+                let jwt = jwt.filter(|_| call.origin.kind == OriginKind::IntrospectedWithJwt);
                 let (jwt_id, jwt) = match jwt {
                     Some(jwt) => (Some(OF_SERVER), Some(jwt)),
                     None => (

@@ -4,13 +4,15 @@ use std::time::Duration;
 
 use phantom_token_filter::config::Config;
 use phantom_token_filter::credentials::TokenSource;
-use phantom_token_filter::introspection::{ClientAuthentication, Response, SecretEncoding};
+use phantom_token_filter::introspection::{
+    ClientAuthentication, Response, SecretEncoding, SignedReply, SignedReplyKind,
+};
 use phantom_token_filter::jwt::Algorithm;
 use phantom_token_filter::policy::{Authorization, Strategy};
 use phantom_token_filter::request::{RequestView, Unreadable};
-use serde_json::json;
+use serde_json::{Value, json};
 
-use crate::good::{changed, parse, smallest};
+use crate::good::{change, changed, parse, smallest};
 
 struct Get(&'static str);
 
@@ -134,6 +136,70 @@ fn validation() {
         (Duration::from_secs(2), Duration::from_secs(300))
     );
     assert_eq!(policy_authorization(&config), Authorization::Original);
+}
+
+#[test]
+fn forwarding_depends_on_the_strategy() {
+    let authorizations = |strategy: &str, explicit: Value| {
+        let mut config = changed(json!({
+            "providers.main.issuer": "https://as.example",
+            "providers.main.jwks": {"cluster": "authorization_server", "path": "/jwks"},
+            "policies.default.strategy": strategy,
+        }));
+        if !explicit.is_null() {
+            config["policies"]["default"]["forward"] = json!({"authorization": explicit});
+        }
+        let config = parse(&config).unwrap();
+        let policy = config.policy_of(&Get("/")).unwrap();
+        (policy.authorization, policy.validated_authorization)
+    };
+    let (jwt, original) = (Authorization::Jwt, Authorization::Original);
+    for (strategy, defaults) in [
+        ("phantom_token", (jwt, jwt)),
+        ("introspection", (original, original)),
+        ("jwt", (original, original)),
+        ("jwt_and_introspection", (original, original)),
+        ("auto", (jwt, original)),
+    ] {
+        assert_eq!(authorizations(strategy, Value::Null), defaults, "{strategy}");
+        // What is written down counts for both.
+        for (text, written) in [("jwt", jwt), ("original", original), ("remove", Authorization::Remove)] {
+            assert_eq!(authorizations(strategy, json!(text)), (written, written), "{strategy} {text}");
+        }
+    }
+}
+
+#[test]
+fn signed_replies() {
+    let response = |changes: Value| {
+        let mut config = changed(json!({
+            "providers.main.issuer": "https://as.example",
+            "providers.main.jwks": {"cluster": "authorization_server", "path": "/jwks"},
+            "providers.main.introspection.response": "jwt",
+        }));
+        config = change(config, changes);
+        parse(&config).unwrap().providers[0].introspector.as_ref().unwrap().endpoint.response.clone()
+    };
+    let audiences = |changes: Value| match response(changes) {
+        Response::Signed(SignedReply {
+            kind: SignedReplyKind::IntrospectionResponse { audiences },
+            issuer,
+            algorithms,
+            ..
+        }) => {
+            assert_eq!(issuer, "https://as.example");
+            assert_eq!(algorithms.len(), 4, "those of jwt.algorithms");
+            audiences
+        }
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(audiences(json!({})), ["gateway"], "our client_id");
+    let named = json!({"providers.main.introspection.response_audiences": ["https://gateway.example"]});
+    assert_eq!(audiences(named), ["https://gateway.example"]);
+    let given = response(json!({"providers.main.introspection.response": "application_jwt"}));
+    assert!(matches!(given, Response::Signed(SignedReply { kind: SignedReplyKind::PhantomToken, .. })));
+    let none = json!({"providers.main.introspection.response": "json", "providers.main.introspection.jwt_member": ""});
+    assert_eq!(response(none), Response::Json { jwt_member: None });
 }
 
 #[test]

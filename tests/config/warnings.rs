@@ -10,6 +10,13 @@ fn warned(cases: &[(&str, Value, &[&str])]) {
     }
 }
 
+/// With keys beside these changes.
+fn with_keys(mut changes: Value) -> Value {
+    changes["providers.main.issuer"] = "https://as.example".into();
+    changes["providers.main.jwks"] = json!({"cluster": "b", "path": "/jwks"});
+    changes
+}
+
 #[test]
 fn what_is_never_used() {
     let other = json!({"introspection": {"cluster": "b", "path": "/", "auth": {"none": {"client_id": "g"}}}});
@@ -18,7 +25,7 @@ fn what_is_never_used() {
         (
             "a provider that no policy asks",
             json!({"providers.other": other, "policies.default.provider": "main"}),
-            &["providers.other: never asked, for no policy names it"],
+            &["providers.other: never used, for no policy names it"],
         ),
         (
             "phantom tokens that no policy forwards",
@@ -48,6 +55,103 @@ fn what_is_never_used() {
         (
             "a policy that a rule names",
             json!({"policies.public.strategy": "allow", "rules": [{"match": {"path": "/a"}, "policy": "public"}]}),
+            &[],
+        ),
+    ]);
+}
+
+#[test]
+fn sides_of_a_provider_that_are_never_used() {
+    let both = |mut changes: Value| {
+        changes["policies.default.require.audiences"] = json!(["https://api.example"]);
+        with_keys(changes)
+    };
+    let partner = json!({
+        "issuer": "https://partner.example", "jwks": {"cluster": "b", "path": "/jwks"},
+        "introspection": {"cluster": "b", "path": "/", "auth": {"none": {"client_id": "g"}}},
+    });
+    warned(&[
+        (
+            "keys that verify nothing",
+            both(json!({})),
+            &["providers.main.jwks: never fetched, for no policy needs these keys"],
+        ),
+        ("keys that verify replies", both(json!({"providers.main.introspection.response": "jwt"})), &[]),
+        (
+            "an endpoint beside keys that are enough",
+            both(json!({"-phantom_token": 0, "policies.default.strategy": "jwt"})),
+            &["providers.main.introspection: never asked, for no policy introspects there"],
+        ),
+        ("both sides, and both are used", both(json!({"policies.default.strategy": "auto"})), &[]),
+        (
+            "a second endpoint, where the first is asked about all that has no keys",
+            both(json!({
+                "providers.partner": partner,
+                "policies.default.strategy": "auto", "policies.default.providers": ["main", "partner"],
+            })),
+            &["providers.partner.introspection: never asked, for no policy introspects there"],
+        ),
+        (
+            "rules for JWTs and no keys",
+            json!({"providers.main.jwt.leeway": "1m"}),
+            &["providers.main.jwt: never used, for without jwks nothing is verified"],
+        ),
+    ]);
+}
+
+#[test]
+fn phantom_tokens_that_are_never_made() {
+    let never: &[&str] = &["phantom_token: never made, for no policy forwards it"];
+    let audiences = "policies.default.require.audiences";
+    warned(&[
+        ("the server gives the JWT", json!({"providers.main.introspection.jwt_member": "jwt"}), never),
+        (
+            "the server's reply is the JWT",
+            with_keys(json!({"providers.main.introspection.response": "application_jwt"})),
+            never,
+        ),
+        (
+            "JWTs go on as they are",
+            with_keys(json!({
+                "policies.default.strategy": "jwt_and_introspection", (audiences): ["https://api.example"],
+            })),
+            never,
+        ),
+        (
+            "JWTs that were validated here do not",
+            with_keys(json!({
+                "policies.default.strategy": "jwt_and_introspection", (audiences): ["https://api.example"],
+                "policies.default.forward.authorization": "jwt",
+            })),
+            &[],
+        ),
+    ]);
+}
+
+#[test]
+fn a_jwt_for_anybody() {
+    let warning: &[&str] = &[
+        "policies.default.require.audiences: a JWT that is for another API passes, too (RFC 9068 §4); name yours in require.audiences",
+    ];
+    warned(&[
+        (
+            "some validated, some introspected",
+            with_keys(json!({"policies.default.strategy": "auto"})),
+            warning,
+        ),
+        (
+            "validated and introspected",
+            with_keys(json!({
+                "policies.default": {"strategy": "jwt_and_introspection", "require": {"audiences": []}},
+                "-phantom_token": 0,
+            })),
+            warning,
+        ),
+        (
+            "validated, for us",
+            with_keys(json!({
+                "policies.default": {"strategy": "auto", "require": {"audiences": ["https://api.example"]}},
+            })),
             &[],
         ),
     ]);

@@ -1,5 +1,6 @@
 //! What is refused, and in which words: `path: expected this, got that`.
 
+mod keys;
 mod phantom_token;
 mod policies;
 mod providers;

@@ -4,6 +4,18 @@ use serde_json::{Value, json};
 
 use super::{refused, set};
 
+/// What an error says besides that is about a policy which nobody has written down.
+const UNWRITTEN: &str = " (this policy is not written down, and so has strategy phantom_token; write it, or name another as default_policy)";
+
+/// With two providers more: one that validates only, and one that is only asked.
+fn three_providers(mut changes: Value) -> Value {
+    changes["providers.keys"] =
+        json!({"issuer": "https://keys.example", "jwks": {"cluster": "b", "path": "/jwks"}});
+    changes["providers.asked"] =
+        json!({"introspection": {"cluster": "c", "path": "/", "auth": {"none": {"client_id": "g"}}}});
+    changes
+}
+
 #[test]
 fn policies() {
     let default = "policies.default";
@@ -21,7 +33,7 @@ fn policies() {
         (
             "two providers and none named",
             json!({"providers.other": {"introspection": {"cluster": "b", "path": "/", "auth": {"none": {"client_id": "g"}}}}}),
-            "policies.default.provider: expected one of main, other, got none",
+            &["policies.default.provider: expected one of main, other, got none", UNWRITTEN].concat(),
         ),
         (
             "requirements of a policy that judges nothing",
@@ -30,7 +42,7 @@ fn policies() {
         ),
         (
             "a phantom token that nobody can make",
-            json!({"-phantom_token": 0}),
+            json!({"-phantom_token": 0, "policies.default": {}}),
             "policies.default: expected the section phantom_token, for this policy forwards a phantom token, got none",
         ),
         (
@@ -87,6 +99,121 @@ fn policies() {
             "a header of no claim",
             set(default, "forward.claim_headers", json!({"x-user": ""})),
             "policies.default.forward.claim_headers.x-user: expected a text, got \"\"",
+        ),
+    ]);
+}
+
+#[test]
+fn strategies_and_their_providers() {
+    let default = "policies.default";
+    let keys_of = |issuer: &str| json!({"issuer": issuer, "jwks": {"cluster": "b", "path": "/jwks"}});
+    refused(&[
+        (
+            "keys that a strategy needs",
+            set(default, "strategy", json!("jwt")),
+            "policies.default.provider: expected a provider with jwks under strategy jwt, got \"main\" without",
+        ),
+        (
+            "keys that a strategy needs, of a provider that is named",
+            json!({"policies.default": {"strategy": "jwt_and_introspection", "provider": "main"}}),
+            "policies.default.provider: expected a provider with jwks under strategy jwt_and_introspection, got \"main\" without",
+        ),
+        (
+            "keys that a strategy needs, of one among several",
+            three_providers(json!({"policies.default": {"strategy": "jwt", "providers": ["keys", "asked"]}})),
+            "policies.default.providers[1]: expected a provider with jwks under strategy jwt, got \"asked\" without",
+        ),
+        (
+            "an endpoint that a strategy needs",
+            three_providers(json!({"policies.default": {"strategy": "introspection", "provider": "keys"}})),
+            "policies.default.provider: expected a provider with introspection under strategy introspection, got \"keys\" without",
+        ),
+        (
+            "both that a strategy needs",
+            three_providers(
+                json!({"policies.default": {"strategy": "jwt_and_introspection", "providers": ["keys"]}}),
+            ),
+            "policies.default.providers[0]: expected a provider with introspection under strategy jwt_and_introspection, got \"keys\" without",
+        ),
+        (
+            "auto with nobody's keys",
+            set(default, "strategy", json!("auto")),
+            "policies.default.provider: expected a provider with jwks under strategy auto, got \"main\" without",
+        ),
+        (
+            "auto with nobody's keys, of several",
+            three_providers(json!({"policies.default": {"strategy": "auto", "providers": ["main", "asked"]}})),
+            "policies.default.providers: expected a provider with jwks among them under strategy auto, got none",
+        ),
+        (
+            "auto with nobody to ask",
+            three_providers(json!({"policies.default": {"strategy": "auto", "provider": "keys"}})),
+            "policies.default.provider: expected a provider with introspection under strategy auto, got \"keys\" without",
+        ),
+        (
+            "auto with a second server to ask, which would never be asked",
+            three_providers(
+                json!({"policies.default": {"strategy": "auto", "providers": ["main", "keys", "asked"]}}),
+            ),
+            "policies.default.providers[2]: expected a provider with jwks, for what is validated by no keys is introspected at \"main\", got \"asked\" without",
+        ),
+        (
+            "several providers where one is asked",
+            set(default, "providers", json!(["main"])),
+            "policies.default.providers: expected provider, for strategy phantom_token asks one, got providers",
+        ),
+        (
+            "both forms",
+            json!({"policies.default": {"strategy": "jwt", "provider": "main", "providers": ["main"]}}),
+            "policies.default.providers: expected provider or providers, got both",
+        ),
+        (
+            "a list of none",
+            json!({"policies.default": {"strategy": "jwt", "providers": []}}),
+            "policies.default.providers: expected at least one provider, got none",
+        ),
+        (
+            "a list that has one that does not exist",
+            three_providers(json!({"policies.default": {"strategy": "jwt", "providers": ["keys", "key"]}})),
+            "policies.default.providers[1]: expected one of asked, keys, main, got \"key\"",
+        ),
+        (
+            "a provider twice",
+            three_providers(json!({"policies.default": {"strategy": "jwt", "providers": ["keys", "keys"]}})),
+            "policies.default.providers[1]: expected a provider of its own, got \"keys\" again",
+        ),
+        (
+            "two providers that a token could not tell apart",
+            json!({
+                "providers": {"a": keys_of("https://as.example"), "b": keys_of("https://as.example")},
+                "policies.default": {"strategy": "jwt", "providers": ["a", "b"]},
+            }),
+            "policies.default.providers[1]: expected a provider with an issuer of its own, got \"https://as.example\" again",
+        ),
+        (
+            "a provider with keys for a default policy that goes without saying",
+            json!({"providers.main": keys_of("https://as.example"), "policies.api.strategy": "jwt"}),
+            &[
+                "policies.default.provider: expected a provider with introspection under strategy phantom_token, got \"main\" without",
+                UNWRITTEN,
+            ]
+            .concat(),
+        ),
+        (
+            "phantom tokens for JWTs that were validated here, and nobody to make them",
+            three_providers(json!({
+                "-phantom_token": 0,
+                "policies.default":
+                    {"strategy": "jwt", "provider": "keys", "forward": {"authorization": "jwt"}},
+            })),
+            "policies.default: expected the section phantom_token, for this policy forwards a phantom token, got none",
+        ),
+        (
+            "auto forwards phantom tokens for what was introspected",
+            three_providers(json!({
+                "-phantom_token": 0, "policies.default": {"strategy": "auto", "providers": ["main", "keys"]},
+            })),
+            "policies.default: expected the section phantom_token, for this policy forwards a phantom token, got none",
         ),
     ]);
 }
