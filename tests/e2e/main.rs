@@ -24,5 +24,6 @@ mod rig;
 
 mod server_faults;
 mod soak;
+mod strategies;
 mod waiting_bodies;
 mod workers;
