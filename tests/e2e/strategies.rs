@@ -1,5 +1,5 @@
-//! Strategies that validate JWTs, with real authorization servers: what passes, what is refused, and what the service behind
-//! gets.
+//! Strategies that validate JWTs, with real authorization servers: what passes, what is refused, and what the
+//! service behind gets.
 
 use serde_json::{Value, json};
 
@@ -148,10 +148,8 @@ async fn jwts_of_several_servers_are_told_apart_by_their_issuer() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_issuer_that_a_token_names_must_have_signed_it() {
     let (ours, theirs) = (Signer::new("ES256", "ours"), Signer::new("ES256", "theirs"));
-    let (server_of_ours, server_of_theirs) =
-        (AuthorizationServer::start().await, AuthorizationServer::start().await);
-    server_of_ours.publish(&[ours.jwk()]);
-    server_of_theirs.publish(&[theirs.jwk()]);
+    let server_of_ours = AuthorizationServer::with_keys(&[ours.jwk()]).await;
+    let server_of_theirs = AuthorizationServer::with_keys(&[theirs.jwk()]).await;
     let plugin = json!({
         "providers": {
             "ours": validating("https://ours.example", "ours", "/jwks"),

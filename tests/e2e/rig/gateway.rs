@@ -30,7 +30,15 @@ impl Gateway {
 
     /// With another configuration of the filter, and of Envoy.
     pub async fn with(plugin: Value, of_envoy: impl FnOnce(Bootstrap) -> Bootstrap) -> Self {
-        let server = AuthorizationServer::start().await;
+        Self::with_server(AuthorizationServer::start().await, plugin, of_envoy).await
+    }
+
+    /// With a server that has been told already what to answer, and which keys it has.
+    pub async fn with_server(
+        server: AuthorizationServer,
+        plugin: Value,
+        of_envoy: impl FnOnce(Bootstrap) -> Bootstrap,
+    ) -> Self {
         let address = server.address();
         Self::before(server, address, plugin, of_envoy).await
     }
@@ -84,8 +92,8 @@ impl<S> Gateway<S> {
         self.send(Request::get("/").bearer(access_token)).await
     }
 
-    /// `GET path` with an access token: the status, and why (`%RESPONSE_CODE_DETAILS%`). No other request of the test may
-    /// have this path.
+    /// `GET path` with an access token: the status, and why (`%RESPONSE_CODE_DETAILS%`). No other request of the
+    /// test may have this path.
     pub async fn judged(&self, path: &str, access_token: &str) -> (u16, String) {
         let reply = self.send(Request::get(path).bearer(access_token)).await;
         let line = self.envoy.access_log_line(&format!("{path} ")).await;
