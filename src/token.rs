@@ -67,6 +67,12 @@ impl fmt::Debug for Secret {
 pub struct TokenDigest([u8; 32]);
 
 impl TokenDigest {
+    /// The digest of a token alone, whoever is asked about it: what it is withdrawn by. No [`DigestSeed`] gives
+    /// this one, for seeds take in a whole block first.
+    pub fn of(token: &AccessToken) -> Self {
+        Self(Sha256::digest(token.secret()).into())
+    }
+
     /// A digest as it was stored.
     pub fn from_bytes(bytes: [u8; 32]) -> Self {
         Self(bytes)
