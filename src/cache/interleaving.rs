@@ -10,19 +10,9 @@ use serde_json::json;
 
 use super::*;
 use crate::token::{AccessToken, DigestSeed};
+use baton::{Baton, Handle, History, Inactive, Random, State};
 
-/// SplitMix64.
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self, below: u64) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        (z ^ (z >> 31)) % below
-    }
-}
+mod baton;
 
 /// A token of the test: what its verdicts say.
 #[derive(Clone, Copy)]
@@ -80,142 +70,6 @@ fn withdrawal(random: &mut Random) -> Withdrawal {
         _ => (vec![Subject::token(&token.access_token())], |token, of| token.0 == of),
     };
     Withdrawal { subjects, means, about }
-}
-
-/// What really happened, in the order in which it did.
-#[derive(Default)]
-struct History {
-    /// Of each call: when it was sent.
-    calls: Vec<u64>,
-    /// Of each withdrawal that is done: when it began and when it ended.
-    withdrawals: Vec<(Withdrawal, u64, u64)>,
-    inactive: Vec<Inactive>,
-    /// Which worker is writing an active verdict on which token.
-    writing: Vec<(usize, u64)>,
-    forwarded: u64,
-    looked_up: u64,
-}
-
-/// An inactive verdict that is remembered.
-struct Inactive {
-    token: u64,
-    /// When its call was sent.
-    asked: u64,
-    /// Since when it is remembered.
-    since: Option<u64>,
-    /// Workers that were just writing another verdict; they take it back before they are done.
-    but_for: Vec<usize>,
-}
-
-impl History {
-    fn written(&mut self, worker: usize, step: u64) {
-        self.writing.retain(|(writer, _)| *writer != worker);
-        for inactive in &mut self.inactive {
-            inactive.but_for.retain(|writer| *writer != worker);
-            if inactive.but_for.is_empty() {
-                inactive.since.get_or_insert(step);
-            }
-        }
-    }
-}
-
-struct State {
-    random: Random,
-    turn: usize,
-    alive: Vec<bool>,
-    values: HashMap<String, (Vec<u8>, u32)>,
-    version: u32,
-    epoch: u64,
-    /// Counts every access of every worker.
-    step: u64,
-    now: u64,
-    history: History,
-}
-
-/// One worker at a time has its turn, for one access.
-struct Baton {
-    state: Mutex<State>,
-    passed: Condvar,
-}
-
-impl Baton {
-    fn turn<R>(&self, me: usize, act: impl FnOnce(&mut State) -> R) -> R {
-        let _wakes = WakesOthers(self);
-        let mut state = self.state.lock().unwrap();
-        while state.turn != me {
-            state = self.passed.wait(state).unwrap();
-        }
-        state.step += 1;
-        let result = act(&mut state);
-        self.pass(&mut state);
-        result
-    }
-
-    fn pass(&self, state: &mut State) {
-        let alive: Vec<usize> = (0..state.alive.len()).filter(|&worker| state.alive[worker]).collect();
-        if !alive.is_empty() {
-            state.turn = alive[state.random.next(alive.len() as u64) as usize];
-            self.passed.notify_all();
-        }
-    }
-}
-
-/// Nobody waits for a turn that a worker that has failed never passes on.
-struct WakesOthers<'b>(&'b Baton);
-
-impl Drop for WakesOthers<'_> {
-    fn drop(&mut self) {
-        if std::thread::panicking() {
-            self.0.passed.notify_all();
-        }
-    }
-}
-
-#[derive(Clone)]
-struct Handle {
-    me: usize,
-    baton: Arc<Baton>,
-}
-
-impl SharedData for Handle {
-    fn get(&self, key: &str) -> Option<Vec<u8>> {
-        self.read(key).0
-    }
-
-    fn set(&self, key: &str, value: &[u8]) {
-        self.baton.turn(self.me, |state| put(state, key, value));
-    }
-
-    fn read(&self, key: &str) -> (Option<Vec<u8>>, Version) {
-        self.baton.turn(self.me, |state| match state.values.get(key) {
-            Some((value, version)) => (Some(value.clone()), Version(*version)),
-            None => (None, Version::NEVER_SET),
-        })
-    }
-
-    fn replace(&self, key: &str, value: &[u8], version: Version) -> bool {
-        self.baton.turn(self.me, |state| {
-            let is_same = version == Version::NEVER_SET
-                || state.values.get(key).is_some_and(|(_, current)| *current == version.0);
-            if is_same {
-                put(state, key, value);
-            }
-            is_same
-        })
-    }
-
-    fn epoch(&self) -> Option<u64> {
-        self.baton.turn(self.me, |state| Some(state.epoch))
-    }
-
-    fn advance_epoch(&self, by: u64) {
-        self.baton.turn(self.me, |state| state.epoch = state.epoch.wrapping_add(by));
-    }
-}
-
-fn put(state: &mut State, key: &str, value: &[u8]) {
-    state.version += 1;
-    state.values.insert(key.to_owned(), (value.to_vec(), state.version));
 }
 
 struct Worker {

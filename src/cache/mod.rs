@@ -12,6 +12,7 @@ mod epoch;
 mod first_level;
 mod lease;
 mod subject;
+mod table;
 mod withdrawals;
 
 use std::cell::RefCell;
@@ -27,6 +28,7 @@ pub use epoch::Moment;
 use first_level::FirstLevel;
 pub use lease::{Claim, Leases, Mailbox};
 pub use subject::{ProviderTag, Subject, Which, Withdrawable};
+pub(crate) use table::Table;
 pub use withdrawals::{Asked, Checked, Standing, Withdrawals};
 
 /// A map that all workers share: in Envoy its shared data, in tests a map.
@@ -302,51 +304,6 @@ enum Occupant {
     Other(UnixMillis),
     /// The same token, asked about at this time.
     Same(UnixMillis),
-}
-
-/// A table of slots, named `p0`, `p1`, … or `n0`, `n1`, ….
-#[derive(Clone, Copy, Debug)]
-struct Table {
-    prefix: char,
-    slots: u32,
-    /// Which words of a digest choose its two slots.
-    words: (usize, usize),
-}
-
-impl Table {
-    /// Makes every slot exist; `marker` is the key that says so.
-    fn create(&self, shared: &dyn SharedData, marker: &str) {
-        if shared.get(marker).is_some_and(|slots| slots == self.slots.to_le_bytes()) {
-            return;
-        }
-        for slot in 0..self.slots {
-            let key = self.key(u64::from(slot));
-            if shared.read(&key).1 == Version::NEVER_SET {
-                shared.set(&key, b"");
-            }
-        }
-        shared.set(marker, &self.slots.to_le_bytes());
-    }
-
-    /// The one slot of a digest, where it has no second.
-    fn first(&self, digest: &TokenDigest) -> String {
-        let word = digest.words().get(self.words.0).copied().unwrap_or_default();
-        self.key(word % u64::from(self.slots))
-    }
-
-    fn keys(&self, digest: &TokenDigest) -> [String; 2] {
-        let words = digest.words();
-        let slots = u64::from(self.slots);
-        let slot = |word: usize| words.get(word).copied().unwrap_or_default() % slots;
-        let first = slot(self.words.0);
-        let second = slot(self.words.1);
-        let second = if second == first { (first + 1) % slots } else { second };
-        [first, second].map(|slot| self.key(slot))
-    }
-
-    fn key(&self, slot: u64) -> String {
-        format!("{}{slot}", self.prefix)
-    }
 }
 
 const MAX_TRIES: u32 = 16;
