@@ -199,7 +199,10 @@ fn strings<'m>(members: &'m Map<String, Value>, name: &'static str) -> Result<Ve
 }
 
 /// A NumericDate (RFC 7519 §2), leniently: integer, float or decimal string.
-fn numeric_date(members: &Map<String, Value>, name: &'static str) -> Result<Option<UnixMillis>, BadMember> {
+pub(crate) fn numeric_date(
+    members: &Map<String, Value>,
+    name: &'static str,
+) -> Result<Option<UnixMillis>, BadMember> {
     let seconds = match members.get(name) {
         None => return Ok(None),
         Some(Value::Number(number)) => number.as_f64(),

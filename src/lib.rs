@@ -36,4 +36,5 @@ pub mod policy;
 mod protobuf;
 pub mod provider;
 pub mod request;
+pub mod revocation;
 pub mod token;

@@ -97,8 +97,8 @@ impl Counter {
     }
 }
 
-/// Counted up when a verdict is taken away or pushed out before its time: workers then read anew what they had
-/// copied.
+/// Changes when a verdict is taken away, pushed out or withdrawn before its time: workers then read anew what they
+/// had copied. The one gauge; its value means nothing.
 pub const CACHE_EPOCH: &str = "phantom_token.cache.epoch";
 
 /// How long the authorization server took to answer, in milliseconds: the one histogram.

@@ -76,6 +76,23 @@ pub enum OriginKind {
     Validated,
 }
 
+impl Origin {
+    /// What its verdicts are withdrawn by: its issuer, so that two ways to ask one server share their signals; or
+    /// its provider's name, where it has none.
+    pub fn identity(&self) -> &str {
+        self.expects.issuer.as_deref().unwrap_or(&self.provider)
+    }
+}
+
+impl Provider {
+    /// The same of the provider.
+    pub fn identity(&self) -> &str {
+        let introspected = self.introspector.as_ref().map(|introspector| &introspector.origin);
+        let validated = self.validator.as_ref().map(|validator| &validator.origin);
+        introspected.or(validated).map_or(&self.name, |origin| origin.identity())
+    }
+}
+
 /// What a provider's tokens look like; others are refused unasked.
 #[derive(Clone, Debug)]
 pub struct TokenFormat {

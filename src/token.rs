@@ -52,6 +52,13 @@ impl Secret {
     pub fn secret(&self) -> &str {
         &self.0
     }
+
+    /// Whether this is what `presented` says. How long that takes tells nothing of the secret: digests are compared,
+    /// which nobody can approach byte by byte, and all of them.
+    pub fn is(&self, presented: &[u8]) -> bool {
+        let (ours, theirs) = (Sha256::digest(self.0.as_bytes()), Sha256::digest(presented));
+        ours.iter().zip(theirs.iter()).fold(0, |difference, (our, their)| difference | (our ^ their)) == 0
+    }
 }
 
 impl fmt::Debug for Secret {
@@ -67,6 +74,12 @@ impl fmt::Debug for Secret {
 pub struct TokenDigest([u8; 32]);
 
 impl TokenDigest {
+    /// The digest of a token alone, whoever is asked about it: what it is withdrawn by. No [`DigestSeed`] gives
+    /// this one, for seeds take in a whole block first.
+    pub fn of(token: &AccessToken) -> Self {
+        Self(Sha256::digest(token.secret()).into())
+    }
+
     /// A digest as it was stored.
     pub fn from_bytes(bytes: [u8; 32]) -> Self {
         Self(bytes)
@@ -195,6 +208,15 @@ mod tests {
         let token = AccessToken::parse(b"mF_9.B5f-4.1JqM").unwrap();
         assert_eq!(format!("{token:?}"), "AccessToken([redacted])");
         assert_eq!(format!("{:?}", Secret::new("hunter2")), "Secret([redacted])");
+    }
+
+    #[test]
+    fn a_secret_is_itself_and_nothing_else() {
+        let secret = Secret::new("hunter2");
+        assert!(secret.is(b"hunter2"));
+        for other in [&b""[..], b"hunter", b"hunter22", b"Hunter2"] {
+            assert!(!secret.is(other));
+        }
     }
 
     #[test]

@@ -1,13 +1,17 @@
 //! The binary form of a slot's value.
 //!
 //! ```text
-//! version 1 · kind 1 · digest 32 · asked 8 · useful_until 8 · [ jwt id 8 · jwt exp 8 · jwt len 4 · jwt · claims ]
+//! version 1 · kind 1 · digest 32 · asked 8 · useful_until 8
+//!   · [ checked 8 · good_until 8 · token 32 · provider 8 · jwt id 8 · jwt exp 8 · jwt len 4 · jwt · claims ]
 //! ```
 //! Numbers are little-endian, times in milliseconds. The version changes with the form; what another version
-//! wrote is as good as nothing. An inactive entry ends after `useful_until`.
+//! wrote is as good as nothing. An inactive entry ends after `useful_until`. An active one holds as of `checked`,
+//! which is when its withdrawals were last looked at, and in any case not beyond `good_until`; `token` and
+//! `provider` are what it may be withdrawn by beside its claims.
 
 use std::ops::Range;
 
+use super::{Asked, Checked, Moment, ProviderTag, Verdict, Withdrawable};
 use crate::bytes::Reader;
 use crate::claims::{Claims, ClaimsBuf};
 use crate::jwt::{Minted, PhantomTokenId};
@@ -28,6 +32,12 @@ pub(super) enum Kind {
 }
 
 impl Entry {
+    /// Whether it stays, rather than one of the other kind that was asked for at `asked`: if it is later, or, of
+    /// two verdicts at once, the careful one.
+    pub(super) fn outlasts(&self, asked: UnixMillis) -> bool {
+        self.asked > asked || self.kind == Kind::Inactive && self.asked == asked
+    }
+
     pub(super) fn parse(bytes: &[u8]) -> Option<Self> {
         Self::read(&mut Reader::new(bytes))
     }
@@ -53,8 +63,11 @@ impl Entry {
 pub struct ActiveEntry {
     bytes: Vec<u8>,
     asked: UnixMillis,
-    useful_until: UnixMillis,
     digest: TokenDigest,
+    checked: Moment,
+    good_until: UnixMillis,
+    token: TokenDigest,
+    provider: ProviderTag,
     jwt_id: PhantomTokenId,
     jwt_exp: UnixMillis,
     jwt: Range<usize>,
@@ -77,14 +90,19 @@ impl ActiveEntry {
         if entry.kind != Kind::Active || entry.digest != *digest {
             return None;
         }
+        let checked = Moment::from_bytes(reader.u64()?);
+        let good_until = UnixMillis::from_millis(reader.u64()?);
+        let token = TokenDigest::from_bytes(reader.array()?);
+        let provider = ProviderTag::from_bytes(reader.array()?);
         let jwt_id = reader.array()?;
         let jwt_exp = UnixMillis::from_millis(reader.u64()?);
         let len = usize::try_from(reader.u32()?).ok()?;
         let start = bytes.len() - reader.rest().len();
         reader.take(len)?;
         Claims::parse(reader.rest())?;
-        let Entry { asked, useful_until, digest, .. } = entry;
-        Some(Self { asked, useful_until, digest, jwt_id, jwt_exp, jwt: start..start + len, bytes })
+        let Entry { asked, digest, .. } = entry;
+        let jwt = start..start + len;
+        Some(Self { bytes, asked, digest, checked, good_until, token, provider, jwt_id, jwt_exp, jwt })
     }
 
     /// When the call was sent that said so.
@@ -123,10 +141,45 @@ impl ActiveEntry {
         &self.digest
     }
 
+    pub(super) fn as_bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// Until when it holds without a look at what was withdrawn or is about to be.
+    pub(super) fn good_until(&self) -> UnixMillis {
+        self.good_until
+    }
+
+    /// When its withdrawals were last looked at.
+    pub(super) fn checked(&self) -> Moment {
+        self.checked
+    }
+
+    /// When the call was sent that said so, and as of when it holds.
+    pub fn asked_when(&self) -> Asked {
+        Asked { at: self.asked, moment: self.checked }
+    }
+
+    pub(super) fn withdrawable(&self) -> Withdrawable<'_> {
+        Withdrawable { token: self.token, provider: self.provider, claims: self.claims() }
+    }
+
+    /// Remembers that it was looked at, and holds.
+    pub(super) fn hold(&mut self, checked: Checked) {
+        self.checked = checked.moment;
+        self.good_until = self.good_until.min(checked.until);
+        let form = [self.checked.to_bytes(), self.good_until.as_millis().to_le_bytes()].concat();
+        if let Some(place) = self.bytes.get_mut(HEAD_BYTES..HEAD_BYTES + form.len()) {
+            place.copy_from_slice(&form);
+        }
+    }
+
     /// The same entry with another phantom token.
     pub(super) fn with_jwt(&self, jwt: (PhantomTokenId, &Minted)) -> Vec<u8> {
-        let Self { digest, asked, useful_until, .. } = self;
-        write_active(digest, *asked, *useful_until, self.flat_claims(), Some(jwt))
+        let mut bytes = self.bytes.get(..JWT_AT).unwrap_or_default().to_vec();
+        put_jwt(&mut bytes, Some(jwt));
+        bytes.extend_from_slice(self.flat_claims());
+        bytes
     }
 
     fn flat_claims(&self) -> &[u8] {
@@ -135,14 +188,15 @@ impl ActiveEntry {
 }
 
 /// The form of an active token's entry.
-pub(super) fn active(
-    digest: &TokenDigest,
-    asked: UnixMillis,
-    useful_until: UnixMillis,
-    claims: &ClaimsBuf,
-    jwt: Option<(PhantomTokenId, &Minted)>,
-) -> Vec<u8> {
-    write_active(digest, asked, useful_until, claims.as_bytes(), jwt)
+pub(super) fn active(verdict: &Verdict<'_>) -> Vec<u8> {
+    let mut bytes = head(ACTIVE, verdict.digest, verdict.asked, verdict.useful_until);
+    bytes.extend_from_slice(&verdict.checked.moment.to_bytes());
+    bytes.extend_from_slice(&verdict.checked.until.as_millis().to_le_bytes());
+    bytes.extend_from_slice(verdict.token.as_bytes());
+    bytes.extend_from_slice(verdict.provider.as_bytes());
+    put_jwt(&mut bytes, verdict.jwt);
+    bytes.extend_from_slice(verdict.claims.as_bytes());
+    bytes
 }
 
 /// The form of an inactive token's entry.
@@ -150,14 +204,7 @@ pub(super) fn inactive(digest: &TokenDigest, asked: UnixMillis, useful_until: Un
     head(INACTIVE, digest, asked, useful_until)
 }
 
-fn write_active(
-    digest: &TokenDigest,
-    asked: UnixMillis,
-    useful_until: UnixMillis,
-    claims: &[u8],
-    jwt: Option<(PhantomTokenId, &Minted)>,
-) -> Vec<u8> {
-    let mut bytes = head(ACTIVE, digest, asked, useful_until);
+fn put_jwt(bytes: &mut Vec<u8>, jwt: Option<(PhantomTokenId, &Minted)>) {
     let (id, exp, text) = match jwt {
         Some((id, Minted { jwt, exp })) => (id, *exp, jwt.as_bytes()),
         None => (PhantomTokenId::default(), UnixMillis::from_millis(0), &b""[..]),
@@ -166,8 +213,6 @@ fn write_active(
     bytes.extend_from_slice(&exp.as_millis().to_le_bytes());
     bytes.extend_from_slice(&u32::try_from(text.len()).unwrap_or(u32::MAX).to_le_bytes());
     bytes.extend_from_slice(text);
-    bytes.extend_from_slice(claims);
-    bytes
 }
 
 fn head(kind: u8, digest: &TokenDigest, asked: UnixMillis, useful_until: UnixMillis) -> Vec<u8> {
@@ -179,6 +224,13 @@ fn head(kind: u8, digest: &TokenDigest, asked: UnixMillis, useful_until: UnixMil
     bytes
 }
 
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
+
+/// Where `checked` begins.
+const HEAD_BYTES: usize = 1 + 1 + 32 + 8 + 8;
+
+/// Where the phantom token begins.
+const JWT_AT: usize = HEAD_BYTES + 8 + 8 + 32 + 8;
+
 const ACTIVE: u8 = 1;
 const INACTIVE: u8 = 2;

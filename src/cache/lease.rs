@@ -11,7 +11,7 @@
 
 use std::rc::Rc;
 
-use super::{SharedData, Table, Version};
+use super::{SharedData, Table};
 use crate::bytes::Reader;
 use crate::token::{TokenDigest, UnixMillis};
 
@@ -61,16 +61,7 @@ impl Leases {
     /// Makes every slot exist: shared data can compare and swap only what is there. Done before any worker has
     /// requests; later it changes nothing.
     pub fn create(&self) {
-        if self.shared.get(CREATED).is_some_and(|slots| slots == SLOTS.to_le_bytes()) {
-            return;
-        }
-        for slot in 0..SLOTS {
-            let key = self.table.key(u64::from(slot));
-            if self.shared.read(&key).1 == Version::NEVER_SET {
-                self.shared.set(&key, b"");
-            }
-        }
-        self.shared.set(CREATED, &SLOTS.to_le_bytes());
+        self.table.create(self.shared.as_ref(), CREATED);
     }
 
     /// Asks for the lease on `digest` until `until`. If another worker has it and `wants_word`, it will tell us.

@@ -8,8 +8,12 @@
 //! Whether a verdict is fresh enough is not decided here: entries say when they were asked for.
 
 mod entry;
+mod epoch;
 mod first_level;
 mod lease;
+mod subject;
+mod table;
+mod withdrawals;
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -20,8 +24,12 @@ use crate::token::{TokenDigest, UnixMillis};
 
 pub use entry::{ActiveEntry, CachedJwt};
 use entry::{Entry, Kind};
+pub use epoch::Moment;
 use first_level::FirstLevel;
 pub use lease::{Claim, Leases, Mailbox};
+pub use subject::{ProviderTag, Subject, Which, Withdrawable};
+pub(crate) use table::Table;
+pub use withdrawals::{Asked, Checked, Standing, Withdrawals};
 
 /// A map that all workers share: in Envoy its shared data, in tests a map.
 pub trait SharedData {
@@ -41,8 +49,8 @@ pub trait SharedData {
     /// A number that all workers see, cheap to read. `None` if it cannot be read.
     fn epoch(&self) -> Option<u64>;
 
-    /// Makes [`SharedData::epoch`] another number for all workers.
-    fn begin_epoch(&self);
+    /// Adds to [`SharedData::epoch`] for all workers; it may wrap around.
+    fn advance_epoch(&self, by: u64);
 }
 
 /// A version of a value in shared data.
@@ -57,6 +65,7 @@ impl Version {
 /// The verdict cache.
 pub struct Cache {
     shared: Rc<dyn SharedData>,
+    withdrawals: Withdrawals,
     first_level: RefCell<FirstLevel>,
     active: Table,
     inactive: Table,
@@ -74,10 +83,32 @@ pub enum Cached {
     },
 }
 
+/// An active token's verdict that is to be remembered.
+#[derive(Clone, Copy, Debug)]
+pub struct Verdict<'a> {
+    /// The token under its provider's seed.
+    pub digest: &'a TokenDigest,
+    /// The token by itself.
+    pub token: TokenDigest,
+    /// Who said so.
+    pub provider: ProviderTag,
+    /// When the call was sent that said so.
+    pub asked: UnixMillis,
+    /// That it holds.
+    pub checked: Checked,
+    /// When no policy could use it any more.
+    pub useful_until: UnixMillis,
+    /// What the token says.
+    pub claims: &'a ClaimsBuf,
+    /// The phantom token that was minted for it.
+    pub jwt: Option<(PhantomTokenId, &'a Minted)>,
+}
+
 impl Cache {
     /// A cache of so many entries; both numbers are at least one.
     pub fn new(shared: Rc<dyn SharedData>, max_entries: u32, max_negative_entries: u32) -> Self {
         Self {
+            withdrawals: Withdrawals::new(Rc::clone(&shared)),
             shared,
             first_level: RefCell::new(FirstLevel::new()),
             active: Table { prefix: 'p', slots: max_entries.max(1), words: (0, 1) },
@@ -85,18 +116,28 @@ impl Cache {
         }
     }
 
-    /// This worker's own copy of what is known of `digest`. It is as good as the original but for a later
-    /// verdict or phantom token that may be there.
-    pub fn copy(&self, digest: &TokenDigest) -> Option<Rc<ActiveEntry>> {
-        self.first_level.borrow_mut().get(self.shared.epoch()?, digest)
+    /// What was withdrawn.
+    pub fn withdrawals(&self) -> &Withdrawals {
+        &self.withdrawals
     }
 
-    /// What is known of `digest`.
-    pub fn find(&self, digest: &TokenDigest) -> Option<Cached> {
+    /// This worker's own copy of what is known of `digest`. It is as good as the original but for a later
+    /// verdict or phantom token that may be there.
+    pub fn copy(&self, digest: &TokenDigest, now: UnixMillis) -> Option<Rc<ActiveEntry>> {
+        let copy = self.first_level.borrow_mut().get(self.shared.epoch()?, digest)?;
+        (now < copy.good_until()).then_some(copy)
+    }
+
+    /// What is known of `digest`, and holds.
+    pub fn find(&self, digest: &TokenDigest, now: UnixMillis) -> Option<Cached> {
         // Before the entry is read: an epoch that begins meanwhile makes the copy worthless.
         let epoch = self.shared.epoch();
         for key in self.active.keys(digest) {
-            if let Some(entry) = self.read(&key).and_then(|bytes| ActiveEntry::parse(bytes, digest)) {
+            let (bytes, version) = self.shared.read(&key);
+            if let Some(entry) = bytes.and_then(|bytes| ActiveEntry::parse(bytes, digest))
+                && let Some(entry) = self.held(entry, Moment::of(epoch), (&key, version))
+                && now < entry.good_until()
+            {
                 let entry = Rc::new(entry);
                 if let Some(epoch) = epoch {
                     self.first_level.borrow_mut().put(epoch, &entry);
@@ -112,23 +153,50 @@ impl Cache {
         })
     }
 
-    /// Remembers that a token is active; `useful_until` is when no policy could use the entry any more.
-    /// Returns whether an entry that was still useful had to go.
+    /// Whether an entry that was found a while ago still holds.
+    pub fn holds(&self, entry: &ActiveEntry, now: UnixMillis) -> bool {
+        let good_until = if self.withdrawals.is_current(entry.checked()) {
+            entry.good_until()
+        } else {
+            match self.withdrawals.standing(entry.asked_when(), &entry.withdrawable()) {
+                Standing::Good(checked) => entry.good_until().min(checked.until),
+                Standing::Void => return false,
+            }
+        };
+        now < good_until
+    }
+
+    /// The entry of a slot as of this moment; `None` if it was withdrawn. One that was last looked at before a
+    /// withdrawal is looked at now, and remembers that it was.
+    fn held(
+        &self,
+        mut entry: ActiveEntry,
+        moment: Moment,
+        (key, version): (&str, Version),
+    ) -> Option<ActiveEntry> {
+        if moment.is(entry.checked()) {
+            return Some(entry);
+        }
+        match self.withdrawals.standing(entry.asked_when(), &entry.withdrawable()) {
+            Standing::Good(checked) => {
+                entry.hold(checked);
+                // Unless somebody else wrote meanwhile: that must not be undone, and will be looked at itself.
+                self.shared.replace(key, entry.as_bytes(), version);
+                Some(entry)
+            }
+            Standing::Void => None,
+        }
+    }
+
+    /// Remembers that a token is active. Returns whether an entry that was still useful had to go.
     ///
     /// A later verdict on the same token stays: calls may be answered out of order.
-    pub fn insert_active(
-        &self,
-        digest: &TokenDigest,
-        asked: UnixMillis,
-        useful_until: UnixMillis,
-        claims: &ClaimsBuf,
-        jwt: Option<(PhantomTokenId, &Minted)>,
-        now: UnixMillis,
-    ) -> bool {
-        let entry = entry::active(digest, asked, useful_until, claims, jwt);
-        // Too long to keep: the token is asked about on every request.
+    pub fn insert_active(&self, verdict: &Verdict<'_>, now: UnixMillis) -> bool {
+        let entry = entry::active(verdict);
+        // Too long to keep, or not to be kept: the token is asked about on every request.
         entry.len() <= MAX_ENTRY_BYTES
-            && self.insert(&self.active, &self.inactive, digest, asked, &entry, now)
+            && now < verdict.checked.until
+            && self.insert(&self.active, &self.inactive, verdict.digest, verdict.asked, &entry, now)
     }
 
     /// Puts a newly minted token beside the claims of an entry.
@@ -137,7 +205,7 @@ impl Cache {
         if bytes.len() <= MAX_ENTRY_BYTES {
             self.insert(&self.active, &self.inactive, entry.digest(), entry.asked(), &bytes, now);
             // The copy becomes that of the new one.
-            _ = self.find(entry.digest());
+            _ = self.find(entry.digest(), now);
         }
     }
 
@@ -163,41 +231,57 @@ impl Cache {
         bytes: &[u8],
         now: UnixMillis,
     ) -> bool {
-        let mut is_withdrawal = false;
-        for key in other.keys(digest) {
-            match self.read(&key).as_deref().and_then(Entry::parse) {
-                // Of two verdicts at once, the careful one.
-                Some(entry)
-                    if entry.digest == *digest && entry.kind == Kind::Inactive && entry.asked >= asked =>
-                {
-                    return false;
-                }
-                Some(entry) if entry.digest == *digest && entry.asked > asked => return false,
-                Some(entry) if entry.digest == *digest => {
-                    self.shared.set(&key, b"");
-                    is_withdrawal |= entry.kind == Kind::Active;
-                }
-                _ => {}
-            }
+        let knows_better =
+            |key: &String| self.known(key, digest).is_some_and(|(_, entry)| entry.outlasts(asked));
+        if other.keys(digest).iter().any(knows_better) {
+            return false;
         }
         let [first, second] = table.keys(digest);
         let (in_first, in_second) = (self.occupant(&first, digest), self.occupant(&second, digest));
         let (key, evicted) = match (in_first, in_second) {
-            (Occupant::Same(at), _) | (_, Occupant::Same(at)) if at > asked => return false,
-            (Occupant::Same(_), _) => (first, false),
-            (_, Occupant::Same(_)) => (second, false),
+            (Occupant::Same(at), _) | (_, Occupant::Same(at)) if at > asked => (None, false),
+            (Occupant::Same(_), _) => (Some(first), false),
+            (_, Occupant::Same(_)) => (Some(second), false),
             (Occupant::Other(one), Occupant::Other(two)) => {
                 let (key, useful_until) = if one <= two { (first, one) } else { (second, two) };
-                (key, useful_until > now)
+                (Some(key), useful_until > now)
             }
-            (Occupant::None, _) => (first, false),
-            (_, Occupant::None) => (second, false),
+            (Occupant::None, _) => (Some(first), false),
+            (_, Occupant::None) => (Some(second), false),
         };
-        self.shared.set(&key, bytes);
-        if is_withdrawal || (evicted && table.prefix == self.active.prefix) {
-            self.shared.begin_epoch();
+        if let Some(key) = &key {
+            self.shared.set(key, bytes);
+        }
+        let mut takes_away = evicted && table.prefix == self.active.prefix;
+        // After our own is there: of two workers that do so at once, one at least sees what the other wrote.
+        for other_key in other.keys(digest) {
+            // Whoever writes in between is looked at, too.
+            for _ in 0..MAX_TRIES {
+                let Some((version, entry)) = self.known(&other_key, digest) else { break };
+                if entry.outlasts(asked) {
+                    if let Some(key) = &key {
+                        self.shared.set(key, b"");
+                        takes_away = true;
+                    }
+                    break;
+                }
+                if self.shared.replace(&other_key, b"", version) {
+                    takes_away |= entry.kind == Kind::Active;
+                    break;
+                }
+            }
+        }
+        if takes_away {
+            epoch::evicted(self.shared.as_ref());
         }
         evicted
+    }
+
+    /// What a slot knows of a token.
+    fn known(&self, key: &str, digest: &TokenDigest) -> Option<(Version, Entry)> {
+        let (bytes, version) = self.shared.read(key);
+        let entry = Entry::parse(&bytes?).filter(|entry| entry.digest == *digest)?;
+        Some((version, entry))
     }
 
     fn occupant(&self, key: &str, digest: &TokenDigest) -> Occupant {
@@ -222,33 +306,12 @@ enum Occupant {
     Same(UnixMillis),
 }
 
-/// A table of slots, named `p0`, `p1`, … or `n0`, `n1`, ….
-#[derive(Clone, Copy, Debug)]
-struct Table {
-    prefix: char,
-    slots: u32,
-    /// Which words of a digest choose its two slots.
-    words: (usize, usize),
-}
-
-impl Table {
-    fn keys(&self, digest: &TokenDigest) -> [String; 2] {
-        let words = digest.words();
-        let slots = u64::from(self.slots);
-        let slot = |word: usize| words.get(word).copied().unwrap_or_default() % slots;
-        let first = slot(self.words.0);
-        let second = slot(self.words.1);
-        let second = if second == first { (first + 1) % slots } else { second };
-        [first, second].map(|slot| self.key(slot))
-    }
-
-    fn key(&self, slot: u64) -> String {
-        format!("{}{slot}", self.prefix)
-    }
-}
+const MAX_TRIES: u32 = 16;
 
 /// Longest entry that is kept.
 pub const MAX_ENTRY_BYTES: usize = 16 << 10;
 
+#[cfg(test)]
+mod interleaving;
 #[cfg(test)]
 mod tests;

@@ -7,8 +7,8 @@ use super::breaker::Breaker;
 use super::inquiry::Inquiry;
 use super::judge::Outcome;
 use super::{CallId, Case, Effect, Filter, Source, StreamId, Told, Waiter, is_fresh};
-use crate::cache::ActiveEntry;
-use crate::claims::ClaimsBuf;
+use crate::cache::{ActiveEntry, Asked, Moment, ProviderTag, Withdrawable};
+use crate::claims::{Claims, ClaimsBuf};
 use crate::http::{OwnedReply, Reply};
 use crate::introspection::{self, Introspection, ServerFailure};
 use crate::metrics::Counter;
@@ -50,6 +50,10 @@ pub(super) struct Call {
     tries_left: u32,
     /// When the current try was sent, by whomever.
     pub(super) sent: Option<UnixMillis>,
+    /// The moment before it was sent, by us.
+    moment: Moment,
+    /// How often what the server said had been withdrawn before it was here.
+    overtaken: u32,
     /// Whether it is made to renew a verdict, and so even though no stream waits.
     pub(super) is_renewal: bool,
 }
@@ -168,7 +172,23 @@ impl Call {
             asker,
             tries_left: introspector.endpoint.retries,
             sent: None,
+            moment: Moment::NEVER,
+            overtaken: 0,
             is_renewal: false,
+        }
+    }
+
+    /// When the current try was sent.
+    pub(super) fn asked(&self, now: UnixMillis) -> Asked {
+        Asked { at: self.sent.unwrap_or(now), moment: self.moment }
+    }
+
+    /// What a verdict on this token may be withdrawn by.
+    pub(super) fn withdrawable<'a>(&self, claims: Claims<'a>) -> Withdrawable<'a> {
+        Withdrawable {
+            token: TokenDigest::of(&self.token),
+            provider: ProviderTag::new(self.origin.identity()),
+            claims,
         }
     }
 }
@@ -279,6 +299,7 @@ impl Filter {
     pub(super) fn send(&mut self, id: CallId, now: UnixMillis, effects: &mut Vec<Effect>) {
         let Some(call) = self.calls.open.get_mut(&id) else { return };
         call.sent = Some(now);
+        call.moment = self.cache.withdrawals().moment();
         let endpoint = &call.introspector.endpoint;
         match endpoint.request(&call.token, &call.trace.0, self.signatures.as_ref(), now) {
             Ok(request) => effects.push(Effect::Call(id, request)),
@@ -351,6 +372,27 @@ impl Filter {
         self.no_verdict(id, failure, now, effects);
     }
 
+    /// Asks again, for what was said has been withdrawn meanwhile.
+    pub(super) fn ask_again(&mut self, mut call: Call, now: UnixMillis, effects: &mut Vec<Effect>) {
+        call.overtaken += 1;
+        // What was withdrawn so often is not served by asking faster.
+        let is_enough = call.overtaken > MAX_OVERTAKEN;
+        if let Asker::Another { .. } = call.asker {
+            call.asker = Asker::Us;
+        }
+        if is_enough {
+            call.tries_left = 0;
+        }
+        let id = self.calls.new_id();
+        self.calls.by_digest.insert(call.digest, id);
+        self.calls.open.insert(id, call);
+        if is_enough {
+            self.no_verdict(id, ServerFailure::Overtaken, now, effects);
+        } else {
+            self.send(id, now, effects);
+        }
+    }
+
     /// Tries again where that may help, otherwise tells all who wait.
     fn no_verdict(&mut self, id: CallId, failure: ServerFailure, now: UnixMillis, effects: &mut Vec<Effect>) {
         effects.push(Effect::Count(match failure {
@@ -404,5 +446,8 @@ pub(super) fn trace_headers(request: &dyn RequestView) -> KeptHeaders {
 
 /// Streams that may wait at once, per worker: bounds what a flood of new tokens can hold.
 const MAX_WAITING: usize = 16_384;
+
+/// How often a call is made anew because what it brought had been withdrawn.
+pub(super) const MAX_OVERTAKEN: u32 = 3;
 
 const MAX_TRACE_BYTES: usize = 512;

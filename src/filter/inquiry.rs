@@ -133,13 +133,13 @@ impl Filter {
             return self.park(inquiry, KeysWanted::Any, request, now, effects);
         };
         let cache_ttl = inquiry.case.policy.cache_ttl;
-        if let Some(copy) = self.cache.copy(&digest)
+        if let Some(copy) = self.cache.copy(&digest, now)
             && is_fresh(copy.asked(), cache_ttl, now)
             && !self.is_to_be_renewed(&copy, &inquiry, now)
         {
             return self.hit(inquiry.case, &copy, now, effects);
         }
-        match self.cache.find(&digest) {
+        match self.cache.find(&digest, now) {
             Some(Cached::Active(entry)) if is_fresh(entry.asked(), cache_ttl, now) => {
                 if self.is_to_be_renewed(&entry, &inquiry, now) {
                     self.renew(&inquiry, &digest, request, now, effects);
@@ -184,7 +184,7 @@ impl Filter {
                     self.wait(inquiry, digest, Some(claims), request, stale, now, effects);
                 }
                 Way::Ask(_) | Way::Validate(_) => {
-                    self.validated(inquiry.case, &digest, claims, now, effects);
+                    self.validated(inquiry.case, &inquiry.token, &digest, claims, now, effects);
                 }
             },
             Err(None) => self.park(inquiry, KeysWanted::Newer, request, now, effects),

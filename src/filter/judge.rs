@@ -1,11 +1,10 @@
 //! From a verdict to what becomes of the requests that asked for it.
 
-use std::collections::VecDeque;
 use std::rc::Rc;
 
 use super::calls::{Asker, Call};
 use super::{Case, Description, Effect, Filter, Source, StreamId, Told, Waiter};
-use crate::cache::ActiveEntry;
+use crate::cache::{ActiveEntry, Asked, Standing, Verdict};
 use crate::claims::{Claims, ClaimsBuf};
 use crate::introspection::{Introspection, ServerFailure};
 use crate::jwt::{self, Minted, PhantomToken, PhantomTokenId};
@@ -17,8 +16,8 @@ use crate::token::UnixMillis;
 
 /// The outcome of a call, and the streams that have yet to be told.
 pub(super) struct Settlement {
+    call: Call,
     outcome: Outcome,
-    streams: VecDeque<StreamId>,
 }
 
 /// What all streams of a call are told.
@@ -28,6 +27,8 @@ pub(super) enum Outcome {
         claims: ClaimsBuf,
         /// For the service behind. `None` if no stream was permitted that wants one, or if it could not be signed.
         jwt: Option<Minted>,
+        /// When the call was sent that said so.
+        asked: Asked,
     },
     /// Nobody passes.
     Denied(Denial),
@@ -106,29 +107,30 @@ impl Filter {
     /// A call was answered: remembers the verdict and tells all who wait.
     pub(super) fn verdict(
         &mut self,
-        mut call: Call,
+        call: Call,
         verdict: Introspection,
         now: UnixMillis,
         effects: &mut Vec<Effect>,
     ) {
-        let asked = call.sent.unwrap_or(now);
-        if call.is_renewal {
-            effects.push(Effect::Count(Counter::CacheRefreshed));
-        }
+        let asked = call.asked(now);
         let (outcome, evicted) = match verdict {
             Introspection::Inactive => {
                 let ttl = self.config.cache.negative_ttl.min(call.origin.max_cache_ttl);
                 // Even one that is not to be remembered takes an earlier verdict away.
-                let evicted = self.cache.insert_inactive(&call.digest, asked, asked.plus(ttl), now);
+                let evicted = self.cache.insert_inactive(&call.digest, asked.at, asked.at.plus(ttl), now);
                 (Outcome::Denied(InvalidToken::Inactive.into()), evicted)
             }
             Introspection::Active { claims, jwt } => {
-                let claims = match call.validated.take() {
+                let claims = match &call.validated {
                     Some(validated) => validated.with_members_of(claims.view()),
                     None => claims,
                 };
                 // In the place of a JWT that was validated here goes ours, whatever the server gave besides.
                 let jwt = jwt.filter(|_| call.origin.kind == OriginKind::IntrospectedWithJwt);
+                let withdrawable = call.withdrawable(claims.view());
+                let Standing::Good(checked) = self.cache.withdrawals().standing(asked, &withdrawable) else {
+                    return self.ask_again(call, now, effects);
+                };
                 let (jwt_id, jwt) = match jwt {
                     Some(jwt) => (Some(OF_SERVER), Some(jwt)),
                     None => (
@@ -138,13 +140,23 @@ impl Filter {
                 };
                 let ttl = call.origin.max_cache_ttl;
                 let longest = ttl.saturating_add(self.config.cache.stale_if_error);
-                let useful_until = asked.plus(longest).min(call.origin.expects.end(claims.view().exp));
-                let cached_jwt = jwt_id.zip(jwt.as_ref());
-                let evicted = !ttl.is_zero()
-                    && self.cache.insert_active(&call.digest, asked, useful_until, &claims, cached_jwt, now);
-                (Outcome::Active { claims, jwt }, evicted)
+                let verdict = Verdict {
+                    digest: &call.digest,
+                    token: withdrawable.token,
+                    provider: withdrawable.provider,
+                    asked: asked.at,
+                    checked,
+                    useful_until: asked.at.plus(longest).min(call.origin.expects.end(claims.view().exp)),
+                    claims: &claims,
+                    jwt: jwt_id.zip(jwt.as_ref()),
+                };
+                let evicted = !ttl.is_zero() && self.cache.insert_active(&verdict, now);
+                (Outcome::Active { claims, jwt, asked }, evicted)
             }
         };
+        if call.is_renewal {
+            effects.push(Effect::Count(Counter::CacheRefreshed));
+        }
         if evicted {
             effects.push(Effect::Count(Counter::CacheEvicted));
         }
@@ -157,14 +169,30 @@ impl Filter {
 
     /// All who wait for a call are to be told what came of it.
     pub(super) fn tell(&mut self, call: Call, outcome: Outcome) {
-        self.settlements.push_back(Settlement { outcome, streams: call.streams });
+        self.settlements.push_back(Settlement { call, outcome });
+    }
+
+    /// Whether what streams are to be told is still true: some time passes between two batches.
+    fn is_overtaken(&self, settlement: &Settlement) -> bool {
+        match &settlement.outcome {
+            Outcome::Active { claims, asked, .. } if !settlement.call.streams.is_empty() => {
+                let withdrawable = settlement.call.withdrawable(claims.view());
+                !self.cache.withdrawals().is_current(asked.moment)
+                    && self.cache.withdrawals().standing(*asked, &withdrawable) == Standing::Void
+            }
+            Outcome::Active { .. } | Outcome::Denied(_) | Outcome::NoVerdict(_) => false,
+        }
     }
 
     /// Settles a batch of waiting streams; asks for another turn if some are left.
     pub(super) fn settle(&mut self, now: UnixMillis, effects: &mut Vec<Effect>) {
         let mut batch = 0;
         while let Some(mut settlement) = self.settlements.pop_front() {
-            while let Some(stream) = settlement.streams.pop_front() {
+            if self.is_overtaken(&settlement) {
+                self.ask_again(settlement.call, now, effects);
+                continue;
+            }
+            while let Some(stream) = settlement.call.streams.pop_front() {
                 // A stream that is gone waits no more.
                 let Some(waiter) = self.waiting.remove(&stream) else { continue };
                 self.settle_one(waiter, &settlement, now, effects);
@@ -193,7 +221,7 @@ impl Filter {
         effects: &mut Vec<Effect>,
     ) {
         match &settlement.outcome {
-            Outcome::Active { claims, jwt } => {
+            Outcome::Active { claims, jwt, .. } => {
                 self.conclude(waiter.case, claims.view(), jwt.as_ref(), now, effects);
             }
             Outcome::Denied(denial) => self.refuse(&waiter.case, denial, effects),
@@ -225,7 +253,7 @@ impl Filter {
         effects: &mut Vec<Effect>,
     ) {
         let Waiter { case, stale } = waiter;
-        match stale.filter(|_| reason.is_outage()) {
+        match stale.filter(|entry| reason.is_outage() && self.cache.holds(entry, now)) {
             Some(entry) => {
                 effects.push(Effect::Count(Counter::CacheStale));
                 self.serve(Case { source: Source::Stale, ..case }, &entry, now, effects);

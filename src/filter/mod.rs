@@ -25,7 +25,7 @@ use crate::http::{HttpCall, Reply};
 use crate::jwt::Signatures;
 use crate::metrics::Counter;
 use crate::policy::{Policy, Unavailable};
-use crate::provider::Origin;
+use crate::provider::{Origin, Provider};
 use crate::request::{HeaderEdit, RequestView};
 use crate::token::{TokenDigest, UnixMillis};
 
@@ -186,6 +186,7 @@ impl Filter {
     ) -> Self {
         let cache =
             Cache::new(Rc::clone(&shared), config.cache.max_entries, config.cache.max_negative_entries);
+        cache.withdrawals().announce(longest_life(&config));
         let leases = Leases::new(shared, mailbox);
         leases.create();
         Self {
@@ -271,6 +272,23 @@ impl Filter {
         self.keys.forget(stream);
         self.config.challenge.answer(&Unavailable::Host.into())
     }
+}
+
+/// How long a verdict may serve after its call was sent, all told: remembered, stale, and while a request with
+/// nothing better waits in vain.
+fn longest_life(config: &Config) -> Duration {
+    let longest = |provider: &Provider| {
+        let (introspector, validator) = (provider.introspector.as_ref(), provider.validator.as_ref());
+        let wait = introspector.map_or(Duration::ZERO, |introspector| introspector.endpoint.longest());
+        let origins = [
+            introspector.map(|introspector| &introspector.origin),
+            validator.map(|validator| &validator.origin),
+            validator.map(|validator| &validator.asked_origin),
+        ];
+        let ttl = origins.iter().flatten().map(|origin| origin.max_cache_ttl).max().unwrap_or_default();
+        ttl.saturating_add(config.cache.stale_if_error).saturating_add(wait * (calls::MAX_OVERTAKEN + 1))
+    };
+    config.providers.iter().map(longest).max().unwrap_or_default()
 }
 
 /// Whether a verdict that was asked for at `asked` is still fresh under `ttl`. One from the future, which a

@@ -44,7 +44,7 @@ impl Filter {
         digest: &TokenDigest,
         now: UnixMillis,
     ) -> Option<Rc<ActiveEntry>> {
-        match self.cache.find(digest)? {
+        match self.cache.find(digest, now)? {
             Cached::Active(entry) => {
                 is_fresh(entry.asked(), inquiry.case.policy.cache_ttl, now).then_some(entry)
             }
@@ -154,7 +154,7 @@ impl Filter {
         now: UnixMillis,
         effects: &mut Vec<Effect>,
     ) -> Option<Outcome> {
-        match self.cache.find(digest)? {
+        match self.cache.find(digest, now)? {
             Cached::Inactive { .. } => Some(Outcome::Denied(InvalidToken::Inactive.into())),
             Cached::Active(entry) => {
                 let call = self.calls.get(id)?;
@@ -164,7 +164,7 @@ impl Filter {
                     // Nobody on the other worker was permitted, or wanted one.
                     None => self.mint_for_call(call, claims.view(), now, effects),
                 };
-                Some(Outcome::Active { claims, jwt })
+                Some(Outcome::Active { claims, jwt, asked: entry.asked_when() })
             }
         }
     }

@@ -2,11 +2,12 @@
 
 use super::inquiry::Inquiry;
 use super::{Case, Effect, Filter, Source};
+use crate::cache::{Asked, ProviderTag, Standing, Verdict, Withdrawable};
 use crate::claims::ClaimsBuf;
 use crate::metrics::Counter;
 use crate::policy::{Denial, InvalidToken, Unavailable};
 use crate::provider::Validator;
-use crate::token::{TokenDigest, UnixMillis};
+use crate::token::{AccessToken, TokenDigest, UnixMillis};
 
 impl Filter {
     /// The claims of a JWT that is good.
@@ -46,6 +47,7 @@ impl Filter {
     pub(super) fn validated(
         &self,
         mut case: Case,
+        token: &AccessToken,
         digest: &TokenDigest,
         claims: ClaimsBuf,
         now: UnixMillis,
@@ -55,10 +57,25 @@ impl Filter {
         case.source = Source::Miss;
         let minted = self.mint_for(&case, claims.view(), now, effects);
         let ttl = case.origin.max_cache_ttl;
-        let useful_until = case.origin.expects.end(claims.view().exp).min(now.plus(ttl));
-        if !ttl.is_zero() {
-            let jwt = self.jwt_id(&case).zip(minted.as_ref());
-            if self.cache.insert_active(digest, now, useful_until, &claims, jwt, now) {
+        let (token, provider) = (TokenDigest::of(token), ProviderTag::new(case.origin.identity()));
+        let withdrawals = self.cache.withdrawals();
+        let asked = Asked { at: now, moment: withdrawals.moment() };
+        // Nothing was withdrawn since we looked; but what was may still be settling.
+        let standing = withdrawals.standing(asked, &Withdrawable { token, provider, claims: claims.view() });
+        if let Standing::Good(checked) = standing
+            && !ttl.is_zero()
+        {
+            let verdict = Verdict {
+                digest,
+                token,
+                provider,
+                asked: now,
+                checked,
+                useful_until: case.origin.expects.end(claims.view().exp).min(now.plus(ttl)),
+                claims: &claims,
+                jwt: self.jwt_id(&case).zip(minted.as_ref()),
+            };
+            if self.cache.insert_active(&verdict, now) {
                 effects.push(Effect::Count(Counter::CacheEvicted));
             }
         }

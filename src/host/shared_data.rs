@@ -8,15 +8,16 @@ use crate::metrics::CACHE_EPOCH;
 
 /// Envoy's shared data, of this VM's `vm_id`.
 ///
-/// The epoch is a counter among Envoy's statistics: all workers see it, and reading it copies nothing, which
-/// makes it ten times cheaper than a value of shared data.
+/// The epoch is a gauge among Envoy's statistics: all workers see it, and reading it copies nothing, which makes
+/// it ten times cheaper than a value of shared data. A counter would go back to zero whenever an operator asks
+/// the admin interface for `/reset_counters`, and count again to numbers that verdicts remember.
 pub(super) struct SharedData {
     epoch: u32,
 }
 
 impl SharedData {
     pub(super) fn new() -> Result<Self, Status> {
-        Ok(Self { epoch: hostcalls::define_metric(MetricType::Counter, CACHE_EPOCH)? })
+        Ok(Self { epoch: hostcalls::define_metric(MetricType::Gauge, CACHE_EPOCH)? })
     }
 }
 
@@ -43,7 +44,7 @@ impl cache::SharedData for SharedData {
         hostcalls::get_metric(self.epoch).ok()
     }
 
-    fn begin_epoch(&self) {
-        _ = hostcalls::increment_metric(self.epoch, 1);
+    fn advance_epoch(&self, by: u64) {
+        _ = hostcalls::increment_metric(self.epoch, i64::try_from(by).unwrap_or(i64::MAX));
     }
 }

@@ -72,6 +72,8 @@ pub enum ServerFailure {
         /// Whether another try may help.
         is_transient: bool,
     },
+    /// What it said was withdrawn before it arrived, time and again.
+    Overtaken,
     /// No answer in time.
     Timeout,
     /// A signed reply is by a key that the server does not publish, or its keys could not be fetched.
@@ -86,7 +88,7 @@ impl ServerFailure {
         match self {
             Self::Timeout | Self::Unreachable => true,
             Self::OtherStatus { status } => *status == 429 || *status >= 500,
-            Self::HeldBack => true,
+            Self::HeldBack | Self::Overtaken => true,
             Self::OtherWorker { is_transient } => *is_transient,
             _ => false,
         }
@@ -110,6 +112,7 @@ impl ServerFailure {
             Self::OtherJwtType => "introspection_jwt_of_other_type",
             Self::HeldBack => "introspection_held_back",
             Self::OtherStatus { .. } => "introspection_status",
+            Self::Overtaken => "introspection_overtaken_by_withdrawals",
             Self::OtherWorker { .. } => "introspection_failed_on_other_worker",
             Self::Timeout => "introspection_timeout",
             Self::UnknownKey => "introspection_unknown_key",
@@ -147,6 +150,7 @@ impl fmt::Display for ServerFailure {
             }
             Self::OtherStatus { status } => write!(f, "expected status 200, got {status}"),
             Self::OtherWorker { .. } => f.write_str("another worker asked and got no verdict"),
+            Self::Overtaken => f.write_str("verdicts were withdrawn before they arrived, time and again"),
             Self::Timeout => f.write_str("no answer within the timeout"),
             Self::UnknownKey => f.write_str("the reply is signed by a key that `jwks` does not have"),
             Self::Unreachable => f.write_str("no connection, no healthy host, or the answer broke off"),

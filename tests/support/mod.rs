@@ -54,6 +54,17 @@ impl Map {
             .filter(|(key, (value, _))| key.starts_with(['p', 'n']) && !value.is_empty())
             .count()
     }
+
+    /// All keys and values, in bytes.
+    pub fn size(&self) -> usize {
+        self.values.borrow().iter().map(|(key, (value, _))| key.len() + value.len()).sum()
+    }
+
+    /// Whether this is a part of any key or value.
+    pub fn contains(&self, part: &[u8]) -> bool {
+        let is_in = |bytes: &[u8]| bytes.windows(part.len()).any(|window| window == part);
+        self.values.borrow().iter().any(|(key, (value, _))| is_in(key.as_bytes()) || is_in(value))
+    }
 }
 
 impl SharedData for Map {
@@ -75,8 +86,8 @@ impl SharedData for Map {
         Some(self.epoch.get())
     }
 
-    fn begin_epoch(&self) {
-        self.epoch.set(self.epoch.get() + 1);
+    fn advance_epoch(&self, by: u64) {
+        self.epoch.set(self.epoch.get().wrapping_add(by));
     }
 
     fn replace(&self, key: &str, value: &[u8], version: Version) -> bool {

@@ -1,0 +1,298 @@
+//! Workers that share one map and are interrupted between any two of their accesses to it, in an order that a
+//! number decides: no request is ever forwarded by a verdict that was asked for before a withdrawal that is done,
+//! nor by one that a worker has since heard to be inactive.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Condvar, Mutex};
+use std::time::Duration;
+
+use serde_json::json;
+
+use super::*;
+use crate::token::{AccessToken, DigestSeed};
+use baton::{Baton, Handle, History, Inactive, Random, State};
+
+mod baton;
+
+/// A token of the test: what its verdicts say.
+#[derive(Clone, Copy)]
+struct Token(u64);
+
+impl Token {
+    fn access_token(self) -> AccessToken {
+        AccessToken::parse(format!("token-{}", self.0).as_bytes()).unwrap()
+    }
+
+    fn digest(self) -> TokenDigest {
+        DigestSeed::new(&[0; 32]).digest(&self.access_token())
+    }
+
+    fn sub(self) -> String {
+        format!("sub-{}", self.0 / 2)
+    }
+
+    /// Every third says no session.
+    fn sid(self) -> Option<String> {
+        (!self.0.is_multiple_of(3)).then(|| format!("sid-{}", self.0))
+    }
+
+    fn client(self) -> String {
+        format!("client-{}", self.0 % 2)
+    }
+}
+
+/// Something that is withdrawn, and which tokens that means.
+#[derive(Clone)]
+struct Withdrawal {
+    subjects: Vec<Subject>,
+    means: fn(Token, u64) -> bool,
+    about: u64,
+}
+
+fn withdrawal(random: &mut Random) -> Withdrawal {
+    let about = random.next(TOKENS);
+    let token = Token(about);
+    let of = |which| Subject::Of(ProviderTag::new("main"), which);
+    let (subjects, means): (_, fn(Token, u64) -> bool) = match random.next(12) {
+        0 => (vec![Subject::Everything], |_, _| true),
+        1 => (vec![of(Which::All)], |_, _| true),
+        2 => (vec![of(Which::WithoutSid)], |token, _| token.sid().is_none()),
+        3 | 4 => (vec![of(Which::Client(token.client()))], |token, of| token.client() == Token(of).client()),
+        5 | 6 => (vec![of(Which::Sub(token.sub()))], |token, of| token.sub() == Token(of).sub()),
+        7 | 8 => match token.sid() {
+            Some(sid) => (vec![of(Which::Sid(sid)), of(Which::SubWithoutSid(token.sub()))], |token, of| {
+                token.0 == of || token.sid().is_none() && token.sub() == Token(of).sub()
+            }),
+            None => (vec![of(Which::SubWithoutSid(token.sub()))], |token, of| {
+                token.sid().is_none() && token.sub() == Token(of).sub()
+            }),
+        },
+        _ => (vec![Subject::token(&token.access_token())], |token, of| token.0 == of),
+    };
+    Withdrawal { subjects, means, about }
+}
+
+struct Worker {
+    handle: Handle,
+    cache: Cache,
+    random: Random,
+}
+
+impl Worker {
+    fn turn<R>(&self, act: impl FnOnce(&mut State) -> R) -> R {
+        self.handle.baton.turn(self.handle.me, act)
+    }
+
+    fn now(&self) -> UnixMillis {
+        UnixMillis::from_millis(self.turn(|state| state.now))
+    }
+
+    fn run(&mut self) {
+        for _ in 0..ACTIONS {
+            match self.random.next(10) {
+                0 => self.withdraw(),
+                1 => self.turn(|state| state.now += state.random.next(3)),
+                2 => self.turn(|state| state.now += state.random.next(TTL.as_millis() as u64)),
+                _ => self.request(),
+            }
+        }
+        self.turn(|state| state.alive[self.handle.me] = false);
+        // The turn may have been passed to us before.
+        let mut state = self.handle.baton.state.lock().unwrap();
+        if state.turn == self.handle.me {
+            self.handle.baton.pass(&mut state);
+        }
+    }
+
+    fn withdraw(&mut self) {
+        let withdrawal = withdrawal(&mut self.random);
+        let settle = Duration::from_millis(self.random.next(3) * 5);
+        let (began, now) = self.turn(|state| (state.step, UnixMillis::from_millis(state.now)));
+        self.cache.withdrawals().withdraw(&withdrawal.subjects, settle, now);
+        self.turn(|state| {
+            // A clock that stands still would let calls be sent "before" that are sent after.
+            state.now += 1;
+            state.history.withdrawals.push((withdrawal, began, state.step));
+        });
+    }
+
+    fn request(&mut self) {
+        let token = Token(self.random.next(TOKENS));
+        let began = self.turn(|state| state.step);
+        let now = self.now();
+        let copy = self.cache.copy(&token.digest(), now);
+        let found = copy.or_else(|| match self.cache.find(&token.digest(), now) {
+            Some(Cached::Active(entry)) => Some(entry),
+            _ => None,
+        });
+        if let Some(entry) = found.filter(|entry| now.since(entry.asked()) < TTL) {
+            let serial = entry.claims().members()["serial"].as_u64().unwrap();
+            self.forward(token, serial, began, true);
+            if self.random.next(4) == 0 {
+                let minted = Minted { jwt: "a.b.c".to_owned(), exp: now };
+                self.writing(token, || self.cache.update_jwt(&entry, ([7; 8], &minted), now));
+            }
+            return;
+        }
+        for _ in 0..3 {
+            let moment = self.cache.withdrawals().moment();
+            let (serial, at) = self.turn(|state| {
+                state.history.calls.push(state.step);
+                (state.history.calls.len() - 1, UnixMillis::from_millis(state.now))
+            });
+            let asked = Asked { at, moment };
+            let is_active = self.random.next(8) > 0;
+            for _ in 0..self.random.next(30) {
+                self.turn(|_| ());
+            }
+            if self.reply(token, serial as u64, asked, is_active) {
+                return;
+            }
+        }
+    }
+
+    /// Returns whether the request has its answer.
+    fn reply(&mut self, token: Token, serial: u64, asked: Asked, is_active: bool) -> bool {
+        let now = self.now();
+        if !is_active {
+            let sent = self.turn(|state| state.history.calls[serial as usize]);
+            self.cache.insert_inactive(&token.digest(), asked.at, asked.at.plus(TTL), now);
+            self.turn(|state| {
+                let writing = state.history.writing.iter().filter(|(_, of)| *of == token.0);
+                let but_for: Vec<usize> = writing.map(|(writer, _)| *writer).collect();
+                let since = but_for.is_empty().then_some(state.step);
+                state.history.inactive.push(Inactive { token: token.0, asked: sent, since, but_for });
+            });
+            return true;
+        }
+        let mut claims = json!({"sub": token.sub(), "client_id": token.client(), "serial": serial});
+        if let Some(sid) = token.sid() {
+            claims["sid"] = sid.into();
+        }
+        let claims = ClaimsBuf::from_members(claims.as_object().unwrap().clone()).unwrap();
+        let withdrawable = Withdrawable {
+            token: TokenDigest::of(&token.access_token()),
+            provider: ProviderTag::new("main"),
+            claims: claims.view(),
+        };
+        let began = self.turn(|state| state.step);
+        let Standing::Good(checked) = self.cache.withdrawals().standing(asked, &withdrawable) else {
+            return false;
+        };
+        self.forward(token, serial, began, false);
+        let verdict = Verdict {
+            digest: &token.digest(),
+            token: withdrawable.token,
+            provider: withdrawable.provider,
+            asked: asked.at,
+            checked,
+            useful_until: asked.at.plus(TTL),
+            claims: &claims,
+            jwt: None,
+        };
+        self.writing(token, || _ = self.cache.insert_active(&verdict, now));
+        true
+    }
+
+    fn writing(&self, token: Token, write: impl FnOnce()) {
+        self.turn(|state| state.history.writing.push((self.handle.me, token.0)));
+        write();
+        self.turn(|state| state.history.written(self.handle.me, state.step));
+    }
+
+    /// A request that was looked at from `began` on is forwarded by the verdict of this call.
+    fn forward(&self, token: Token, serial: u64, began: u64, from_cache: bool) {
+        self.turn(|state| {
+            let sent = state.history.calls[serial as usize];
+            for (withdrawal, withdrawn, done) in &state.history.withdrawals {
+                assert!(
+                    *done >= began || *withdrawn <= sent || !(withdrawal.means)(token, withdrawal.about),
+                    "token {}: asked at {sent}, {:?} withdrawn at {withdrawn}, done at {done}, served at {began}",
+                    token.0,
+                    withdrawal.subjects
+                );
+            }
+            for Inactive { token: of, asked, since, .. } in &state.history.inactive {
+                assert!(
+                    !from_cache
+                        || *of != token.0
+                        || since.is_none_or(|since| since >= began)
+                        || *asked <= sent,
+                    "token {of}: asked at {sent}, inactive asked at {asked}, since {since:?}, served at {began}"
+                );
+            }
+            state.history.forwarded += 1;
+            state.history.looked_up += u64::from(from_cache);
+        });
+    }
+}
+
+/// With few slots, so that verdicts and watermarks push each other out. Not so inactive ones: what nobody remembers
+/// keeps no late reply from being believed.
+fn cache(handle: Handle, slots: u32) -> Cache {
+    let mut cache = Cache::new(Rc::new(handle), slots, 1024);
+    cache.withdrawals.shrink(slots / 4 + 1, 2);
+    cache
+}
+
+/// Runs three workers by the order that `seed` decides; says how many requests were forwarded, and how many of
+/// them by a verdict that was remembered.
+fn run(seed: u64, slots: u32) -> (u64, u64) {
+    let state = State {
+        random: Random(seed),
+        turn: 0,
+        alive: vec![true; 3],
+        values: HashMap::new(),
+        version: 0,
+        epoch: 0,
+        step: 0,
+        now: 1_000_000,
+        history: History::default(),
+    };
+    let baton = Arc::new(Baton { state: Mutex::new(state), passed: Condvar::new() });
+    // Before any worker has requests.
+    {
+        let alone = Handle { me: 0, baton: Arc::clone(&baton) };
+        baton.state.lock().unwrap().alive = vec![true, false, false];
+        let cache = cache(alone, slots);
+        cache.withdrawals.announce(TTL);
+        cache.withdrawals.create();
+        baton.state.lock().unwrap().alive = vec![true; 3];
+    }
+    let threads: Vec<_> = (0..3)
+        .map(|me| {
+            let handle = Handle { me, baton: Arc::clone(&baton) };
+            std::thread::spawn(move || {
+                let cache = cache(handle.clone(), slots);
+                let random = Random(seed.wrapping_mul(31).wrapping_add(me as u64));
+                Worker { handle, cache, random }.run();
+            })
+        })
+        .collect();
+    for thread in threads {
+        thread.join().expect("the promise is broken by the order of the seed");
+    }
+    let state = baton.state.lock().unwrap();
+    (state.history.forwarded, state.history.looked_up)
+}
+
+#[test]
+fn nothing_that_was_withdrawn_is_ever_forwarded() {
+    let (mut forwarded, mut looked_up) = (0, 0);
+    let first: u64 = std::env::var("SEED").map_or(0, |seed| seed.parse().unwrap());
+    for seed in first..first + SEEDS {
+        let (all, remembered) = run(seed, [3, 8, 64][seed as usize % 3]);
+        forwarded += all;
+        looked_up += remembered;
+    }
+    assert!(forwarded > 20 * SEEDS && looked_up > 5 * SEEDS, "{forwarded} {looked_up}");
+}
+
+const SEEDS: u64 = 150;
+
+const ACTIONS: u32 = 60;
+
+const TOKENS: u64 = 6;
+
+/// Short, so that watermarks make room for others while they are looked for.
+const TTL: Duration = Duration::from_millis(200);

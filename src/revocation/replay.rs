@@ -1,0 +1,99 @@
+//! Signals that were seen already, by issuer and `jti` (RFC 7519 §4.1.7), in memory that all workers share.
+//!
+//! Memory is bounded. When it is full, the signal that would be refused for its age soonest is forgotten. Should
+//! that one be played again, it is taken for new: some verdicts are asked for anew that need not be. To refuse a
+//! signal that cannot be remembered would be the greater evil: what it withdraws would live on.
+//!
+//! ```text
+//! slot: version 1 · ( digest 32 · until 8 ) of each signal
+//! ```
+
+use std::rc::Rc;
+
+use sha2::{Digest, Sha256};
+
+use crate::bytes::Reader;
+use crate::cache::{SharedData, Table};
+use crate::token::{TokenDigest, UnixMillis};
+
+/// What was seen already.
+#[derive(Clone)]
+pub struct Replay {
+    shared: Rc<dyn SharedData>,
+    table: Table,
+}
+
+impl Replay {
+    /// The memory of all workers.
+    pub fn new(shared: Rc<dyn SharedData>) -> Self {
+        Self { shared, table: Table { prefix: 'j', slots: SLOTS, words: (0, 0) } }
+    }
+
+    /// Makes every slot exist, before any worker has requests: shared data can compare and swap only what is
+    /// there.
+    pub fn create(&self) {
+        self.table.create(self.shared.as_ref(), CREATED);
+    }
+
+    /// Whether this is the first time that this signal of `issuer` is seen. It is remembered until `until`, after
+    /// which it is refused for its age.
+    pub fn is_first(&self, issuer: &str, jti: &str, until: UnixMillis, now: UnixMillis) -> bool {
+        let id = digest(issuer, jti);
+        let key = self.table.first(&id);
+        for _ in 0..MAX_TRIES {
+            let (bytes, version) = self.shared.read(&key);
+            let mut seen = bytes.as_deref().and_then(parse).unwrap_or_default();
+            seen.retain(|(_, until)| now <= *until);
+            if seen.iter().any(|(other, _)| *other == id) {
+                return false;
+            }
+            seen.push((id, until));
+            if seen.len() > MAX_SEEN {
+                seen.sort_by_key(|(_, until)| std::cmp::Reverse(*until));
+                seen.truncate(MAX_SEEN);
+            }
+            if self.shared.replace(&key, &write(&seen), version) {
+                return true;
+            }
+        }
+        true
+    }
+}
+
+fn digest(issuer: &str, jti: &str) -> TokenDigest {
+    // The length tells where one ends and the other begins.
+    let hasher = Sha256::new_with_prefix((issuer.len() as u64).to_le_bytes());
+    TokenDigest::from_bytes(hasher.chain_update(issuer).chain_update(jti).finalize().into())
+}
+
+fn parse(bytes: &[u8]) -> Option<Vec<(TokenDigest, UnixMillis)>> {
+    let mut reader = Reader::new(bytes);
+    if reader.u8()? != VERSION {
+        return None;
+    }
+    let next = || Some((TokenDigest::from_bytes(reader.array()?), UnixMillis::from_millis(reader.u64()?)));
+    Some(std::iter::from_fn(next).collect())
+}
+
+fn write(seen: &[(TokenDigest, UnixMillis)]) -> Vec<u8> {
+    let mut bytes = vec![VERSION];
+    for (id, until) in seen {
+        bytes.extend_from_slice(id.as_bytes());
+        bytes.extend_from_slice(&until.as_millis().to_le_bytes());
+    }
+    bytes
+}
+
+/// With [`MAX_SEEN`], about 12,000 signals in at most 700 KiB.
+const SLOTS: u32 = 512;
+
+/// In one slot.
+const MAX_SEEN: usize = 32;
+
+/// Says how many slots exist.
+const CREATED: &str = "replays";
+
+/// Every failed swap is another worker's success; so many in a row mean a crowd.
+const MAX_TRIES: u32 = 64;
+
+const VERSION: u8 = 1;

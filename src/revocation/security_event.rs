@@ -1,0 +1,232 @@
+//! Security Event Tokens (RFC 8417) as the Shared Signals Framework 1.0, CAEP and RISC use them: the checks on what a
+//! verified one says, and what it withdraws.
+//!
+//! Signature, `alg` and `crit` have been checked before, with the provider's keys; whether the token was seen before
+//! is for [`Replay`](super::Replay) to say. One that was is acknowledged again and not applied again (RFC 8935 §2).
+
+use std::fmt;
+use std::time::Duration;
+
+use serde_json::{Map, Value, json};
+
+use super::claim::{LEEWAY, is_for, is_typ, text, time};
+use super::subject_identifier::verdicts_about;
+use crate::cache::Which;
+use crate::token::UnixMillis;
+
+/// What security event tokens have to say to count here.
+#[derive(Clone, Debug)]
+pub struct SecurityEventRules {
+    /// `iss`: the transmitter.
+    pub issuer: String,
+    /// `aud`: one of these.
+    pub audiences: Vec<String>,
+    /// Whose `sub` and `jti` verdicts have: the provider's issuer.
+    pub subject_issuer: String,
+}
+
+/// A security event token.
+#[derive(Clone, PartialEq, Eq)]
+pub struct SecurityEvent {
+    /// Its identifier, which polling acknowledges it by.
+    pub jti: String,
+    /// Until when it could be played again.
+    pub replayable_until: UnixMillis,
+    /// What it withdraws; nothing, if its events are of no concern here.
+    pub withdraws: Vec<Which>,
+    /// What the transmitter says of the stream itself, if it does.
+    pub stream: Option<StreamStatus>,
+}
+
+/// What became of a stream (SSF 1.0 §8.1.5), as far as an operator should know.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StreamStatus {
+    /// Events come.
+    Enabled,
+    /// The transmitter holds events back.
+    Paused,
+    /// The transmitter drops events.
+    Disabled,
+    /// Something else.
+    Other,
+}
+
+/// Why a token is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SetRefused {
+    /// As the transmitter is told.
+    pub error: SetError,
+    /// In words; says nothing of what is in the token.
+    pub description: &'static str,
+}
+
+/// Errors of push and poll (RFC 8935 §2.4).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SetError {
+    /// The transmitter is not allowed to send this.
+    AccessDenied,
+    /// The transmitter did not show who it is.
+    AuthenticationFailed,
+    /// `aud` is for somebody else.
+    InvalidAudience,
+    /// `iss` is another issuer.
+    InvalidIssuer,
+    /// No key of the provider's verifies the signature.
+    InvalidKey,
+    /// Not a security event token, or not what its events should be.
+    InvalidRequest,
+}
+
+impl SetError {
+    /// The value of `err`.
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::AccessDenied => "access_denied",
+            Self::AuthenticationFailed => "authentication_failed",
+            Self::InvalidAudience => "invalid_audience",
+            Self::InvalidIssuer => "invalid_issuer",
+            Self::InvalidKey => "invalid_key",
+            Self::InvalidRequest => "invalid_request",
+        }
+    }
+
+    /// The reason with what was wrong.
+    pub const fn because(self, description: &'static str) -> SetRefused {
+        SetRefused { error: self, description }
+    }
+}
+
+impl SetRefused {
+    /// As push answers and as polling reports under `setErrs`.
+    pub fn to_json(self) -> Value {
+        json!({ "err": self.error.code(), "description": self.description })
+    }
+}
+
+impl fmt::Display for SetRefused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.error.code(), self.description)
+    }
+}
+
+impl SecurityEventRules {
+    /// Checks a verified security event token.
+    ///
+    /// # Errors
+    ///
+    /// [`SetRefused`] with the first reason.
+    pub fn check(
+        &self,
+        typ: Option<&str>,
+        claims: &Map<String, Value>,
+        now: UnixMillis,
+    ) -> Result<SecurityEvent, SetRefused> {
+        let bad = |description| SetError::InvalidRequest.because(description);
+        if !typ.is_some_and(|typ| is_typ(typ, "secevent+jwt")) {
+            return Err(bad("typ is not secevent+jwt"));
+        }
+        if text(claims, "iss") != Some(&self.issuer) {
+            return Err(SetError::InvalidIssuer.because("iss is another issuer"));
+        }
+        if !is_for(claims, &self.audiences) {
+            return Err(SetError::InvalidAudience.because("aud is for somebody else"));
+        }
+        let iat = time(claims, "iat").ok_or_else(|| bad("iat is absent or not a time"))?;
+        if iat > now.plus(LEEWAY) {
+            return Err(bad("iat lies in the future"));
+        }
+        // An event does not end (RFC 8417 §2.2); a token that says it does is taken at its word.
+        let exp = match claims.get("exp") {
+            None => UnixMillis::MAX,
+            Some(_) => time(claims, "exp").ok_or_else(|| bad("exp is not a time"))?,
+        };
+        if exp.plus(LEEWAY) <= now {
+            return Err(bad("the token has expired"));
+        }
+        let replayable_until = iat.plus(MAX_AGE).min(exp).plus(LEEWAY);
+        if replayable_until <= now {
+            return Err(bad("iat lies too long ago"));
+        }
+        let jti = text(claims, "jti").ok_or_else(|| bad("jti is absent or not a text"))?.to_owned();
+        let events = claims.get("events").and_then(Value::as_object).filter(|events| !events.is_empty());
+        let events = events.ok_or_else(|| bad("events is absent, empty or not an object"))?;
+        if events.len() > MAX_EVENTS {
+            return Err(bad("too many events in one token"));
+        }
+        let (mut withdraws, mut stream) = (Vec::new(), None);
+        for (event_type, event) in events {
+            let event = event.as_object().ok_or_else(|| bad("an event is not an object"))?;
+            match event_type.strip_prefix(PREFIX) {
+                Some(STREAM_UPDATED) => stream = Some(StreamStatus::of(event)),
+                Some(event_type) if ACTED_ON.contains(&event_type) => {
+                    let is_session = event_type.contains("session") || event_type.contains("token");
+                    withdraws.extend(self.withdrawn(claims, event, is_session)?);
+                }
+                // A verification needs no answer but the acknowledgement; others are of no concern here.
+                _ => {}
+            }
+        }
+        Ok(SecurityEvent { jti, replayable_until, withdraws, stream })
+    }
+
+    /// `sub_id` of the token (SSF 1.0), or `subject` of the event as in older drafts, or the token's `sub`.
+    fn withdrawn(
+        &self,
+        claims: &Map<String, Value>,
+        event: &Map<String, Value>,
+        is_session: bool,
+    ) -> Result<Vec<Which>, SetRefused> {
+        let bad = |description| SetError::InvalidRequest.because(description);
+        if let Some(subject) = claims.get("sub_id").or_else(|| event.get("subject")) {
+            return verdicts_about(subject, &self.subject_issuer, is_session)
+                .map_err(|_| bad("the subject is not what its format says"));
+        }
+        let sub = text(claims, "sub").ok_or_else(|| bad("the event has no subject"))?;
+        Ok(vec![Which::Sub(sub.to_owned())])
+    }
+}
+
+impl StreamStatus {
+    fn of(event: &Map<String, Value>) -> Self {
+        match text(event, "status") {
+            Some("enabled") => Self::Enabled,
+            Some("paused") => Self::Paused,
+            Some("disabled") => Self::Disabled,
+            _ => Self::Other,
+        }
+    }
+}
+
+/// What all event types begin with.
+const PREFIX: &str = "https://schemas.openid.net/secevent/";
+
+const STREAM_UPDATED: &str = "ssf/event-type/stream-updated";
+
+/// Events after which what a server said before may not hold any more.
+const ACTED_ON: [&str; 19] = [
+    "caep/event-type/assurance-level-change",
+    "caep/event-type/credential-change",
+    "caep/event-type/device-compliance-change",
+    "caep/event-type/risk-level-change",
+    "caep/event-type/session-revoked",
+    "caep/event-type/token-claims-change",
+    "oauth/event-type/token-revoked",
+    "oauth/event-type/tokens-revoked",
+    "risc/event-type/account-credential-change-required",
+    "risc/event-type/account-disabled",
+    "risc/event-type/account-locked",
+    "risc/event-type/account-purged",
+    "risc/event-type/credential-compromise",
+    "risc/event-type/identifier-changed",
+    "risc/event-type/identifier-recycled",
+    "risc/event-type/recovery-activated",
+    "risc/event-type/recovery-information-changed",
+    "risc/event-type/session-revoked",
+    "risc/event-type/sessions-revoked",
+];
+
+/// `events` should hold one (SSF 1.0).
+const MAX_EVENTS: usize = 16;
+
+/// A transmitter that was cut off sends later what it could not send then.
+const MAX_AGE: Duration = Duration::from_secs(7 * 24 * 60 * 60);

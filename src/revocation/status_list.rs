@@ -1,0 +1,209 @@
+//! Token Status List (draft-ietf-oauth-status-list): what an issuer says of the many tokens that nobody is asked
+//! about, one by one.
+//!
+//! A token that is valid in itself names a list and a place in it ([`StatusReference`]); the list is a JWT whose
+//! signature, `alg` and `crit` have been checked before ([`StatusList::read`]). Whatever cannot be read or found
+//! says nothing, and the token is refused.
+
+use std::fmt;
+use std::time::Duration;
+
+use base64ct::{Base64UrlUnpadded, Encoding};
+use serde_json::{Map, Value};
+
+use super::claim::{LEEWAY, is_typ, text, time};
+use crate::token::UnixMillis;
+
+/// Where a token's status stands (§6.2): its `status.status_list`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StatusReference {
+    /// The place in the list.
+    pub idx: u64,
+    /// Which list.
+    pub uri: String,
+}
+
+impl StatusReference {
+    /// The reference of a token with these claims; `None` if it has none.
+    ///
+    /// # Errors
+    ///
+    /// [`MalformedReference`] if there is something else in its place.
+    pub fn of(claims: &Map<String, Value>) -> Result<Option<Self>, MalformedReference> {
+        let Some(status) = claims.get("status") else { return Ok(None) };
+        let status = status.as_object().ok_or(MalformedReference)?;
+        let Some(reference) = status.get("status_list") else { return Ok(None) };
+        let reference = reference.as_object().ok_or(MalformedReference)?;
+        let idx = reference.get("idx").and_then(Value::as_u64).ok_or(MalformedReference)?;
+        let uri = text(reference, "uri").ok_or(MalformedReference)?.to_owned();
+        Ok(Some(Self { idx, uri }))
+    }
+}
+
+/// A token's `status` is not what the draft says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MalformedReference;
+
+/// What a list says of a token (§7.1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Status {
+    /// Revoked for good.
+    Invalid,
+    /// Whatever else it may mean: not valid.
+    Other(u8),
+    /// Not valid for now.
+    Suspended,
+    /// Good.
+    Valid,
+}
+
+/// A status list.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StatusList {
+    bits: Bits,
+    statuses: Vec<u8>,
+    /// When it is to be fetched again.
+    pub fresh_until: UnixMillis,
+    /// When its issuer's word ends.
+    pub exp: Option<UnixMillis>,
+}
+
+/// How many bits a status has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Bits(u8);
+
+/// Why a list is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StatusListRefused {
+    /// It has ended.
+    Expired,
+    /// It was issued in the future.
+    FromTheFuture,
+    /// `lst` is not zlib in base64url, or longer than 1 MiB.
+    NotInflatable,
+    /// A required claim is absent or of another type.
+    NotUsable(&'static str),
+    /// It is another list than the one that was asked for.
+    OtherList,
+    /// A JWT that is meant for something else.
+    OtherType,
+}
+
+impl fmt::Display for StatusListRefused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Expired => "the status list has expired",
+            Self::FromTheFuture => "iat lies in the future",
+            Self::NotInflatable => "lst is not zlib in base64url, or longer than 1 MiB",
+            Self::NotUsable(name) => return write!(f, "{name} is absent or has an unexpected value"),
+            Self::OtherList => "sub is another list's",
+            Self::OtherType => "typ is not statuslist+jwt",
+        })
+    }
+}
+
+impl StatusList {
+    /// Reads a verified list that was fetched from `uri` (§8.3).
+    ///
+    /// # Errors
+    ///
+    /// [`StatusListRefused`] with the first reason.
+    pub fn read(
+        typ: Option<&str>,
+        claims: &Map<String, Value>,
+        uri: &str,
+        now: UnixMillis,
+    ) -> Result<Self, StatusListRefused> {
+        if !typ.is_some_and(|typ| is_typ(typ, "statuslist+jwt")) {
+            return Err(StatusListRefused::OtherType);
+        }
+        if text(claims, "sub") != Some(uri) {
+            return Err(StatusListRefused::OtherList);
+        }
+        let iat = time(claims, "iat").ok_or(StatusListRefused::NotUsable("iat"))?;
+        if iat > now.plus(LEEWAY) {
+            return Err(StatusListRefused::FromTheFuture);
+        }
+        let exp = match claims.get("exp") {
+            None => None,
+            Some(_) => Some(time(claims, "exp").ok_or(StatusListRefused::NotUsable("exp"))?),
+        };
+        if exp.is_some_and(|exp| exp <= now) {
+            return Err(StatusListRefused::Expired);
+        }
+        let ttl = match claims.get("ttl") {
+            None => DEFAULT_TTL,
+            Some(ttl) => {
+                let secs =
+                    ttl.as_f64().filter(|secs| *secs > 0.0).ok_or(StatusListRefused::NotUsable("ttl"))?;
+                Duration::from_secs_f64(secs.clamp(MIN_TTL.as_secs_f64(), MAX_TTL.as_secs_f64()))
+            }
+        };
+        let list = claims.get("status_list").and_then(Value::as_object);
+        let list = list.ok_or(StatusListRefused::NotUsable("status_list"))?;
+        let bits = list.get("bits").and_then(Value::as_u64).and_then(Bits::new);
+        let bits = bits.ok_or(StatusListRefused::NotUsable("status_list.bits"))?;
+        let lst = text(list, "lst").ok_or(StatusListRefused::NotUsable("status_list.lst"))?;
+        let statuses = inflate(lst).ok_or(StatusListRefused::NotInflatable)?;
+        let fresh_until = now.plus(ttl).min(exp.unwrap_or(UnixMillis::MAX));
+        Ok(Self { bits, statuses, fresh_until, exp })
+    }
+
+    /// What it says of the token at `idx`. `None`: it has no such place, and the token is to be refused.
+    pub fn status(&self, idx: u64) -> Option<Status> {
+        let bit = idx.checked_mul(self.bits.0.into())?;
+        let byte = self.statuses.get(usize::try_from(bit / 8).ok()?)?;
+        Some(match byte >> (bit % 8) & self.bits.mask() {
+            0 => Status::Valid,
+            1 => Status::Invalid,
+            2 => Status::Suspended,
+            other => Status::Other(other),
+        })
+    }
+
+    /// How many bytes it takes.
+    pub fn len(&self) -> usize {
+        self.statuses.len()
+    }
+
+    /// Whether it says nothing of any token.
+    pub fn is_empty(&self) -> bool {
+        self.statuses.is_empty()
+    }
+
+    /// Whether it may serve: fresh, or no longer past its time than `max_stale`.
+    pub fn serves(&self, max_stale: Duration, now: UnixMillis) -> bool {
+        now < self.fresh_until.plus(max_stale)
+    }
+}
+
+impl Bits {
+    fn new(bits: u64) -> Option<Self> {
+        match bits {
+            1 | 2 | 4 | 8 => Some(Self(bits as u8)),
+            _ => None,
+        }
+    }
+
+    fn mask(self) -> u8 {
+        u8::MAX >> (8 - self.0)
+    }
+}
+
+/// zlib (RFC 1950) in base64url, bounded.
+fn inflate(lst: &str) -> Option<Vec<u8>> {
+    let compressed = Base64UrlUnpadded::decode_vec(lst).ok()?;
+    miniz_oxide::inflate::decompress_to_vec_zlib_with_limit(&compressed, MAX_BYTES).ok()
+}
+
+/// 2²⁰ statuses of eight bits, the largest list of the draft's own test vectors.
+const MAX_BYTES: usize = 1 << 20;
+
+/// Of a list that does not say how long it lasts.
+const DEFAULT_TTL: Duration = Duration::from_secs(5 * 60);
+
+/// However often an issuer wants its list fetched.
+const MIN_TTL: Duration = Duration::from_secs(5);
+
+/// However seldom: so long a revoked token may pass.
+const MAX_TTL: Duration = Duration::from_secs(15 * 60);
