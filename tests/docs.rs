@@ -188,6 +188,42 @@ fn examples_are_accepted_without_warning() {
 }
 
 #[test]
+fn the_tests_that_the_security_page_names_exist() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut code = String::new();
+    for folder in ["src", "tests"] {
+        read_rust(&root.join(folder), &mut code);
+    }
+    let page = include_str!("../docs/security.md");
+    let mut named = 0;
+    for paragraph in page.split("\n\n").flat_map(|paragraph| paragraph.split("*Shown by*").skip(1)) {
+        for name in paragraph.split('`').skip(1).step_by(2) {
+            // What is in backquotes besides: keys of a configuration, headers, values.
+            if name.starts_with("tests/") {
+                assert!(root.join(name).is_file(), "{name}");
+            } else if name.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'_'))
+                && name.len() > 16
+            {
+                named += 1;
+                assert!(code.contains(&format!("fn {name}(")), "{name}");
+            }
+        }
+    }
+    assert!(named > 100, "{named}");
+}
+
+/// Appends all Rust code below a folder.
+fn read_rust(folder: &Path, code: &mut String) {
+    for path in folder.read_dir().unwrap().map(|entry| entry.unwrap().path()) {
+        if path.is_dir() {
+            read_rust(&path, code);
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            code.push_str(&std::fs::read_to_string(path).unwrap());
+        }
+    }
+}
+
+#[test]
 fn every_key_has_an_example() {
     let examples: Vec<Value> = examples().iter().map(|text| serde_json::from_str(text).unwrap()).collect();
     for Key { section, name, .. } in documented() {
