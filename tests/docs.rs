@@ -10,6 +10,7 @@ use std::path::Path;
 
 use good::{EC256, change, changed, described, parse, smallest};
 use phantom_token_filter::config::Config;
+use phantom_token_filter::metrics::Counter;
 use serde_json::{Map, Value, json};
 
 const REFERENCE: &str = include_str!("../docs/configuration.md");
@@ -210,6 +211,29 @@ fn the_tests_that_the_security_page_names_exist() {
         }
     }
     assert!(named > 100, "{named}");
+}
+
+#[test]
+fn every_reason_and_every_counter_is_in_the_operation_page() {
+    let page = include_str!("../docs/operation.md");
+    let mut reasons = 0;
+    for code in [
+        include_str!("../src/policy/denial.rs"),
+        include_str!("../src/introspection/reply.rs"),
+        include_str!("../src/jwt/access_token.rs"),
+    ] {
+        let words = code.split("=> \"").skip(1).filter_map(|rest| rest.split_once('"')).map(|(word, _)| word);
+        // That the host verifies nothing is a `host_failure` to the outside.
+        for word in words.filter(|word| *word != "jwt_not_verifiable") {
+            reasons += 1;
+            assert!(page.contains(&format!("| `{word}` |")), "{word}");
+        }
+    }
+    assert!(reasons > 40, "{reasons}");
+    for counter in Counter::ALL {
+        let name = counter.name().strip_prefix("phantom_token.").unwrap();
+        assert!(page.contains(&format!("`{name}`")), "{name}");
+    }
 }
 
 /// Appends all Rust code below a folder.
