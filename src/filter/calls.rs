@@ -187,8 +187,11 @@ impl Filter {
         now: UnixMillis,
         effects: &mut Vec<Effect>,
     ) {
-        let Some(introspector) = inquiry.way.introspector().cloned() else { return };
         inquiry.case.source = Source::Miss;
+        let Some(introspector) = inquiry.way.introspector().cloned() else {
+            // A way without a server to ask does not lead here; nobody passes by mistake.
+            return self.refuse(&inquiry.case, &Unavailable::Host.into(), effects);
+        };
         if self.is_full() {
             return self.refuse(&inquiry.case, &Unavailable::TooManyWaiting.into(), effects);
         }

@@ -244,9 +244,9 @@ impl Filter {
         now: UnixMillis,
         effects: &mut Vec<Effect>,
     ) {
-        let Some(jwks) = inquiry.way.jwks().cloned() else { return };
         let is_full = self.is_full();
-        let refusal = match self.keys.ring_mut(&jwks) {
+        let jwks = inquiry.way.jwks().cloned();
+        let refusal = match jwks.and_then(|jwks| self.keys.ring_mut(&jwks)) {
             _ if is_full => Some(Unavailable::TooManyWaiting),
             // Of a server that has just failed, nothing better is to be expected at once.
             Some(ring) if wanted == KeysWanted::Any && ring.failures > 0 && now < ring.not_before => {

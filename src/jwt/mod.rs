@@ -20,6 +20,7 @@ mod mint;
 mod private_key;
 mod pss;
 mod public_key;
+mod roca;
 mod untrusted;
 mod verifying_key;
 

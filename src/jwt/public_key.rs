@@ -9,6 +9,8 @@ use pkcs8::der::{Decode, Encode, pem};
 use pkcs8::spki::{AlgorithmIdentifierRef, SubjectPublicKeyInfoRef};
 use serde_json::{Map, Value};
 
+use super::roca;
+
 /// A public key that JWTs can be verified with.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum PublicKey {
@@ -141,6 +143,9 @@ impl PublicKey {
         if !is_odd(n) || !is_odd(e) || !(2..=MAX_EXPONENT_BITS).contains(&exponent_bits) {
             return Err(KeyError::UnsafeRsa);
         }
+        if roca::is_marked(n) {
+            return Err(KeyError::PredictableRsa);
+        }
         Ok(Self::Rsa { n: n.to_vec(), e: e.to_vec() })
     }
 
@@ -213,6 +218,8 @@ pub enum KeyError {
     NoMember(&'static str),
     /// A PEM in another form than PKCS#8.
     OtherPem,
+    /// An RSA key whose primes can be computed (ROCA, CVE-2017-15361).
+    PredictableRsa,
     /// A symmetric key shorter than the hash (RFC 7518 §3.2).
     ShortSecret,
     /// An RSA key whose modulus or exponent is even, or whose exponent is 1 or longer than 33 bits.
@@ -245,6 +252,9 @@ impl fmt::Display for KeyError {
             Self::OtherPem => f.write_str(
                 "expected a PKCS#8 PEM (BEGIN PRIVATE KEY), got another PEM (openssl pkcs8 -topk8 -nocrypt converts it)",
             ),
+            Self::PredictableRsa => {
+                f.write_str("expected a sound RSA key, got one that can be broken (ROCA, CVE-2017-15361)")
+            }
             Self::ShortSecret => f.write_str("expected a secret of at least 32 bytes, got a shorter one"),
             Self::UnsafeRsa => {
                 f.write_str("expected an RSA key of odd numbers, the exponent 3 to 2^33 - 1, got other numbers")

@@ -1,4 +1,5 @@
-//! The configurations in `envoy/examples/`, in real Envoy with a real authorization server: each does what its first lines say.
+//! The configurations in `envoy/examples/`, in real Envoy with a real authorization server: each does what its first
+//! lines say.
 
 use std::{collections::BTreeSet, fs};
 

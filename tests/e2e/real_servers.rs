@@ -1,5 +1,5 @@
-//! The two real authorization servers: people log in, call the API through Envoy, and log out; and the rig's own promises
-//! about them, on which other tests rely.
+//! The two real authorization servers: people log in, call the API through Envoy, and log out; and the rig's own
+//! promises about them, on which other tests rely.
 
 use std::sync::{Arc, Mutex};
 

@@ -75,6 +75,10 @@ impl Answer {
         Self { content_type, ..self }
     }
 
+    pub fn without_body(self) -> Self {
+        Self { body: Bytes::new(), ..self }
+    }
+
     pub fn after(self, delay: Duration) -> Self {
         Self { delay, ..self }
     }

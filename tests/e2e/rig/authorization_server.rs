@@ -1,5 +1,5 @@
-//! A scriptable authorization server: it records how it is asked to introspect, and answers as it is told. At `/jwks` it
-//! has a key set, which goes the same way.
+//! A scriptable authorization server: it records how it is asked to introspect, and answers as it is told. At
+//! `/jwks` it has a key set, which goes the same way.
 
 use std::{
     collections::HashMap,
@@ -32,6 +32,13 @@ impl AuthorizationServer {
             async move { answer.give().await }
         });
         Self { server: server.await, script }
+    }
+
+    /// As [`Self::start`], with these keys, as JWKs.
+    pub async fn with_keys(keys: &[Value]) -> Self {
+        let server = Self::start().await;
+        server.publish(keys);
+        server
     }
 
     pub fn address(&self) -> SocketAddr {

@@ -59,7 +59,8 @@ impl Browser {
     }
 }
 
-/// What a person has after a login: the tokens that the application `web` or `app` got, and the session at the server.
+/// What a person has after a login: the tokens that the application `web` or `app` got, and the session at the
+/// server.
 pub struct Session {
     pub browser: Browser,
     pub access_token: String,

@@ -69,8 +69,8 @@ impl Bootstrap {
 }
 
 impl Envoy {
-    /// Starts Envoy with a complete configuration, whose listener for clients is named `main` or `api`, and waits until
-    /// it serves.
+    /// Starts Envoy with a complete configuration, whose listener for clients is named `main` or `api`, and waits
+    /// until it serves.
     pub async fn start(bootstrap: &Value, workers: u32, environment: &[(String, String)]) -> Self {
         let directory = tempfile::tempdir().expect("a temporary directory");
         let process = launch(&directory, bootstrap, workers, environment);

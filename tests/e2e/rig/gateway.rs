@@ -30,7 +30,15 @@ impl Gateway {
 
     /// With another configuration of the filter, and of Envoy.
     pub async fn with(plugin: Value, of_envoy: impl FnOnce(Bootstrap) -> Bootstrap) -> Self {
-        let server = AuthorizationServer::start().await;
+        Self::with_server(AuthorizationServer::start().await, plugin, of_envoy).await
+    }
+
+    /// With a server that has been told already what to answer, and which keys it has.
+    pub async fn with_server(
+        server: AuthorizationServer,
+        plugin: Value,
+        of_envoy: impl FnOnce(Bootstrap) -> Bootstrap,
+    ) -> Self {
         let address = server.address();
         Self::before(server, address, plugin, of_envoy).await
     }
@@ -84,6 +92,15 @@ impl<S> Gateway<S> {
         self.send(Request::get("/").bearer(access_token)).await
     }
 
+    /// `GET path` with an access token: the status, and why (`%RESPONSE_CODE_DETAILS%`). No other request of the
+    /// test may have this path.
+    pub async fn judged(&self, path: &str, access_token: &str) -> (u16, String) {
+        let reply = self.send(Request::get(path).bearer(access_token)).await;
+        let line = self.envoy.access_log_line(&format!("{path} ")).await;
+        let reason = line.rsplit(' ').next().expect("details in the access log");
+        (reply.status, reason.to_owned())
+    }
+
     /// The key set that the filter publishes.
     pub async fn jwks(&self) -> Value {
         let reply = self.send(Request::get("/.well-known/jwks.json")).await;
@@ -110,6 +127,19 @@ pub fn plugin_with(key: &Key) -> Value {
             "signing_keys": [signing_key("key-1", key)],
         },
     })
+}
+
+/// A configuration that validates the JWTs of `issuer` by the keys at `path`, for the audience of the rig's tokens.
+pub fn jwt_plugin(issuer: &str, path: &str) -> Value {
+    json!({
+        "providers": {"main": validating(issuer, "authorization_server", path)},
+        "policies": {"default": {"strategy": "jwt", "require": {"audiences": ["https://api.example"]}}},
+    })
+}
+
+/// A provider whose JWTs are validated by the keys at `path` of a cluster.
+pub fn validating(issuer: &str, cluster: &str, path: &str) -> Value {
+    json!({"issuer": issuer, "jwks": {"cluster": cluster, "path": path}})
 }
 
 /// An entry of `signing_keys`, with the private key as PEM.

@@ -1,5 +1,5 @@
-//! The second real authorization server: glewlwyd, in C, with JWT access tokens (RFC 9068) that it can revoke. Each one
-//! has a fresh database and is configured as an administrator would do it, over its API.
+//! The second real authorization server: glewlwyd, in C, with JWT access tokens (RFC 9068) that it can revoke. Each
+//! one has a fresh database and is configured as an administrator would do it, over its API.
 
 use std::{
     fs::{self, File},

@@ -1,11 +1,11 @@
 // Does what the JSON on stdin asks for and prints the outcome as JSON:
-// {"generate": alg} makes a key, {"verify": [jwt, ..], "jwks": {..}} verifies access tokens of RFC 9068.
+// {"generate": alg} makes a key, {"verify": [jwt, ..], "jwks": {..}, "typ": ".."} verifies JWTs.
 import { exportJWK, exportPKCS8, exportSPKI, generateKeyPair, importJWK, jwtVerify } from 'jose';
 import { randomBytes } from 'node:crypto';
 import { text } from 'node:stream/consumers';
 
 const task = JSON.parse(await text(process.stdin));
-console.log(JSON.stringify(await (task.generate ? generate(task.generate) : verify(task.verify, task.jwks.keys))));
+console.log(JSON.stringify(await (task.generate ? generate(task.generate) : verify(task.verify, task.jwks.keys, task.typ))));
 
 async function generate(alg) {
   if (alg === 'HS256') {
@@ -21,7 +21,7 @@ async function generate(alg) {
   };
 }
 
-async function verify(jwts, keys) {
+async function verify(jwts, keys, typ) {
   const key = async ({ alg, kid }) => {
     const jwk = keys.find((jwk) => jwk.kid === kid);
     if (!jwk) throw new Error(`no key ${kid} among ${keys.map((jwk) => jwk.kid)}`);
@@ -31,7 +31,7 @@ async function verify(jwts, keys) {
   const verified = [];
   for (const jwt of jwts) {
     try {
-      const { payload, protectedHeader } = await jwtVerify(jwt, key, { typ: 'at+jwt', requiredClaims: ['iss', 'iat', 'exp', 'jti'] });
+      const { payload, protectedHeader } = await jwtVerify(jwt, key, { typ, requiredClaims: ['iss', 'iat', 'exp', 'jti'] });
       verified.push({ header: protectedHeader, claims: payload });
     } catch (error) {
       return { refused: jwt, because: String(error) };

@@ -47,9 +47,14 @@ pub struct Verified {
     pub claims: Value,
 }
 
-/// Verifies each of `jwts`; the first that does not verify against `jwks` fails the test.
+/// Verifies each of `jwts`, access tokens of RFC 9068; the first that does not verify against `jwks` fails the test.
 pub async fn verify(jwts: &[String], jwks: &Value) -> Vec<Verified> {
-    let verified = run(json!({"verify": jwts, "jwks": jwks})).await;
+    verify_of_type("at+jwt", jwts, jwks).await
+}
+
+/// As [`verify`], for JWTs of another type.
+pub async fn verify_of_type(typ: &str, jwts: &[String], jwks: &Value) -> Vec<Verified> {
+    let verified = run(json!({"verify": jwts, "jwks": jwks, "typ": typ})).await;
     assert!(verified["refused"].is_null(), "jose refuses {verified}");
     let verified = verified.as_array().expect("a list").iter();
     verified.map(|jwt| Verified { header: jwt["header"].clone(), claims: jwt["claims"].clone() }).collect()

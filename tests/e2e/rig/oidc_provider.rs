@@ -96,8 +96,8 @@ impl OidcProvider {
         text(&self.post("app", "/token", &form).await, "access_token")
     }
 
-    /// `user` logs in to the client `web`, which gets an opaque access token; with `openid` in `scope` an ID token, and
-    /// with `offline_access` a refresh token, which makes the tokens outlive a logout.
+    /// `user` logs in to the client `web`, which gets an opaque access token; with `openid` in `scope` an ID token,
+    /// and with `offline_access` a refresh token, which makes the tokens outlive a logout.
     pub async fn login(&self, user: &str, scope: &str) -> Session {
         self.login_with(user, scope, &[]).await
     }
@@ -134,7 +134,8 @@ impl OidcProvider {
         }
     }
 
-    /// Logs out at the server, as the client `web` asks (RP-initiated). Back-channel logout is over when this returns.
+    /// Logs out at the server, as the client `web` asks (RP-initiated). Back-channel logout is over when this
+    /// returns.
     pub async fn logout(&self, mut session: Session) {
         let page = format!("/session/end?{}", query(&[("id_token_hint", &session.id_token)]));
         let page = session.browser.get(&page).await;
@@ -152,8 +153,8 @@ impl OidcProvider {
         self.post("app", INTROSPECTION, &[("token", token)]).await
     }
 
-    /// From now on these keys, as (kid, algorithm), are published, and the first of an algorithm signs. A key that was
-    /// there before is the same one again.
+    /// From now on these keys, as (kid, algorithm), are published, and the first of an algorithm signs. A key that
+    /// was there before is the same one again.
     pub async fn set_keys(&self, keys: &[(&str, &str)]) {
         let keys: Vec<_> = keys.iter().map(|(kid, alg)| json!({"kid": kid, "alg": alg})).collect();
         self.set(json!({"keys": keys})).await;

@@ -1,0 +1,184 @@
+//! Where a token may stand in a request, and what becomes of it there.
+
+use serde_json::{Value, json};
+
+use crate::rig::{
+    answer::Answer,
+    client::Request,
+    gateway::{Gateway, plugin},
+};
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_token_is_found_in_a_header_or_a_cookie_and_taken_out() {
+    let gateway = start(json!({})).await;
+    for request in [
+        Request::get("/").bearer("good"),
+        Request::get("/").header("x-access-token", "good"),
+        Request::get("/").header("X-Access-Token", "good"),
+        Request::get("/").header("cookie", "at=good"),
+        Request::get("/").header("cookie", "theme=dark; at=good; lang=en"),
+    ] {
+        let reply = gateway.send(request).await;
+        let jwt = reply.echoed_bearer();
+        assert_eq!(jwt.split('.').count(), 3, "{jwt}");
+        assert_eq!(reply.echoed("x-access-token"), [""; 0]);
+        assert!(!reply.echoed("cookie").concat().contains("good"), "{:?}", reply.echoed("cookie"));
+    }
+    let other = gateway.send(Request::get("/").header("cookie", "theme=dark; at=good; lang=en")).await;
+    assert_eq!(other.echoed("cookie"), ["theme=dark; lang=en"]);
+    assert_eq!(gateway.send(Request::get("/").header("cookie", "bat=good; at2=good")).await.status, 401);
+    assert_eq!(
+        gateway.send(Request::get("/?access_token=good")).await.status,
+        401,
+        "RFC 6750 §2.3 is no source"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn more_than_one_token_is_a_bad_request() {
+    let gateway = start(json!({})).await;
+    for request in [
+        Request::get("/").bearer("good").bearer("good"),
+        Request::get("/").bearer("good").header("x-access-token", "good"),
+        Request::get("/").bearer("good").header("cookie", "at=good"),
+        Request::get("/").header("x-access-token", "good").header("cookie", "at=good"),
+        Request::get("/").header("x-access-token", "good").header("x-access-token", "good"),
+        Request::get("/").header("x-access-token", "good, good"),
+        Request::get("/").header("cookie", "at=good; at=good"),
+        Request::get("/").header("cookie", "at=good").header("cookie", "at=good"),
+        Request::get("/").header("authorization", "Bearer good, Bearer good"),
+    ] {
+        let head = String::from_utf8_lossy(&request.head()).into_owned();
+        let reply = gateway.send(request).await;
+        assert_eq!(reply.status, 400, "{head}");
+        assert!(
+            reply.header("www-authenticate").expect("a challenge").contains("error=\"invalid_request\""),
+            "{head}"
+        );
+    }
+    assert_eq!((gateway.server.call_count(), gateway.upstream.requests()), (0, 0));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn places_that_are_no_source_are_not_looked_at() {
+    let gateway = start(json!({"token_sources": [{"header": "x-access-token"}]})).await;
+    assert_eq!(gateway.get("good").await.status, 401);
+    assert_eq!(gateway.send(Request::get("/").header("cookie", "at=good")).await.status, 401);
+    let request = Request::get("/").header("x-access-token", "good");
+    assert_eq!(gateway.send(request.clone()).await.status, 200);
+    assert_eq!(
+        gateway
+            .send(request.clone().header("authorization", "Basic YTpi"))
+            .await
+            .echoed("authorization")
+            .len(),
+        1
+    );
+    let unlooked_at = gateway.send(request.bearer("another")).await;
+    assert_eq!(
+        unlooked_at.status, 400,
+        "a token that nobody looks at does not travel along: {unlooked_at:?}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_original_stays_where_it_was_or_goes() {
+    let gateway = start(json!({"strategy": "introspection"})).await;
+    let reply = gateway.send(Request::get("/").header("x-access-token", "good")).await;
+    assert_eq!(
+        (reply.echoed("x-access-token"), reply.echoed("authorization")),
+        (vec!["good".to_owned()], vec![])
+    );
+    let reply = gateway.send(Request::get("/").header("cookie", "at=good; theme=dark")).await;
+    assert_eq!(reply.echoed("cookie"), ["at=good; theme=dark"]);
+
+    let gateway = start(json!({"forward": {"authorization": "remove"}})).await;
+    for request in [
+        Request::get("/").bearer("good"),
+        Request::get("/").header("x-access-token", "good"),
+        Request::get("/").header("cookie", "at=good"),
+    ] {
+        let reply = gateway.send(request).await;
+        for header in ["authorization", "x-access-token", "cookie"] {
+            assert_eq!(reply.echoed(header), [""; 0], "{header}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_may_come_without_token_passes_without_any_of_its_traces() {
+    let forward = json!({"claim_headers": {"x-user": "sub"}});
+    let gateway = start(json!({"allow_missing": true, "forward": forward})).await;
+    let anonymous = Request::get("/")
+        .header("x-user", "root")
+        .header("cookie", "theme=dark")
+        .header("authorization", "Basic YTpi");
+    let reply = gateway.send(anonymous).await;
+    for header in ["authorization", "x-user"] {
+        assert_eq!(reply.echoed(header), [""; 0], "{header}");
+    }
+    assert_eq!(reply.echoed("cookie"), ["theme=dark"]);
+    let known = gateway.send(Request::get("/").header("cookie", "at=good").header("x-user", "root")).await;
+    assert_eq!(known.echoed("x-user"), ["alice"]);
+    for bad in [
+        Request::get("/").header("cookie", "at=inactive"),
+        Request::get("/").header("x-access-token", "inactive"),
+        Request::get("/").bearer("inactive"),
+    ] {
+        assert_eq!(gateway.send(bad).await.status, 401, "a bad token is no missing one");
+    }
+    assert_eq!(gateway.send(Request::get("/").header("x-access-token", "not a token")).await.status, 400);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn claim_headers_are_ours_alone_under_every_policy() {
+    let mut plugin = plugin().await;
+    let headers = json!({"x-user": "sub", "x-roles": "roles", "x-scopes": "scope"});
+    plugin["policies"] = json!({
+        "default": {"forward": {"claim_headers": headers}},
+        "public": {"strategy": "allow"},
+        "plain": {},
+    });
+    plugin["rules"] = json!([
+        {"match": {"path": "/public"}, "policy": "public"},
+        {"match": {"path": "/plain"}, "policy": "plain"},
+    ]);
+    let gateway = Gateway::with(plugin, |envoy| envoy).await;
+    gateway
+        .server
+        .answer("good", Answer::active(json!({"roles": ["reader", "writer"], "scope": "read write"})));
+    gateway
+        .server
+        .answer("odd", Answer::active(json!({"sub": "a\r\nx-user: root", "roles": ["a,b"], "scope": null})));
+    let forged = |path: &str, token: &str| {
+        let request = Request::get(path).bearer(token).header("x-user", "root").header("X-User", "root");
+        gateway.send(request.header("x-roles", "admin").header("x-scopes", "all"))
+    };
+    let reply = forged("/", "good").await;
+    assert_eq!(reply.echoed("x-user"), ["alice"]);
+    assert_eq!(reply.echoed("x-roles"), ["reader,writer"]);
+    assert_eq!(reply.echoed("x-scopes"), ["read write"]);
+    for (path, token) in [("/public", "good"), ("/public", "bad"), ("/plain", "good")] {
+        let reply = forged(path, token).await;
+        for header in ["x-user", "x-roles", "x-scopes"] {
+            assert_eq!(reply.echoed(header), [""; 0], "{header} under {path}");
+        }
+    }
+    let reply = forged("/", "odd").await;
+    for header in ["x-user", "x-scopes"] {
+        assert_eq!(reply.echoed(header), [""; 0], "{header}");
+    }
+    assert_ne!(reply.echoed("x-roles"), ["a,b"], "two roles would be read in one");
+}
+
+/// A gateway with all kinds of sources, where `good` is an active token.
+async fn start(policy: Value) -> Gateway {
+    let mut plugin = plugin().await;
+    let sources = json!(["authorization_header", {"header": "x-access-token"}, {"cookie": "at"}]);
+    plugin["policies"] = json!({"default": {"token_sources": sources}});
+    let default = plugin["policies"]["default"].as_object_mut().expect("a policy");
+    default.extend(policy.as_object().expect("a policy").clone());
+    let gateway = Gateway::with(plugin, |envoy| envoy).await;
+    gateway.server.answer("good", Answer::active(json!({})));
+    gateway
+}
