@@ -10,6 +10,7 @@ use std::path::Path;
 
 use good::{EC256, change, changed, described, parse, smallest};
 use phantom_token_filter::config::Config;
+use phantom_token_filter::metrics::Counter;
 use serde_json::{Map, Value, json};
 
 const REFERENCE: &str = include_str!("../docs/configuration.md");
@@ -184,6 +185,65 @@ fn examples_are_accepted_without_warning() {
     for text in examples() {
         let config = Config::parse(text.as_bytes(), &env).unwrap_or_else(|error| panic!("{error}\n{text}"));
         assert!(config.warnings.is_empty(), "{:?}\n{text}", config.warnings);
+    }
+}
+
+#[test]
+fn the_tests_that_the_security_page_names_exist() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut code = String::new();
+    for folder in ["src", "tests"] {
+        read_rust(&root.join(folder), &mut code);
+    }
+    let page = include_str!("../docs/security.md");
+    let mut named = 0;
+    for paragraph in page.split("\n\n").flat_map(|paragraph| paragraph.split("*Shown by*").skip(1)) {
+        for name in paragraph.split('`').skip(1).step_by(2) {
+            // What is in backquotes besides: keys of a configuration, headers, values.
+            if name.starts_with("tests/") {
+                assert!(root.join(name).is_file(), "{name}");
+            } else if name.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'_'))
+                && name.len() > 16
+            {
+                named += 1;
+                assert!(code.contains(&format!("fn {name}(")), "{name}");
+            }
+        }
+    }
+    assert!(named > 100, "{named}");
+}
+
+#[test]
+fn every_reason_and_every_counter_is_in_the_operation_page() {
+    let page = include_str!("../docs/operation.md");
+    let mut reasons = 0;
+    for code in [
+        include_str!("../src/policy/denial.rs"),
+        include_str!("../src/introspection/reply.rs"),
+        include_str!("../src/jwt/access_token.rs"),
+    ] {
+        let words = code.split("=> \"").skip(1).filter_map(|rest| rest.split_once('"')).map(|(word, _)| word);
+        // That the host verifies nothing is a `host_failure` to the outside.
+        for word in words.filter(|word| *word != "jwt_not_verifiable") {
+            reasons += 1;
+            assert!(page.contains(&format!("| `{word}` |")), "{word}");
+        }
+    }
+    assert!(reasons > 40, "{reasons}");
+    for counter in Counter::ALL {
+        let name = counter.name().strip_prefix("phantom_token.").unwrap();
+        assert!(page.contains(&format!("`{name}`")), "{name}");
+    }
+}
+
+/// Appends all Rust code below a folder.
+fn read_rust(folder: &Path, code: &mut String) {
+    for path in folder.read_dir().unwrap().map(|entry| entry.unwrap().path()) {
+        if path.is_dir() {
+            read_rust(&path, code);
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            code.push_str(&std::fs::read_to_string(path).unwrap());
+        }
     }
 }
 
