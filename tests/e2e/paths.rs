@@ -104,6 +104,55 @@ async fn no_spelling_of_a_path_reaches_a_laxer_policy_than_its_routes() {
     assert_eq!(payments.requests(), 6);
 }
 
+/// What becomes of a request without token.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Fate {
+    /// The policy of `/payments` refuses it.
+    OfPayments,
+    /// It reaches the public service, which gets the path as it was sent.
+    Public,
+    /// Envoy refuses it, unread.
+    Refused,
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_path_settings_of_the_sample_make_the_difference() {
+    use Fate::{OfPayments, Public, Refused};
+    let payments = Upstream::start().await;
+    let (with, without) = (start(&payments).await, start_without_settings(&payments).await);
+    for (target, with_settings, without_settings) in [
+        ("//payments", OfPayments, Public),
+        ("/x/../payments", OfPayments, Public),
+        ("/x/%2e%2e/payments", OfPayments, Public),
+        ("/./payments", OfPayments, Public),
+        ("/%70ayments", OfPayments, Public),
+        ("/\\payments", OfPayments, Public),
+        ("/x/..;/payments", OfPayments, Public),
+        ("/%2Fpayments", Refused, Public),
+        ("/x/..%2fpayments", Refused, Public),
+        ("/a%5cpayments", Refused, Public),
+        ("/payments;a=b", OfPayments, OfPayments),
+        ("/payments?x", OfPayments, OfPayments),
+        ("/payments%00", Refused, OfPayments),
+        ("/healthz#/../payments", Refused, Refused),
+        ("/PAYMENTS", Public, Public),
+    ] {
+        for (gateway, expected) in [(&with, with_settings), (&without, without_settings)] {
+            let reply = gateway.send(Request::get(target)).await;
+            let fate = match reply.status {
+                400 => Refused,
+                401 => OfPayments,
+                _ => {
+                    assert_eq!(reply.json()["path"], target);
+                    Public
+                }
+            };
+            assert_eq!(fate, expected, "{target}: {reply:?}");
+        }
+    }
+    assert_eq!(payments.requests(), 0);
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn connect_has_no_path_and_reaches_no_route_by_prefix() {
     let payments = Upstream::start().await;
@@ -124,8 +173,23 @@ async fn connect_has_no_path_and_reaches_no_route_by_prefix() {
     assert_eq!((payments.requests(), gateway.upstream.requests()), (0, 0));
 }
 
-/// Everything is public but `/payments`, which has a route and a service of its own.
+/// Everything is public but `/payments`, which has a route and a service of its own; with the path settings of the
+/// sample.
 async fn start(payments: &Upstream) -> Gateway {
+    start_with(payments, |manager| {
+        for setting in ["normalize_path", "merge_slashes", "path_with_escaped_slashes_action"] {
+            manager[setting] = sample()[setting].clone();
+            assert!(!manager[setting].is_null(), "{setting} in envoy/envoy.yaml");
+        }
+    })
+    .await
+}
+
+async fn start_without_settings(payments: &Upstream) -> Gateway {
+    start_with(payments, |_| {}).await
+}
+
+async fn start_with(payments: &Upstream, settings: fn(&mut Value)) -> Gateway {
     let mut plugin = plugin().await;
     plugin["policies"] =
         json!({"default": {"strategy": "allow"}, "payments": {"require": {"scopes": ["pay"]}}});
@@ -134,12 +198,7 @@ async fn start(payments: &Upstream) -> Gateway {
         envoy
             .cluster("payments", payments.address())
             .route(json!({"match": {"prefix": "/payments"}, "route": {"cluster": "payments"}}))
-            .adjust(|manager| {
-                for setting in ["normalize_path", "merge_slashes", "path_with_escaped_slashes_action"] {
-                    manager[setting] = sample()[setting].clone();
-                    assert!(!manager[setting].is_null(), "{setting} in envoy/envoy.yaml");
-                }
-            })
+            .adjust(settings)
     })
     .await
 }
