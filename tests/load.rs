@@ -110,6 +110,26 @@ fn of_several_that_wait_for_a_dead_worker_one_takes_over() {
 }
 
 #[test]
+fn who_is_late_to_take_over_finds_what_another_has_got_meanwhile() {
+    for (body, is_active) in [(active(), true), (inactive(), false)] {
+        let (mut one, mut two) = two_workers(json!({}));
+        let mut three = Worker::sharing(config(json!({})), one.shared.clone());
+        one.receive(&Request::bearer("tok"));
+        one.give_turns();
+        let streams = (two.receive(&Request::bearer("tok")), three.receive(&Request::bearer("tok")));
+        two.pass(millis(2_250)).give_tick().answer(&body);
+        three.pass(millis(2_260)).give_tick();
+        assert!(three.calls.is_empty(), "the verdict is there already");
+        assert_eq!(three.fate(streams.1), two.fate(streams.0));
+        assert_eq!(matches!(three.fate(streams.1), Fate::Forwarded(_)), is_active);
+        // The lease is free again.
+        let next = three.pass(Duration::from_secs(61)).receive(&Request::bearer("tok"));
+        assert!(three.is_waiting(next));
+        assert_eq!(three.give_turns().calls.len(), 1);
+    }
+}
+
+#[test]
 fn a_client_that_leaves_before_the_call_is_sent_lets_the_other_worker_ask() {
     let (mut one, mut two) = two_workers(json!({}));
     let first = one.receive(&Request::bearer("tok"));

@@ -83,6 +83,16 @@ pub enum Cached {
     },
 }
 
+impl Cached {
+    /// When the call was sent that said so.
+    pub fn asked(&self) -> UnixMillis {
+        match self {
+            Self::Active(entry) => entry.asked(),
+            Self::Inactive { asked } => *asked,
+        }
+    }
+}
+
 /// An active token's verdict that is to be remembered.
 #[derive(Clone, Copy, Debug)]
 pub struct Verdict<'a> {

@@ -178,6 +178,7 @@ impl Filter {
     fn take_over(&mut self, id: CallId, now: UnixMillis, effects: &mut Vec<Effect>) {
         let Some(call) = self.calls.get_mut(id) else { return };
         let (digest, introspector) = (call.digest, Rc::clone(&call.introspector));
+        let waits_since = call.sent;
         let asker = match self.leases.claim(&digest, now, lease_end(&introspector, now), true) {
             Claim::Ours => Asker::UsForAll,
             Claim::Theirs { until, .. } => Asker::Another { until },
@@ -185,6 +186,18 @@ impl Filter {
         };
         call.asker = asker;
         if let Asker::Another { .. } = asker {
+            return;
+        }
+        // Whoever was quicker to take over may have asked and given the lease back.
+        if self.cache.find(&digest, now).is_some_and(|cached| Some(cached.asked()) >= waits_since)
+            && let Some(outcome) = self.remembered(&digest, id, now, effects)
+        {
+            if asker == Asker::UsForAll {
+                effects.extend(self.release(&digest, Told::Verdict));
+            }
+            if let Some(call) = self.calls.close(id) {
+                self.tell(call, outcome);
+            }
             return;
         }
         if let Err(reason) = self.admit(&introspector, now) {
