@@ -140,6 +140,17 @@ async fn rbac_and_access_log_know_who_calls() {
     }
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn rbac_refuses_where_it_is_not_told_who_calls() {
+    let without_hits =
+        |example: Example| example.with("access_log: {hits: true}", "access_log: {hits: false}");
+    let api = Api::start("rbac", OidcProvider::start().await, without_hits).await;
+    let of_app = api.server.token("read").await;
+    assert_eq!(api.get("/invoices/1", &of_app).await.status, 200);
+    assert_eq!(api.get("/invoices/1", &of_app).await.status, 403, "a hit leaves no filter state");
+    assert_eq!(api.get("/tenants/acme/", &of_app).await.status, 200, "but headers");
+}
+
 #[test]
 fn examples_restrict_the_module_as_the_sample_does() {
     let sample = capabilities(&format!("{ROOT}/envoy/envoy.yaml"));

@@ -180,20 +180,33 @@ async fn tokens_that_name_unknown_keys_cost_few_fetches_and_delay_nobody_else() 
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn keys_that_are_of_no_use_leave_the_others_be() {
-    let good = Signer::new("ES256", "good");
-    let weak: Value = serde_json::from_str(include_str!("../keys/rsa1024.jwk.json")).expect("a JWK");
+    let of = |kid: &str| Signer::new("ES256", kid);
+    let (good, weak) = (of("good"), Signer::rsa("RS256", "weak", "rsa1024.pem"));
+    let (for_encryption, only_signs, other_alg) = (of("for-encryption"), of("only-signs"), of("other-alg"));
+    let but = |jwk: Value, name: &str, value: Value| {
+        let mut jwk = jwk;
+        jwk[name] = value;
+        jwk
+    };
     let keys = [
         json!("no key"),
         json!({"kty": "oct", "kid": "good", "alg": "HS256", "k": "c2VjcmV0"}),
-        json!({"kty": "RSA", "kid": "weak", "n": weak["n"], "e": weak["e"]}),
+        weak.jwk(),
         json!({"kty": "EC", "kid": "other-curve", "crv": "secp256k1", "x": "AQ", "y": "AQ"}),
-        json!({"kty": "EC", "kid": "off-curve", "crv": "P-256", "x": good.jwk()["y"], "y": good.jwk()["x"]}),
-        good.jwk(),
+        but(for_encryption.jwk(), "use", json!("enc")),
+        but(only_signs.jwk(), "key_ops", json!(["sign"])),
+        but(other_alg.jwk(), "alg", json!("ES384")),
+        but(good.jwk(), "d", json!("AQ")), // published by mistake, which is not the tokens' fault
     ];
     let gateway = gateway(&keys, |_| {}).await;
     assert_eq!(gateway.get(&good.access_token(&json!({}))).await.status, 200);
-    for part in ["keys[0]", "keys[1]", "keys[2]", "keys[3]"] {
-        assert!(gateway.envoy.log().contains(part), "{part} in {}", gateway.envoy.log());
+    for signer in [&weak, &for_encryption, &only_signs, &other_alg] {
+        let judged = gateway.judged(&format!("/{}", signer.kid), &signer.access_token(&json!({}))).await;
+        assert_eq!(judged, (401, "jwt_unknown_key".to_owned()), "{}", signer.kid);
+    }
+    for index in 0..keys.len() {
+        let warning = format!("keys[{index}]");
+        assert!(gateway.envoy.log().contains(&warning), "{warning} in {}", gateway.envoy.log());
     }
     assert!(!gateway.envoy.log().contains("c2VjcmV0"), "no key in a log");
 }

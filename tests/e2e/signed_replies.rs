@@ -43,6 +43,10 @@ async fn rfc_9701_replies_of_glewlwyd_are_for_whom_the_token_is_for() {
     let phantom = gateway.get(&token).await.echoed_bearer();
     let verified = jose::verify(&[phantom], &gateway.jwks().await).await;
     assert_eq!(verified[0].claims["aud"], glewlwyd::AUDIENCE);
+    // It says "inactive" by an empty 400, which RFC 9701 does not know: no verdict.
+    let revoked = gateway.server.token_for_resource().await;
+    gateway.server.revoke(&revoked).await;
+    assert_eq!(gateway.judged("/revoked", &revoked).await, (503, "introspection_status".to_owned()));
     let for_nobody = gateway.server.token("read").await;
     let judged = gateway.judged("/for-nobody", &for_nobody).await;
     assert_eq!(judged, (503, "introspection_for_other_audience".to_owned()));

@@ -37,6 +37,13 @@ impl Example {
         Self { client_id: client_id.to_owned(), ..self }
     }
 
+    /// With something in it that must be there replaced.
+    pub fn with(mut self, old: &str, new: &str) -> Self {
+        assert!(self.yaml.contains(old), "{old} in the example");
+        self.yaml = self.yaml.replace(old, new);
+        self
+    }
+
     /// What the example expects at the loopback port `usual` is at `address`.
     pub fn server(mut self, usual: u16, address: SocketAddr) -> Self {
         self.ports.insert(usual, address.port());

@@ -34,13 +34,16 @@ impl Signer {
             "ES256" => Private::P256(p256::ecdsa::SigningKey::from_slice(&random::<32>()).expect("a scalar")),
             "ES384" => Private::P384(p384::ecdsa::SigningKey::from_slice(&random::<48>()).expect("a scalar")),
             "EdDSA" => Private::Ed25519(Box::new(ed25519_dalek::SigningKey::from_bytes(&random::<32>()))),
-            _ => {
-                let pem =
-                    std::fs::read_to_string(format!("{ROOT}/tests/keys/rsa2048.pem")).expect("an RSA key");
-                Private::Rsa(Box::new(rsa::PrivateKey::from_pkcs8_pem(&pem).expect("PKCS#8")))
-            }
+            _ => return Self::rsa(alg, kid, "rsa2048.pem"),
         };
         Self { alg, kid: kid.to_owned(), key }
+    }
+
+    /// An RSA key of `tests/keys`.
+    pub fn rsa(alg: &'static str, kid: &str, file: &str) -> Self {
+        let pem = std::fs::read_to_string(format!("{ROOT}/tests/keys/{file}")).expect("an RSA key");
+        let key = rsa::PrivateKey::from_pkcs8_pem(&pem).expect("PKCS#8");
+        Self { alg, kid: kid.to_owned(), key: Private::Rsa(Box::new(key)) }
     }
 
     /// The public JWK, with all that an issuer publishes of it.
