@@ -41,13 +41,17 @@ pub enum Counter {
     DeniedMissingToken,
     /// Passed on.
     Forwarded,
+    /// A signal withdrew verdicts, or was found to be of no concern.
+    RevocationReceived,
+    /// A signal was refused.
+    RevocationRefused,
     /// Refused with 503.
     Unavailable,
 }
 
 impl Counter {
     /// Every counter.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 22] = [
         Self::CacheEvicted,
         Self::CacheHit,
         Self::CacheMiss,
@@ -67,6 +71,8 @@ impl Counter {
         Self::DeniedInvalidToken,
         Self::DeniedMissingToken,
         Self::Forwarded,
+        Self::RevocationReceived,
+        Self::RevocationRefused,
         Self::Unavailable,
     ];
 
@@ -92,6 +98,8 @@ impl Counter {
             Self::DeniedInvalidToken => "phantom_token.requests.denied.invalid_token",
             Self::DeniedMissingToken => "phantom_token.requests.denied.missing_token",
             Self::Forwarded => "phantom_token.requests.forwarded",
+            Self::RevocationReceived => "phantom_token.revocation.received",
+            Self::RevocationRefused => "phantom_token.revocation.refused",
             Self::Unavailable => "phantom_token.requests.unavailable",
         }
     }

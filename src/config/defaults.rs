@@ -49,6 +49,12 @@ pub(super) const REFRESH_AHEAD: f64 = 0.8;
 pub(super) const STALE_IF_ERROR: Duration = Duration::ZERO;
 pub(super) const JITTER: f64 = 0.1;
 
+/// oidc-provider gives the receivers of its logout tokens 2.5 s before it ends the session.
+pub(super) const REVOCATION_SETTLE: Duration = Duration::from_secs(10);
+pub(super) const REQUIRE_EXP: bool = false;
+pub(super) const POLL_INTERVAL: Duration = Duration::from_secs(5);
+pub(super) const POLL_TIMEOUT: Duration = Duration::from_secs(5);
+
 pub(super) const ACCESS_LOG_HITS: bool = false;
 
 pub(super) const REALM: &str = "api";

@@ -12,6 +12,7 @@ mod phantom_token;
 mod policy;
 mod provider;
 mod reader;
+mod revocation;
 mod rules;
 mod strategy;
 mod text;
@@ -30,6 +31,7 @@ use crate::policy::{IdentityHeaders, Policy, Rule, Strategy, path_of};
 use crate::protobuf;
 use crate::provider::Provider;
 use crate::request::RequestView;
+use crate::revocation::sources::{Receiver, Sources};
 
 pub use error::ConfigError;
 
@@ -53,6 +55,8 @@ pub struct Config {
     pub identity_headers: IdentityHeaders,
     /// Bounds of the cache.
     pub cache: CacheLimits,
+    /// Where withdrawals come from.
+    pub revocation: Sources,
     /// How refusals are worded.
     pub challenge: Challenge,
     /// Whether access logs are told of requests that the cache answers.
@@ -78,6 +82,15 @@ pub struct CacheLimits {
     pub jitter: f64,
 }
 
+/// A path of the filter's own.
+#[derive(Clone, Debug)]
+pub enum OwnPath {
+    /// This is the answer.
+    Answer(Answer),
+    /// A signal comes in here.
+    Receiver(Receiver),
+}
+
 #[derive(Clone, Debug)]
 struct Jwks {
     path: String,
@@ -101,7 +114,9 @@ impl Config {
         let default_policy = root.get("default_policy");
         let default_name = default_policy.as_ref().map_or(Ok(defaults::POLICY), Item::text)?;
         let policies = policy::policies(&root, default_name, &mut providers, phantom_token.is_some())?;
+        let jwks_path = jwks.as_ref().map(|(path, _)| path.as_str());
         let mut config = Self {
+            revocation: revocation::sources(&root, &providers, jwks_path)?,
             providers,
             jwks: jwks.map(|(path, token)| Jwks { path, body: token.jwks() }),
             phantom_token,
@@ -180,12 +195,17 @@ impl Config {
         Ok(())
     }
 
-    /// Where to fetch a provider's keys, if any policy needs them: for its JWTs, or for its signed replies.
+    /// Where to fetch a provider's keys, if anything needs them: its JWTs, its signed replies, or its signals.
     pub fn needed_keys<'p>(&self, provider: &'p Provider) -> Option<&'p Rc<JwksEndpoint>> {
         let validator = provider.validator.as_ref().filter(|_| self.validates_tokens_of(provider));
         let introspector = provider.introspector.as_ref().filter(|_| self.asks(provider));
         let signed = introspector.and_then(|introspector| introspector.endpoint.response.signed());
-        validator.map(|validator| &validator.jwks).or_else(|| signed.map(|signed| &signed.jwks))
+        let keys = validator.map(|validator| &validator.jwks).or_else(|| signed.map(|signed| &signed.jwks));
+        let of_signals = || {
+            let jwks = &provider.validator.as_ref()?.jwks;
+            self.revocation.jwks().any(|used| Rc::ptr_eq(used, jwks)).then_some(jwks)
+        };
+        keys.or_else(of_signals)
     }
 
     /// Whether any policy asks this provider about tokens.
@@ -214,13 +234,21 @@ impl Config {
         Some(rule.map_or(&self.default_policy, |rule| &rule.policy))
     }
 
-    /// The filter's own answer, if the request is for one of its own paths.
-    pub fn own_path(&self, request: &dyn RequestView) -> Option<Answer> {
-        let jwks = self.jwks.as_ref()?;
-        let target = request.header(":path")?;
-        if path_of(&target) != jwks.path.as_bytes() {
+    /// What the filter does itself with the request, if it is for one of its own paths.
+    pub fn own_path(&self, request: &dyn RequestView) -> Option<OwnPath> {
+        // The one read of the path, and only where there is a path of our own.
+        if self.jwks.is_none() && !self.revocation.is_any() {
             return None;
         }
+        let target = request.header(":path")?;
+        let path = path_of(&target);
+        match self.jwks.as_ref().filter(|jwks| path == jwks.path.as_bytes()) {
+            Some(jwks) => Some(OwnPath::Answer(Self::published_keys(jwks, request))),
+            None => self.revocation.of_path(path).map(OwnPath::Receiver),
+        }
+    }
+
+    fn published_keys(jwks: &Jwks, request: &dyn RequestView) -> Answer {
         let answer = |status, headers, body, details| Answer {
             status,
             headers,
@@ -229,7 +257,7 @@ impl Config {
             grpc_status: 12, // UNIMPLEMENTED: a key set is no gRPC method.
             grpc_message: "not a gRPC method",
         };
-        Some(match request.header(":method").as_deref() {
+        match request.header(":method").as_deref() {
             Some(b"GET" | b"HEAD") => answer(
                 200,
                 vec![
@@ -242,7 +270,7 @@ impl Config {
             _ => {
                 answer(405, vec![("allow", "GET, HEAD".to_owned())], String::new(), "jwks_method_not_allowed")
             }
-        })
+        }
     }
 }
 
@@ -295,7 +323,7 @@ fn challenge(root: &Section<'_>) -> Result<Challenge, ConfigError> {
     })
 }
 
-const KEYS: [&str; 9] = [
+const KEYS: [&str; 10] = [
     "providers",
     "phantom_token",
     "policies",
@@ -303,6 +331,7 @@ const KEYS: [&str; 9] = [
     "rules",
     "policy_from",
     "cache",
+    "revocation",
     "challenge",
     "access_log",
 ];

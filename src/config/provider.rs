@@ -149,7 +149,7 @@ fn some<T>(list: &Item<'_>, elements: Result<Vec<T>, ConfigError>) -> Result<Vec
 }
 
 /// `cluster`, and `authority`, which is the cluster's name if it is left out.
-fn cluster(section: &Section<'_>) -> Result<(String, String), ConfigError> {
+pub(super) fn cluster(section: &Section<'_>) -> Result<(String, String), ConfigError> {
     let cluster = section.required("cluster")?;
     let authority =
         section.get("authority").map_or_else(|| cluster.text(), |authority| authority.authority())?;

@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::keys::KeysWanted;
 use super::{Case, Effect, Filter, Source, StreamId, is_fresh};
 use crate::cache::{ActiveEntry, Cached};
+use crate::config::OwnPath;
 use crate::credentials;
 use crate::jwt::{JwksEndpoint, UntrustedJwt};
 use crate::metrics::Counter;
@@ -82,9 +83,10 @@ impl Filter {
         effects: &mut Vec<Effect>,
     ) {
         let config = Rc::clone(&self.config);
-        if let Some(answer) = config.own_path(request) {
-            effects.push(Effect::Answer(stream, answer));
-            return;
+        match config.own_path(request) {
+            Some(OwnPath::Answer(answer)) => return effects.push(Effect::Answer(stream, answer)),
+            Some(OwnPath::Receiver(receiver)) if self.receive(receiver, stream, request, effects) => return,
+            _ => {}
         }
         let Some(policy) = config.policy_of(request) else {
             return self.deny(stream, None, Source::None, &Unavailable::UnknownPolicy.into(), effects);

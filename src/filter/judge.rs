@@ -204,7 +204,7 @@ impl Filter {
                 }
             }
         }
-        while self.unpark_one(now, effects) {
+        while self.unpark_one(now, effects) || self.unpark_signal(now, effects) {
             batch += 1;
             if batch == MAX_BATCH {
                 effects.push(Effect::AskForTurn);

@@ -18,7 +18,7 @@ use crate::metrics::Counter;
 use crate::policy::Unavailable;
 use crate::provider::{Introspector, Provider, Validator};
 use crate::request::{KeptHeaders, RequestView};
-use crate::token::{DigestSeed, TokenDigest, UnixMillis};
+use crate::token::{AccessToken, DigestSeed, TokenDigest, UnixMillis};
 
 /// The keys of all providers whose keys are needed.
 #[derive(Default)]
@@ -59,6 +59,8 @@ enum Wait {
     Reply(CallId),
     /// A request.
     Request(StreamId),
+    /// A signal.
+    Signal(StreamId),
 }
 
 /// Keys, and what verdicts that rest on them are found under: other keys, other digests.
@@ -123,6 +125,33 @@ impl KeyRings {
             }
         };
         Some(seed.digest(&inquiry.token))
+    }
+
+    /// Every digest that a verdict on a token of this provider may be found under.
+    pub(super) fn digests(&self, provider: &Provider, token: &AccessToken) -> Vec<TokenDigest> {
+        let asked = provider.introspector.as_ref().map(|introspector| &introspector.digest_seed);
+        let current = provider.validator.as_ref().and_then(|validator| self.current(&validator.jwks));
+        let validated = current.and_then(|current| current.validated.as_ref());
+        let both = current.and_then(|current| current.validated_and_asked.as_ref());
+        [asked, validated, both].into_iter().flatten().map(|seed| seed.digest(token)).collect()
+    }
+
+    /// Newer keys are wanted, though nobody waits for them.
+    pub(super) fn want(&mut self, jwks: &Rc<JwksEndpoint>) {
+        if let Some(ring) = self.ring_mut(jwks) {
+            ring.is_wanted = true;
+        }
+    }
+
+    /// Lets a signal wait for keys. Returns whether there are any to wait for.
+    pub(super) fn wait_with_signal(
+        &mut self,
+        stream: StreamId,
+        jwks: &Rc<JwksEndpoint>,
+        wanted: KeysWanted,
+    ) -> bool {
+        let ring = self.ring_mut(jwks);
+        ring.map(|ring| ring.wait(Wait::Signal(stream), wanted)).is_some()
     }
 
     /// The keys of a provider, if they are here.
@@ -326,6 +355,7 @@ impl Filter {
         {
             match wait {
                 Wait::Reply(id) => self.read_held_reply(id, was_served, now, effects),
+                Wait::Signal(stream) => self.signals.keys_came(stream, was_served),
                 Wait::Request(stream) => {
                     if let Some(parked) = self.keys.parked.get_mut(&stream) {
                         parked.inquiry.has_waited_for_keys |= was_served;

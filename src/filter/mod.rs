@@ -11,7 +11,9 @@ mod calls;
 mod inquiry;
 mod judge;
 mod keys;
+mod poll;
 mod share;
+mod signals;
 mod validate;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -27,11 +29,15 @@ use crate::metrics::Counter;
 use crate::policy::{Policy, Unavailable};
 use crate::provider::{Origin, Provider};
 use crate::request::{HeaderEdit, RequestView};
+use crate::revocation::Replay;
+use crate::revocation::revocation_endpoint::RevocationRequest;
 use crate::token::{TokenDigest, UnixMillis};
 
 use calls::Calls;
 use judge::Settlement;
 use keys::KeyRings;
+use poll::Polling;
+use signals::Signals;
 
 /// A request's stream, by the host's number for it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -43,6 +49,11 @@ pub struct CallId(pub u64);
 
 /// What happened.
 pub enum Event<'a> {
+    /// A request that [`Effect::Watch`] is about was answered, with this status.
+    Answered(StreamId, u16),
+    /// The whole body of a request that [`Effect::Receive`] or [`Effect::Watch`] is about; `None` if it is longer
+    /// than [`MAX_BODY_BYTES`].
+    Body(StreamId, Option<&'a [u8]>),
     /// A call could not be sent, or its answer broke off.
     CallFailed(CallId),
     /// A call was answered.
@@ -88,13 +99,20 @@ pub enum Effect {
     Describe(StreamId, Description),
     /// Pass the request on.
     Forward(StreamId, Vec<HeaderEdit>),
+    /// Read the request's body ([`Event::Body`]), and let nothing of the request pass.
+    Receive(StreamId),
     /// Record how long an answer of the authorization server took, in milliseconds.
     IntrospectionDuration(u64),
     /// Tell another worker what became of a call ([`Event::Told`]).
     Tell(Mailbox, TokenDigest, Told),
     /// Give an [`Event::Tick`] every so often from now on; zero: no more.
     Tick(Duration),
+    /// Read the request's body ([`Event::Body`]) and the status of its answer ([`Event::Answered`]) as they pass.
+    Watch(StreamId),
 }
+
+/// Longest body of a request that is read: 64 KiB.
+pub const MAX_BODY_BYTES: usize = RevocationRequest::MAX_BODY_BYTES;
 
 /// What access logs can say of a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -119,6 +137,10 @@ pub struct Filter {
     leases: Leases,
     calls: Calls,
     keys: KeyRings,
+    signals: Signals,
+    polling: Polling,
+    /// Signals that were seen already.
+    replay: Replay,
     /// Streams that wait for a verdict.
     waiting: BTreeMap<StreamId, Waiter>,
     /// Verdicts that some streams have yet to be told.
@@ -187,10 +209,18 @@ impl Filter {
         let cache =
             Cache::new(Rc::clone(&shared), config.cache.max_entries, config.cache.max_negative_entries);
         cache.withdrawals().announce(longest_life(&config));
+        let replay = Replay::new(Rc::clone(&shared));
+        if config.revocation.is_any() {
+            cache.withdrawals().create();
+            replay.create();
+        }
         let leases = Leases::new(shared, mailbox);
         leases.create();
         Self {
             keys: KeyRings::new(&config),
+            signals: Signals::default(),
+            polling: Polling::default(),
+            replay,
             config,
             cache,
             signatures,
@@ -214,18 +244,25 @@ impl Filter {
             Event::StreamGone(stream) => {
                 self.waiting.remove(&stream);
                 self.keys.forget(stream);
+                self.signals.forget(stream);
                 return effects;
             }
+            Event::Answered(stream, status) => self.answered(stream, status, now, &mut effects),
+            Event::Body(stream, body) => self.body(stream, body, now, &mut effects),
             // Several may come in one callback, and a turn follows them.
             Event::Told(digest, told) => self.told(&digest, told, now, &mut effects),
             Event::CallFailed(call) => {
-                if !self.keys_reply(call, None, now, &mut effects) {
+                if !self.keys_reply(call, None, now, &mut effects)
+                    && !self.poll_reply(call, None, now, &mut effects)
+                {
                     self.call_failed(call, now, &mut effects);
                 }
                 self.settle(now, &mut effects);
             }
             Event::Reply(call, reply) => {
-                if !self.keys_reply(call, Some(&reply), now, &mut effects) {
+                if !self.keys_reply(call, Some(&reply), now, &mut effects)
+                    && !self.poll_reply(call, Some(&reply), now, &mut effects)
+                {
                     self.reply(call, &reply, now, &mut effects);
                 }
                 self.settle(now, &mut effects);
@@ -234,6 +271,7 @@ impl Filter {
             Event::Tick => {
                 self.take_over_overdue(now, &mut effects);
                 self.fetch_keys(now, &mut effects);
+                self.poll(now, &mut effects);
                 self.settle(now, &mut effects);
             }
             Event::Turn => {
@@ -250,7 +288,7 @@ impl Filter {
     fn set_tick(&mut self, effects: &mut Vec<Effect>) {
         let tick = if self.calls.wait_for_others() || self.keys.are_soon_due() {
             SOON
-        } else if self.keys.is_empty() {
+        } else if self.keys.is_empty() && !self.polls() {
             Duration::ZERO
         } else {
             NOW_AND_THEN
@@ -263,13 +301,14 @@ impl Filter {
 
     /// Whether a stream waits for a verdict; nothing of it may pass until then.
     pub fn is_waiting(&self, stream: StreamId) -> bool {
-        self.waiting.contains_key(&stream) || self.keys.is_parked(stream)
+        self.waiting.contains_key(&stream) || self.keys.is_parked(stream) || self.signals.holds(stream)
     }
 
     /// What a stream gets that the host failed to treat as it should: closed on failure.
     pub fn host_failure(&mut self, stream: StreamId) -> Answer {
         self.waiting.remove(&stream);
         self.keys.forget(stream);
+        self.signals.forget(stream);
         self.config.challenge.answer(&Unavailable::Host.into())
     }
 }

@@ -47,8 +47,12 @@ pub(super) enum Fate {
     Answered,
     /// It goes on.
     Forwarded,
+    /// It waits for its own body.
+    Receiving,
     /// It waits.
     Waiting,
+    /// It goes on, and is watched.
+    Watched,
 }
 
 impl Worker {
@@ -130,9 +134,15 @@ impl Worker {
                 }
                 Effect::Forward(stream, edits) => {
                     if self.reach(stream, callback) {
-                        *fate = self.forward(stream, edits, callback);
+                        *fate = match (self.forward(stream, edits, callback), *fate) {
+                            (Fate::Forwarded, Fate::Watched) => Fate::Watched,
+                            (forwarded, _) => forwarded,
+                        };
                     }
                 }
+                // Both only in the stream's own callback.
+                Effect::Receive(_) => *fate = Fate::Receiving,
+                Effect::Watch(_) => *fate = Fate::Watched,
                 Effect::IntrospectionDuration(millis) => {
                     _ = hostcalls::record_metric(self.introspection_duration, millis);
                 }

@@ -93,6 +93,12 @@ pub fn logout_token(content_type: &[u8], body: &[u8]) -> Option<String> {
 }
 
 impl LogoutRules {
+    /// Whether a JWT of this type may be a logout token. A specific type of something else is none, whatever it
+    /// says; `JWT` and none are not specific.
+    pub fn admits(typ: Option<&str>) -> bool {
+        typ.is_none_or(|typ| is_typ(typ, "logout+jwt") || is_typ(typ, "jwt"))
+    }
+
     /// Checks a verified logout token.
     ///
     /// # Errors
@@ -104,8 +110,7 @@ impl LogoutRules {
         claims: &Map<String, Value>,
         now: UnixMillis,
     ) -> Result<Logout, LogoutRefused> {
-        // A specific type of something else is no logout token, whatever it says; `JWT` and none are not specific.
-        if !typ.is_none_or(|typ| is_typ(typ, "logout+jwt") || is_typ(typ, "jwt")) {
+        if !Self::admits(typ) {
             return Err(LogoutRefused::OtherType);
         }
         if text(claims, "iss") != Some(&self.issuer) {

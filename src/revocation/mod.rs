@@ -13,11 +13,13 @@
 //! for certain, more is withdrawn rather than less.
 
 pub mod admin;
+pub mod answer;
 pub mod back_channel_logout;
 mod claim;
 pub mod replay;
 pub mod revocation_endpoint;
 pub mod security_event;
+pub mod sources;
 pub mod status_list;
 pub mod subject_identifier;
 

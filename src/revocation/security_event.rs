@@ -110,6 +110,11 @@ impl fmt::Display for SetRefused {
 }
 
 impl SecurityEventRules {
+    /// Whether a JWT of this type may be a security event token.
+    pub fn admits(typ: Option<&str>) -> bool {
+        typ.is_some_and(|typ| is_typ(typ, "secevent+jwt"))
+    }
+
     /// Checks a verified security event token.
     ///
     /// # Errors
@@ -122,7 +127,7 @@ impl SecurityEventRules {
         now: UnixMillis,
     ) -> Result<SecurityEvent, SetRefused> {
         let bad = |description| SetError::InvalidRequest.because(description);
-        if !typ.is_some_and(|typ| is_typ(typ, "secevent+jwt")) {
+        if !Self::admits(typ) {
             return Err(bad("typ is not secevent+jwt"));
         }
         if text(claims, "iss") != Some(&self.issuer) {

@@ -199,6 +199,10 @@ pub struct Worker {
     pub letters: Vec<(Mailbox, TokenDigest, Told)>,
     /// How often a tick is wanted; zero: not at all.
     pub tick: Duration,
+    /// Streams whose body is awaited.
+    pub receiving: Vec<StreamId>,
+    /// Streams that go on and are watched.
+    pub watched: Vec<StreamId>,
 }
 
 /// What became of a stream.
@@ -234,6 +238,8 @@ impl Worker {
             turns: 0,
             letters: Vec::new(),
             tick: Duration::ZERO,
+            receiving: Vec::new(),
+            watched: Vec::new(),
         }
     }
 
@@ -309,6 +315,32 @@ impl Worker {
         self.give_turns()
     }
 
+    /// The body of a request is here.
+    pub fn body(&mut self, stream: StreamId, body: &[u8]) -> &mut Self {
+        self.step(Event::Body(stream, Some(body)));
+        self.give_turns()
+    }
+
+    /// The body of a request is too long.
+    pub fn no_body(&mut self, stream: StreamId) -> &mut Self {
+        self.step(Event::Body(stream, None));
+        self.give_turns()
+    }
+
+    /// A request with a body comes in; what becomes of it.
+    pub fn post(&mut self, request: &Request, body: &[u8]) -> StreamId {
+        let stream = self.receive(request);
+        if self.receiving.contains(&stream) || self.watched.contains(&stream) {
+            self.body(stream, body);
+        }
+        stream
+    }
+
+    /// The server has answered a request that went on.
+    pub fn answered(&mut self, stream: StreamId, status: u16) {
+        self.step(Event::Answered(stream, status));
+    }
+
     pub fn give_tick(&mut self) -> &mut Self {
         self.step(Event::Tick);
         self.give_turns()
@@ -364,6 +396,8 @@ impl Worker {
                 Effect::Describe(_, description) => self.descriptions.push(description),
                 Effect::Forward(stream, edits) => self.fates.push((stream, Fate::Forwarded(edits))),
                 Effect::IntrospectionDuration(_) => {}
+                Effect::Receive(stream) => self.receiving.push(stream),
+                Effect::Watch(stream) => self.watched.push(stream),
                 Effect::Tell(mailbox, digest, told) => self.letters.push((mailbox, digest, told)),
                 Effect::Tick(period) => self.tick = period,
             }

@@ -1,0 +1,170 @@
+//! `revocation`: where withdrawals come from.
+
+use std::time::Duration;
+
+use super::error::ConfigError;
+use super::reader::{Item, Section};
+use super::{defaults, provider};
+use crate::cache::ProviderTag;
+use crate::provider::Provider;
+use crate::revocation::back_channel_logout::LogoutRules;
+use crate::revocation::security_event::SecurityEventRules;
+use crate::revocation::sources::{
+    AdminReceiver, LogoutReceiver, Poll, PushReceiver, SecurityEvents, Signer, Sources, WatchedEndpoint,
+};
+
+/// The sources; none of them, unless it is named.
+pub(super) fn sources(
+    root: &Section<'_>,
+    providers: &[Provider],
+    jwks_path: Option<&str>,
+) -> Result<Sources, ConfigError> {
+    let section = root
+        .section("revocation", &["endpoint", "back_channel_logout", "security_events", "admin", "settle"])?;
+    let settles = Duration::ZERO..=Duration::from_secs(5 * 60);
+    let of = |key: &str| section.get(key);
+    let sources = Sources {
+        endpoint: of("endpoint").map(|item| endpoint(item, providers)).transpose()?,
+        back_channel_logout: of("back_channel_logout").map(|item| logout(item, providers)).transpose()?,
+        security_events: of("security_events").map(|item| events(item, providers)).transpose()?,
+        admin: of("admin").map(admin).transpose()?,
+        settle: section.duration("settle", defaults::REVOCATION_SETTLE, settles)?,
+        providers: providers
+            .iter()
+            .map(|provider| (provider.name.clone(), ProviderTag::new(provider.identity())))
+            .collect(),
+    };
+    let paths = [
+        ("endpoint", sources.endpoint.as_ref().map(|it| &it.path)),
+        ("back_channel_logout", sources.back_channel_logout.as_ref().map(|it| &it.path)),
+        ("security_events.push", push_path(&sources)),
+        ("admin", sources.admin.as_ref().map(|it| &it.path)),
+    ];
+    let mut seen: Vec<&str> = jwks_path.into_iter().collect();
+    for (key, path) in paths {
+        let Some(path) = path else { continue };
+        if seen.contains(&path.as_str()) {
+            let problem = format!("expected a path of its own, got {path:?} again");
+            return Err(section.error(&format!("{key}.path"), &problem));
+        }
+        seen.push(path);
+    }
+    Ok(sources)
+}
+
+fn push_path(sources: &Sources) -> Option<&String> {
+    sources.security_events.as_ref()?.push.as_ref().map(|push| &push.path)
+}
+
+fn endpoint(item: Item<'_>, providers: &[Provider]) -> Result<WatchedEndpoint, ConfigError> {
+    let section = item.section(&["path", "provider"])?;
+    let provider = named(&section, providers)?;
+    Ok(WatchedEndpoint {
+        path: section.required("path")?.normal_path()?.to_owned(),
+        provider: provider.name.clone(),
+        tag: ProviderTag::new(provider.identity()),
+    })
+}
+
+fn logout(item: Item<'_>, providers: &[Provider]) -> Result<LogoutReceiver, ConfigError> {
+    let section = item.section(&["path", "provider", "audiences", "require_exp"])?;
+    let (signer, issuer) = signer(&section, providers)?;
+    Ok(LogoutReceiver {
+        path: section.required("path")?.normal_path()?.to_owned(),
+        signer,
+        rules: LogoutRules {
+            issuer,
+            audiences: audiences(&section)?,
+            require_exp: section.boolean("require_exp", defaults::REQUIRE_EXP)?,
+        },
+    })
+}
+
+fn events(item: Item<'_>, providers: &[Provider]) -> Result<SecurityEvents, ConfigError> {
+    let section = item.section(&["provider", "issuer", "audiences", "push", "poll"])?;
+    let (signer, subject_issuer) = signer(&section, providers)?;
+    let issuer = section.get("issuer").map(|issuer| issuer.text().map(str::to_owned)).transpose()?;
+    let rules = SecurityEventRules {
+        issuer: issuer.unwrap_or_else(|| subject_issuer.clone()),
+        audiences: audiences(&section)?,
+        subject_issuer,
+    };
+    let push = section.get("push").map(push).transpose()?;
+    let poll = section.get("poll").map(poll).transpose()?;
+    if push.is_none() && poll.is_none() {
+        return Err(section.error("push", "expected a value here or in poll, got none"));
+    }
+    Ok(SecurityEvents { signer, rules, push, poll })
+}
+
+fn push(item: Item<'_>) -> Result<PushReceiver, ConfigError> {
+    let section = item.section(&["path", "authorization"])?;
+    Ok(PushReceiver {
+        path: section.required("path")?.normal_path()?.to_owned(),
+        authorization: section.required("authorization")?.secret()?,
+    })
+}
+
+fn poll(item: Item<'_>) -> Result<Poll, ConfigError> {
+    let section = item.section(&["cluster", "authority", "path", "interval", "timeout", "authorization"])?;
+    let (cluster, authority) = provider::cluster(&section)?;
+    let intervals = Duration::from_secs(1)..=Duration::from_secs(60 * 60);
+    let timeouts = Duration::from_millis(1)..=Duration::from_secs(60);
+    Ok(Poll {
+        cluster,
+        authority,
+        path: section.required("path")?.path()?.to_owned(),
+        interval: section.duration("interval", defaults::POLL_INTERVAL, intervals)?,
+        timeout: section.duration("timeout", defaults::POLL_TIMEOUT, timeouts)?,
+        authorization: section.get("authorization").map(|item| item.credential()).transpose()?,
+    })
+}
+
+fn admin(item: Item<'_>) -> Result<AdminReceiver, ConfigError> {
+    let section = item.section(&["path", "token"])?;
+    Ok(AdminReceiver {
+        path: section.required("path")?.normal_path()?.to_owned(),
+        token: section.required("token")?.secret()?,
+    })
+}
+
+/// Whose tokens are for us: at least one, for none would be taken.
+fn audiences(section: &Section<'_>) -> Result<Vec<String>, ConfigError> {
+    let audiences = section.texts("audiences")?;
+    if audiences.is_empty() {
+        return Err(section.error("audiences", "expected at least one value, got none"));
+    }
+    Ok(audiences)
+}
+
+/// The provider that a section names; the only one, where there is but one and none is named.
+fn named<'p>(section: &Section<'_>, providers: &'p [Provider]) -> Result<&'p Provider, ConfigError> {
+    match (section.get("provider"), providers) {
+        (None, [only]) => Ok(only),
+        (None, _) => Err(section.error("provider", "expected the name of a provider, got none")),
+        (Some(item), _) => {
+            let name = item.text()?;
+            let found = providers.iter().find(|provider| provider.name == name);
+            found.ok_or_else(|| item.error("the name of a provider", &format!("{name:?}")))
+        }
+    }
+}
+
+/// Who signs, and its issuer.
+fn signer(section: &Section<'_>, providers: &[Provider]) -> Result<(Signer, String), ConfigError> {
+    let provider = named(section, providers)?;
+    let Some(validator) = &provider.validator else {
+        let problem = format!(
+            "expected a provider with jwks and issuer, for signals are verified, got {:?} without",
+            provider.name
+        );
+        return Err(section.error("provider", &problem));
+    };
+    let signer = Signer {
+        provider: provider.name.clone(),
+        tag: ProviderTag::new(provider.identity()),
+        jwks: validator.jwks.clone(),
+        algorithms: validator.rules.algorithms.clone(),
+    };
+    Ok((signer, validator.rules.issuer.clone()))
+}

@@ -1,0 +1,90 @@
+//! What senders of signals are answered.
+
+use serde_json::json;
+
+use super::admin::{AdminRefused, Withdrawal};
+use super::back_channel_logout::LogoutRefused;
+use super::security_event::{SetError, SetRefused};
+use super::sources::Receiver;
+use crate::challenge::Answer;
+
+/// A signal was applied; a security event token may have been applied before.
+pub fn received(receiver: Receiver, withdrawal: Option<&Withdrawal>) -> Answer {
+    match (receiver, withdrawal) {
+        // OpenID Connect Back-Channel Logout 1.0 §2.8.
+        (Receiver::Logout, _) => answer(200, String::new(), "logout_received"),
+        // RFC 8935 §2.2.
+        (Receiver::Push, _) => answer(202, String::new(), "security_event_received"),
+        (_, Some(withdrawal)) => answer(200, withdrawal.to_json().to_string(), "withdrawn"),
+        (_, None) => answer(200, String::new(), "withdrawn"),
+    }
+}
+
+/// A logout token is refused (§2.8).
+pub fn logout_refused(reason: LogoutRefused) -> Answer {
+    bad_request(&reason.to_string(), "logout_refused")
+}
+
+/// What came is no logout token at all, or not one of the provider's.
+pub fn logout_not_verified(reason: &str) -> Answer {
+    bad_request(reason, "logout_not_verified")
+}
+
+/// A security event token is refused (RFC 8935 §2.3).
+pub fn event_refused(reason: SetRefused) -> Answer {
+    let mut answer = answer(400, reason.to_json().to_string(), "security_event_refused");
+    answer.headers.push(("content-language", "en".to_owned()));
+    answer
+}
+
+/// The operator's order is refused.
+pub fn admin_refused(reason: AdminRefused) -> Answer {
+    bad_request(&reason.to_string(), "withdrawal_refused")
+}
+
+/// The sender did not show that it is the one.
+pub fn not_authenticated(receiver: Receiver) -> Answer {
+    let body = match receiver {
+        Receiver::Push => {
+            SetError::AuthenticationFailed.because("the authorization header is not the agreed one").to_json()
+        }
+        Receiver::Admin | Receiver::Endpoint | Receiver::Logout => json!({ "error": "unauthorized" }),
+    };
+    let mut answer = answer(401, body.to_string(), "signal_not_authenticated");
+    answer.headers.push(("www-authenticate", "Bearer".to_owned()));
+    answer
+}
+
+/// Signals are posted.
+pub fn method_not_allowed() -> Answer {
+    let mut answer = answer(405, String::new(), "signal_method_not_allowed");
+    answer.headers.push(("allow", "POST".to_owned()));
+    answer
+}
+
+/// Whether the signal is good cannot be told now; the sender should send it again.
+pub fn unavailable(details: &'static str) -> Answer {
+    let mut answer = answer(503, json!({ "error": "temporarily_unavailable" }).to_string(), details);
+    answer.headers.push(("retry-after", "1".to_owned()));
+    answer
+}
+
+fn bad_request(description: &str, details: &'static str) -> Answer {
+    let body = json!({ "error": "invalid_request", "error_description": description });
+    answer(400, body.to_string(), details)
+}
+
+fn answer(status: u16, body: String, details: &'static str) -> Answer {
+    let mut headers = vec![("cache-control", "no-store".to_owned())];
+    if !body.is_empty() {
+        headers.push(("content-type", "application/json".to_owned()));
+    }
+    Answer {
+        status,
+        headers,
+        body,
+        details,
+        grpc_status: 12, // UNIMPLEMENTED: a signal is no gRPC method.
+        grpc_message: "not a gRPC method",
+    }
+}

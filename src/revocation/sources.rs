@@ -1,0 +1,195 @@
+//! The sources of withdrawals, as they are configured.
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use super::back_channel_logout::LogoutRules;
+use super::security_event::SecurityEventRules;
+use crate::cache::ProviderTag;
+use crate::http::{HttpCall, USER_AGENT};
+use crate::jwt::{Algorithm, JwksEndpoint};
+use crate::token::Secret;
+
+/// Where withdrawals come from; nowhere, unless it is named.
+#[derive(Clone, Debug, Default)]
+pub struct Sources {
+    /// RFC 7009 requests that pass through.
+    pub endpoint: Option<WatchedEndpoint>,
+    /// Logout tokens.
+    pub back_channel_logout: Option<LogoutReceiver>,
+    /// Security event tokens.
+    pub security_events: Option<SecurityEvents>,
+    /// The operator.
+    pub admin: Option<AdminReceiver>,
+    /// How long a server may take to do what its signal announced: verdicts are not remembered meanwhile.
+    pub settle: Duration,
+    /// All providers, by name.
+    pub providers: Vec<(String, ProviderTag)>,
+}
+
+impl Sources {
+    /// Whether there are any.
+    pub fn is_any(&self) -> bool {
+        self.endpoint.is_some()
+            || self.back_channel_logout.is_some()
+            || self.security_events.is_some()
+            || self.admin.is_some()
+    }
+
+    /// What a `POST` to this path is for.
+    pub fn of_path(&self, path: &[u8]) -> Option<Receiver> {
+        let is_it = |own: Option<&String>| own.is_some_and(|own| own.as_bytes() == path);
+        if is_it(self.endpoint.as_ref().map(|it| &it.path)) {
+            Some(Receiver::Endpoint)
+        } else if is_it(self.back_channel_logout.as_ref().map(|it| &it.path)) {
+            Some(Receiver::Logout)
+        } else if is_it(self.security_events.as_ref().and_then(|it| it.push.as_ref()).map(|it| &it.path)) {
+            Some(Receiver::Push)
+        } else if is_it(self.admin.as_ref().map(|it| &it.path)) {
+            Some(Receiver::Admin)
+        } else {
+            None
+        }
+    }
+
+    /// Where the keys are that verify signals.
+    pub fn jwks(&self) -> impl Iterator<Item = &Rc<JwksEndpoint>> {
+        let logout = self.back_channel_logout.as_ref().map(|it| &it.signer.jwks);
+        logout.into_iter().chain(self.security_events.as_ref().map(|it| &it.signer.jwks))
+    }
+}
+
+/// What receives a signal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Receiver {
+    /// The operator's orders.
+    Admin,
+    /// Nobody here: the request goes on to the server, and its outcome is watched.
+    Endpoint,
+    /// Logout tokens.
+    Logout,
+    /// Security event tokens, pushed.
+    Push,
+}
+
+/// A revocation endpoint (RFC 7009) that requests pass through to.
+#[derive(Clone, Debug)]
+pub struct WatchedEndpoint {
+    /// Its path.
+    pub path: String,
+    /// Whose it is.
+    pub provider: String,
+    /// The same, as verdicts have it.
+    pub tag: ProviderTag,
+}
+
+/// Who signs signals.
+#[derive(Clone, Debug)]
+pub struct Signer {
+    /// Its provider's name.
+    pub provider: String,
+    /// The same, as verdicts have it.
+    pub tag: ProviderTag,
+    /// Its keys.
+    pub jwks: Rc<JwksEndpoint>,
+    /// The algorithms that it signs with.
+    pub algorithms: Vec<Algorithm>,
+}
+
+/// Receives logout tokens.
+#[derive(Clone, Debug)]
+pub struct LogoutReceiver {
+    /// Where.
+    pub path: String,
+    /// Who signs them.
+    pub signer: Signer,
+    /// What they have to say.
+    pub rules: LogoutRules,
+}
+
+/// Security event tokens.
+#[derive(Clone, Debug)]
+pub struct SecurityEvents {
+    /// Who signs them.
+    pub signer: Signer,
+    /// What they have to say.
+    pub rules: SecurityEventRules,
+    /// Receives them.
+    pub push: Option<PushReceiver>,
+    /// Fetches them.
+    pub poll: Option<Poll>,
+}
+
+/// Receives pushed security event tokens (RFC 8935).
+#[derive(Clone, Debug)]
+pub struct PushReceiver {
+    /// Where.
+    pub path: String,
+    /// What `authorization` must be: this, or `Bearer` and this.
+    pub authorization: Secret,
+}
+
+/// Fetches security event tokens (RFC 8936).
+#[derive(Clone, Debug)]
+pub struct Poll {
+    /// Envoy cluster.
+    pub cluster: String,
+    /// `:authority`.
+    pub authority: String,
+    /// `:path`.
+    pub path: String,
+    /// How often.
+    pub interval: Duration,
+    /// How long an answer may take.
+    pub timeout: Duration,
+    /// What `authorization` is: this, or `Bearer` and this.
+    pub authorization: Option<Secret>,
+}
+
+/// Receives the operator's orders.
+#[derive(Clone, Debug)]
+pub struct AdminReceiver {
+    /// Where.
+    pub path: String,
+    /// What proves that it is the operator.
+    pub token: Secret,
+}
+
+impl Poll {
+    /// A poll with this body.
+    pub fn request(&self, body: Vec<u8>) -> HttpCall {
+        let mut headers: Vec<(String, String)> = [
+            (":method", "POST"),
+            (":path", &*self.path),
+            (":authority", &*self.authority),
+            ("content-type", "application/json"),
+            ("accept", "application/json"),
+            ("user-agent", USER_AGENT),
+        ]
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .into();
+        if let Some(secret) = &self.authorization {
+            headers.push(("authorization".to_owned(), credentials(secret)));
+        }
+        HttpCall { cluster: self.cluster.clone(), headers, body, timeout: self.timeout }
+    }
+}
+
+/// Whether `authorization` is the secret, by itself or as a bearer token.
+pub fn is_authorized(secret: &Secret, authorization: Option<&[u8]>) -> bool {
+    let Some(presented) = authorization else { return false };
+    Secret::new(credentials(secret)).is(presented)
+        || presented.split_at_checked(BEARER.len()).is_some_and(|(scheme, token)| {
+            scheme.eq_ignore_ascii_case(BEARER) && secret.is(token.trim_ascii())
+        })
+}
+
+/// A secret as the value of `authorization`: what has a scheme already stays as it is.
+fn credentials(secret: &Secret) -> String {
+    match secret.secret() {
+        whole if whole.contains(' ') => whole.to_owned(),
+        token => format!("Bearer {token}"),
+    }
+}
+
+const BEARER: &[u8] = b"bearer ";

@@ -1,0 +1,414 @@
+//! Signals reach the cache: what comes in at the filter's own paths, passes through to the server, or is polled.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+
+mod support;
+
+use std::time::Duration;
+
+use base64ct::{Base64, Encoding};
+use phantom_token_filter::filter::StreamId;
+use phantom_token_filter::jwt::Algorithm;
+use phantom_token_filter::metrics::Counter;
+use serde_json::{Value, json};
+use support::issuer::{jwk, sign};
+use support::{Fate, Request, START, Worker, active, config, inactive, merge};
+
+const ISSUER: &str = "https://as.example";
+
+const FORM: &str = "application/x-www-form-urlencoded";
+
+fn settings(patch: Value) -> Value {
+    let mut config = config(json!({
+        "providers": {"main": {"issuer": ISSUER, "jwks": {"cluster": "as", "path": "/jwks"}}},
+        "policies": {"default": {"cache_ttl": "10m"}},
+        "cache": {"refresh_ahead": 0},
+        "revocation": {
+            "settle": "0s",
+            "endpoint": {"path": "/token/revocation"},
+            "back_channel_logout": {"path": "/backchannel-logout", "audiences": ["web"]},
+            "security_events": {
+                "audiences": ["https://gateway.example"],
+                "push": {"path": "/ssf/events", "authorization": {"inline": "push-secret-push-secret"}},
+                "poll": {"cluster": "ssf", "path": "/ssf/poll", "authorization": {"inline": "poll-secret"}}
+            },
+            "admin": {"path": "/revocations", "token": {"inline": "admin-secret-admin-secret"}}
+        }
+    }));
+    merge(&mut config, patch);
+    config
+}
+
+fn jwks() -> Value {
+    json!({"keys": [jwk(Algorithm::ES256, json!({}))]})
+}
+
+/// Two workers of one Envoy that have their keys; nothing was polled yet.
+fn two_workers(patch: Value) -> (Worker, Worker) {
+    let mut one = Worker::new(settings(patch.clone()));
+    let mut two = Worker::sharing(settings(patch), one.shared.clone());
+    for worker in [&mut one, &mut two] {
+        worker.start();
+        answer_call(worker, "/jwks", 200, &jwks());
+    }
+    (one, two)
+}
+
+/// Answers the open call to this path.
+fn answer_call(worker: &mut Worker, path: &str, status: u16, body: &Value) {
+    worker.give_turns();
+    let place = worker.called().iter().position(|called| *called == path).expect(path);
+    let (id, _) = worker.calls.remove(place);
+    worker.reply(id, status, "application/json", body.to_string().as_bytes());
+    worker.give_turns();
+}
+
+fn remember(worker: &mut Worker, token: &str, patch: Value) {
+    let mut verdict = active();
+    merge(&mut verdict, patch);
+    let stream = worker.receive(&Request::bearer(token));
+    worker.give_turns();
+    answer_call(worker, "/introspect", 200, &verdict);
+    assert!(matches!(worker.fate(stream), Fate::Forwarded(_)));
+}
+
+/// Whether a request with this token passes without a call.
+fn is_remembered(worker: &mut Worker, token: &str) -> bool {
+    let stream = worker.receive(&Request::bearer(token));
+    worker.give_turns();
+    let was_asked = worker.called().contains(&"/introspect");
+    if was_asked {
+        answer_call(worker, "/introspect", 200, &inactive());
+    }
+    assert_eq!(matches!(worker.fate(stream), Fate::Forwarded(_)), !was_asked);
+    !was_asked
+}
+
+fn post(path: &str, content_type: &str) -> Request {
+    Request::default()
+        .with(":method", "POST")
+        .with(":path", path)
+        .with(":authority", "api.example")
+        .with("content-type", content_type)
+}
+
+fn logout_token(header: Value, patch: Value) -> String {
+    let mut claims = json!({"iss": ISSUER, "aud": "web", "iat": START.as_secs(), "exp": START.as_secs() + 120,
+        "jti": "1", "sub": "alice", "sid": "s1",
+        "events": {"http://schemas.openid.net/event/backchannel-logout": {}}});
+    merge(&mut claims, patch);
+    let mut all = json!({"typ": "logout+jwt"});
+    merge(&mut all, header);
+    sign(Algorithm::ES256, all, &claims)
+}
+
+fn log_out(worker: &mut Worker, token: &str) -> StreamId {
+    worker.post(&post("/backchannel-logout", FORM), format!("logout_token={token}").as_bytes())
+}
+
+fn event_token(patch: Value) -> String {
+    let mut claims = json!({"iss": ISSUER, "aud": "https://gateway.example", "iat": START.as_secs(), "jti": "e1",
+        "sub_id": {"format": "iss_sub", "iss": ISSUER, "sub": "alice"},
+        "events": {"https://schemas.openid.net/secevent/caep/event-type/session-revoked": {}}});
+    merge(&mut claims, patch);
+    sign(Algorithm::ES256, json!({"typ": "secevent+jwt"}), &claims)
+}
+
+fn push(worker: &mut Worker, token: &str) -> Fate {
+    let request = post("/ssf/events", "application/secevent+jwt")
+        .with("authorization", "Bearer push-secret-push-secret");
+    let stream = worker.post(&request, token.as_bytes());
+    worker.fate(stream)
+}
+
+fn body(fate: &Fate) -> Value {
+    let Fate::Answered(answer) = fate else { panic!("{fate:?}") };
+    serde_json::from_str(&answer.body).unwrap()
+}
+
+#[test]
+fn after_a_logout_is_answered_the_session_is_asked_about_anew_on_every_worker() {
+    let (mut one, mut two) = two_workers(json!({}));
+    remember(&mut one, "tok", json!({"sid": "s1"}));
+    remember(&mut one, "other-session", json!({"sid": "s2"}));
+    remember(&mut one, "no-session", json!({}));
+    assert!(is_remembered(&mut two, "tok"));
+    let stream = log_out(&mut one, &logout_token(json!({}), json!({})));
+    let Fate::Answered(answer) = one.fate(stream) else { panic!() };
+    assert_eq!((answer.status, answer.body.as_str()), (200, ""));
+    assert!(answer.headers.contains(&("cache-control", "no-store".to_owned())));
+    assert!(is_remembered(&mut two, "other-session"));
+    assert!(!is_remembered(&mut two, "tok") && !is_remembered(&mut two, "no-session"));
+    assert_eq!(one.count(Counter::RevocationReceived), 1);
+}
+
+#[test]
+fn a_logout_token_that_is_not_in_order_withdraws_nothing_and_is_counted() {
+    let (mut one, _) = two_workers(json!({}));
+    remember(&mut one, "tok", json!({"sid": "s1"}));
+    let good = logout_token(json!({}), json!({}));
+    let (text, signature) = good.rsplit_once('.').unwrap();
+    let unsigned =
+        format!("{}.{}.", support::issuer::encode(br#"{"alg":"none"}"#), text.split('.').nth(1).unwrap());
+    let forged = format!("{text}.{}", signature.chars().rev().collect::<String>());
+    let mut refused = 0;
+    for token in [
+        forged,
+        unsigned,
+        format!("{text}."),
+        "rubbish".to_owned(),
+        String::new(),
+        logout_token(json!({"typ": "at+jwt"}), json!({})),
+        logout_token(json!({}), json!({"iss": "https://evil.example"})),
+        logout_token(json!({}), json!({"aud": "other"})),
+        logout_token(json!({}), json!({"exp": START.as_secs() - 61})),
+        logout_token(json!({}), json!({"nonce": "n"})),
+        logout_token(json!({}), json!({"events": null})),
+    ] {
+        let stream = log_out(&mut one, &token);
+        let fate = one.fate(stream);
+        assert_eq!((fate.status(), body(&fate)["error"].clone()), (400, json!("invalid_request")), "{token}");
+        refused += 1;
+        assert_eq!(one.count(Counter::RevocationRefused), refused);
+    }
+    assert!(is_remembered(&mut one, "tok"));
+    assert_eq!(one.count(Counter::RevocationReceived), 0);
+    let other = post("/backchannel-logout", "application/json");
+    let stream = one.post(&other, format!("logout_token={good}").as_bytes());
+    assert_eq!(one.fate(stream).status(), 400);
+    let stream = one.receive(&Request::get("/backchannel-logout"));
+    assert_eq!(one.fate(stream).status(), 405);
+}
+
+#[test]
+fn a_logout_token_counts_once() {
+    let (mut one, mut two) = two_workers(json!({}));
+    let token = logout_token(json!({}), json!({}));
+    let stream = log_out(&mut one, &token);
+    assert_eq!(one.fate(stream).status(), 200);
+    let stream = log_out(&mut two, &token);
+    assert_eq!(two.fate(stream).status(), 400);
+}
+
+#[test]
+fn a_logout_token_of_a_new_key_waits_for_the_keys() {
+    let (mut one, _) = two_workers(json!({}));
+    remember(&mut one, "tok", json!({"sid": "s1"}));
+    one.pass(Duration::from_secs(2));
+    let stream = log_out(&mut one, &logout_token(json!({"kid": "new"}), json!({})));
+    assert!(one.is_waiting(stream));
+    let keys = json!({"keys": [jwk(Algorithm::ES256, json!({"kid": "new"}))]});
+    answer_call(&mut one, "/jwks", 200, &keys);
+    assert_eq!(one.fate(stream).status(), 200);
+    assert!(!is_remembered(&mut one, "tok"));
+    // One that no key is known for even then is refused.
+    one.pass(Duration::from_secs(2));
+    let stream = log_out(&mut one, &logout_token(json!({"kid": "unknown"}), json!({"jti": "2"})));
+    answer_call(&mut one, "/jwks", 200, &keys);
+    assert_eq!(one.fate(stream).status(), 400);
+    // And while there are no keys to be had, the sender shall try again.
+    one.pass(Duration::from_secs(2));
+    let stream = log_out(&mut one, &logout_token(json!({"kid": "unknown"}), json!({"jti": "3"})));
+    answer_call(&mut one, "/jwks", 500, &json!({}));
+    assert_eq!(one.fate(stream).status(), 503);
+}
+
+#[test]
+fn a_body_that_is_too_long_is_not_read() {
+    let (mut one, _) = two_workers(json!({}));
+    let stream = one.receive(&post("/backchannel-logout", FORM));
+    assert!(one.is_waiting(stream), "nothing of it passes");
+    one.no_body(stream);
+    assert_eq!(one.fate(stream).status(), 400);
+}
+
+#[test]
+fn a_pushed_event_withdraws_its_subject_and_is_accepted_again_without_effect() {
+    let (mut one, mut two) = two_workers(json!({}));
+    remember(&mut one, "tok", json!({"sid": "s1"}));
+    remember(&mut one, "bob", json!({"sub": "bob"}));
+    let token = event_token(json!({}));
+    assert_eq!(push(&mut one, &token).status(), 202);
+    assert!(!is_remembered(&mut two, "tok") && is_remembered(&mut two, "bob"));
+    two.pass(Duration::from_secs(30));
+    remember(&mut two, "again", json!({}));
+    assert_eq!(push(&mut two, &token).status(), 202, "answered as the first time");
+    assert!(is_remembered(&mut two, "again"), "but not applied again");
+    assert_eq!((one.count(Counter::RevocationReceived), two.count(Counter::RevocationReceived)), (1, 0));
+}
+
+#[test]
+fn a_pushed_event_that_is_not_in_order_is_refused_with_the_error_of_the_rfc() {
+    let (mut one, _) = two_workers(json!({}));
+    remember(&mut one, "tok", json!({"sid": "s1"}));
+    let good = event_token(json!({}));
+    for (token, error) in [
+        (format!("{}A", good.trim_end_matches(char::is_alphanumeric)), "invalid_key"),
+        (logout_token(json!({}), json!({})), "invalid_key"),
+        (event_token(json!({"iss": "https://evil.example"})), "invalid_issuer"),
+        (event_token(json!({"aud": "other"})), "invalid_audience"),
+        (event_token(json!({"events": null})), "invalid_request"),
+        (event_token(json!({"exp": START.as_secs() - 61})), "invalid_request"),
+    ] {
+        let fate = push(&mut one, &token);
+        assert_eq!((fate.status(), body(&fate)["err"].clone()), (400, json!(error)));
+    }
+    for authorization in [None, Some("Bearer wrong"), Some("Basic push-secret-push-secret"), Some("")] {
+        let mut request = post("/ssf/events", "application/secevent+jwt");
+        if let Some(authorization) = authorization {
+            request = request.with("authorization", authorization);
+        }
+        let stream = one.post(&request, good.as_bytes());
+        let fate = one.fate(stream);
+        assert_eq!((fate.status(), body(&fate)["err"].clone()), (401, json!("authentication_failed")));
+    }
+    assert!(is_remembered(&mut one, "tok"));
+}
+
+#[test]
+fn an_operator_withdraws_by_hand() {
+    let (mut one, mut two) = two_workers(json!({}));
+    remember(&mut one, "tok", json!({}));
+    let order = |worker: &mut Worker, authorization: &str, order: Value| {
+        let request = post("/revocations", "application/json").with("authorization", authorization);
+        let stream = worker.post(&request, order.to_string().as_bytes());
+        worker.fate(stream)
+    };
+    for wrong in ["Bearer wrong", "admin", "Bearer admin-secret-admin-secreT"] {
+        assert_eq!(order(&mut one, wrong, json!({"all": true})).status(), 401);
+    }
+    let secret = "Bearer admin-secret-admin-secret";
+    assert_eq!(order(&mut one, secret, json!({"nobody": true})).status(), 400);
+    assert!(is_remembered(&mut two, "tok"));
+    let fate = order(&mut one, secret, json!({"token": "tok"}));
+    assert_eq!((fate.status(), body(&fate)["withdrawn_by"].clone()), (200, json!("token")));
+    assert!(!is_remembered(&mut two, "tok"));
+}
+
+#[test]
+fn a_revocation_that_passes_through_counts_once_the_server_has_said_so() {
+    let (mut one, mut two) = two_workers(json!({}));
+    let basic = format!("Basic {}", Base64::encode_string(b"app:secret"));
+    let revoke = |worker: &mut Worker, body: &str, status: u16| {
+        let request = post("/token/revocation", FORM).with("authorization", &basic);
+        let stream = worker.post(&request, body.as_bytes());
+        assert_eq!(worker.fate(stream), Fate::Forwarded(vec![]), "it is not changed");
+        worker.answered(stream, status);
+    };
+    for token in ["tok", "other"] {
+        remember(&mut one, token, json!({}));
+    }
+    remember(&mut one, "of-another-client", json!({"client_id": "web"}));
+    for status in [400, 401, 503, 302] {
+        revoke(&mut one, "token=tok", status);
+    }
+    assert!(is_remembered(&mut two, "tok"), "the server has revoked nothing");
+    revoke(&mut one, "token=tok&token_type_hint=access_token", 200);
+    assert!(!is_remembered(&mut two, "tok") && is_remembered(&mut two, "other"));
+    revoke(&mut one, "token=a-refresh-token", 200);
+    assert!(!is_remembered(&mut two, "other") && is_remembered(&mut two, "of-another-client"));
+    assert_eq!(one.count(Counter::RevocationReceived), 2);
+}
+
+#[test]
+fn a_revocation_that_cannot_be_read_takes_all_of_the_provider() {
+    let (mut one, _) = two_workers(json!({}));
+    remember(&mut one, "tok", json!({}));
+    let stream = one.receive(&post("/token/revocation", FORM));
+    one.no_body(stream).answered(stream, 200);
+    assert!(!is_remembered(&mut one, "tok"));
+    // An answer before the whole request is there.
+    one.pass(Duration::from_secs(20));
+    remember(&mut one, "tik", json!({}));
+    let stream = one.receive(&post("/token/revocation", FORM));
+    one.answered(stream, 200);
+    assert!(!is_remembered(&mut one, "tik"));
+}
+
+#[test]
+fn what_is_no_revocation_is_a_request_like_any_other() {
+    let (mut one, _) = two_workers(json!({}));
+    let stream = one.receive(&Request::get("/token/revocation"));
+    assert_eq!(one.fate(stream).status(), 401, "without a token nobody passes there");
+}
+
+#[test]
+fn one_worker_polls_and_acknowledges_what_it_has_applied() {
+    let (mut one, mut two) = two_workers(json!({}));
+    remember(&mut one, "tok", json!({}));
+    one.give_tick();
+    two.give_tick();
+    let polls = |worker: &Worker| worker.called().iter().filter(|path| **path == "/ssf/poll").count();
+    assert_eq!((polls(&one), polls(&two)), (1, 0), "one of them");
+    let poll = |worker: &Worker| {
+        let (_, call) = worker.calls.iter().find(|(_, call)| call.cluster == "ssf").unwrap();
+        assert!(call.headers.contains(&("authorization".to_owned(), "Bearer poll-secret".to_owned())));
+        serde_json::from_slice::<Value>(&call.body).unwrap()
+    };
+    assert_eq!(poll(&one), json!({"maxEvents": 100, "returnImmediately": true, "ack": []}));
+    let sets = json!({"sets": {
+        "e1": event_token(json!({})),
+        "bad": event_token(json!({"jti": "bad", "aud": "other"})),
+        "lie": event_token(json!({"jti": "e9"})),
+        "nothing": 7,
+    }});
+    answer_call(&mut one, "/ssf/poll", 200, &sets);
+    assert!(!is_remembered(&mut two, "tok"));
+    let next = poll(&one);
+    assert_eq!(next["ack"], json!(["e1"]));
+    let errors: Vec<_> = ["bad", "lie", "nothing"].map(|jti| next["setErrs"][jti]["err"].clone()).into();
+    assert_eq!(errors, ["invalid_audience", "invalid_request", "invalid_key"]);
+    // The transmitter did not get that: it is said again.
+    answer_call(&mut one, "/ssf/poll", 503, &json!({}));
+    assert_eq!(polls(&one), 0);
+    one.pass(Duration::from_secs(10)).give_tick();
+    assert_eq!(poll(&one)["ack"], json!(["e1"]));
+    answer_call(&mut one, "/ssf/poll", 200, &json!({"sets": {}}));
+    assert_eq!(polls(&one), 0, "nothing to say, and nothing more to hear");
+}
+
+#[test]
+fn when_the_worker_that_polls_is_gone_another_takes_over() {
+    let (mut one, mut two) = two_workers(json!({}));
+    one.give_tick();
+    two.give_tick();
+    assert!(!two.called().contains(&"/ssf/poll"));
+    for _ in 0..10 {
+        two.pass(Duration::from_secs(5)).give_tick();
+    }
+    assert!(two.called().contains(&"/ssf/poll"));
+    // What the first had applied and not acknowledged comes again, and is acknowledged without effect.
+    answer_call(&mut one, "/ssf/poll", 200, &json!({"sets": {"e1": event_token(json!({}))}}));
+    answer_call(&mut two, "/ssf/poll", 200, &json!({"sets": {"e1": event_token(json!({}))}}));
+    let (_, call) = two.calls.iter().find(|(_, call)| call.cluster == "ssf").unwrap();
+    assert_eq!(serde_json::from_slice::<Value>(&call.body).unwrap()["ack"], json!(["e1"]));
+    assert_eq!(two.count(Counter::RevocationReceived), 0);
+}
+
+#[test]
+fn a_polled_event_of_an_unknown_key_is_left_to_come_again() {
+    let (mut one, _) = two_workers(json!({}));
+    one.give_tick();
+    let mut claims = json!({"iss": ISSUER, "aud": "https://gateway.example", "iat": START.as_secs(), "jti": "e1",
+        "sub_id": {"format": "iss_sub", "iss": ISSUER, "sub": "alice"}});
+    merge(
+        &mut claims,
+        json!({"events": {"https://schemas.openid.net/secevent/caep/event-type/session-revoked": {}}}),
+    );
+    let token = sign(Algorithm::ES256, json!({"typ": "secevent+jwt", "kid": "new"}), &claims);
+    let sets = json!({"sets": {"e1": token}});
+    answer_call(&mut one, "/ssf/poll", 200, &sets);
+    one.pass(Duration::from_secs(6)).give_tick();
+    answer_call(&mut one, "/jwks", 200, &json!({"keys": [jwk(Algorithm::ES256, json!({"kid": "new"}))]}));
+    answer_call(&mut one, "/ssf/poll", 200, &sets);
+    assert_eq!(one.count(Counter::RevocationReceived), 1);
+    assert_eq!(one.count(Counter::RevocationRefused), 0);
+}
+
+#[test]
+fn no_signal_shows_in_shared_data() {
+    let (mut one, _) = two_workers(json!({}));
+    let stream =
+        log_out(&mut one, &logout_token(json!({}), json!({"sub": "alice-the-user", "sid": "the-session"})));
+    assert_eq!(one.fate(stream).status(), 200);
+    assert!(!one.shared.contains(b"alice-the-user") && !one.shared.contains(b"the-session"));
+}
