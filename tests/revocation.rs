@@ -222,6 +222,16 @@ fn a_body_that_is_too_long_is_not_read() {
 }
 
 #[test]
+fn a_body_that_does_not_come_is_not_waited_for_forever() {
+    let (mut one, _) = two_workers(json!({}));
+    let stream = one.receive(&post("/backchannel-logout", FORM));
+    one.pass(Duration::from_secs(4)).give_tick();
+    assert!(one.is_waiting(stream) && one.tick > Duration::ZERO);
+    one.pass(Duration::from_secs(1)).give_tick();
+    assert_eq!((one.fate(stream).status(), one.fate(stream).reason()), (503, "signal_without_body"));
+}
+
+#[test]
 fn a_pushed_event_withdraws_its_subject_and_is_accepted_again_without_effect() {
     let (mut one, mut two) = two_workers(json!({}));
     remember(&mut one, "tok", json!({"sid": "s1"}));

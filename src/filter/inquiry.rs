@@ -85,7 +85,9 @@ impl Filter {
         let config = Rc::clone(&self.config);
         match config.own_path(request) {
             Some(OwnPath::Answer(answer)) => return effects.push(Effect::Answer(stream, answer)),
-            Some(OwnPath::Receiver(receiver)) if self.receive(receiver, stream, request, effects) => return,
+            Some(OwnPath::Receiver(receiver)) if self.receive(receiver, stream, request, now, effects) => {
+                return;
+            }
             _ => {}
         }
         let Some(policy) = config.policy_of(request) else {

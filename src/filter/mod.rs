@@ -272,6 +272,7 @@ impl Filter {
                 self.take_over_overdue(now, &mut effects);
                 self.fetch_keys(now, &mut effects);
                 self.poll(now, &mut effects);
+                self.give_up_on_bodies(now, &mut effects);
                 self.settle(now, &mut effects);
             }
             Event::Turn => {
@@ -288,7 +289,7 @@ impl Filter {
     fn set_tick(&mut self, effects: &mut Vec<Effect>) {
         let tick = if self.calls.wait_for_others() || self.keys.are_soon_due() {
             SOON
-        } else if self.keys.is_empty() && !self.polls() {
+        } else if self.keys.is_empty() && !self.polls() && !self.signals.await_bodies() {
             Duration::ZERO
         } else {
             NOW_AND_THEN

@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::rc::Rc;
+use std::time::Duration;
 
 use super::keys::KeysWanted;
 use super::{Effect, Filter, StreamId};
@@ -28,11 +29,14 @@ pub(super) struct Signals {
     parked: BTreeMap<StreamId, Signal>,
     /// Those of them that wait no more.
     ready: VecDeque<StreamId>,
+    /// No complaint about bodies that do not come before this.
+    quiet_until: Option<UnixMillis>,
 }
 
 /// A request whose body is awaited.
 struct Incoming {
     receiver: Receiver,
+    since: UnixMillis,
     content_type: Vec<u8>,
     /// Who revokes, where that is what the request is for.
     authorization: Option<Vec<u8>>,
@@ -65,6 +69,11 @@ impl Signals {
             || self.incoming.get(&stream).is_some_and(|it| it.receiver != Receiver::Endpoint)
     }
 
+    /// Whether any request waits for its body.
+    pub(super) fn await_bodies(&self) -> bool {
+        self.incoming.values().any(|it| it.receiver != Receiver::Endpoint)
+    }
+
     /// A stream is gone.
     pub(super) fn forget(&mut self, stream: StreamId) {
         self.incoming.remove(&stream);
@@ -87,6 +96,7 @@ impl Filter {
         receiver: Receiver,
         stream: StreamId,
         request: &dyn RequestView,
+        now: UnixMillis,
         effects: &mut Vec<Effect>,
     ) -> bool {
         let is_post = request.header(":method").as_deref() == Some(b"POST");
@@ -112,6 +122,7 @@ impl Filter {
         }
         let incoming = Incoming {
             receiver,
+            since: now,
             content_type: request.header("content-type").unwrap_or_default(),
             authorization: authorization.filter(|_| receiver == Receiver::Endpoint),
             revocation: None,
@@ -123,8 +134,28 @@ impl Filter {
             effects.push(Effect::Forward(stream, Vec::new()));
         } else {
             effects.push(Effect::Receive(stream));
+            self.set_tick(effects);
         }
         true
+    }
+
+    /// Gives up on bodies that do not come. By default Envoy keeps them from a filter that holds the headers back.
+    pub(super) fn give_up_on_bodies(&mut self, now: UnixMillis, effects: &mut Vec<Effect>) {
+        let is_late =
+            |it: &Incoming| it.receiver != Receiver::Endpoint && now.since(it.since) >= BODY_TIMEOUT;
+        let late = self.signals.incoming.iter().filter(|(_, it)| is_late(it)).map(|(stream, _)| *stream);
+        let late: Vec<StreamId> = late.take(MAX_GIVEN_UP).collect();
+        if !late.is_empty() && self.signals.quiet_until.is_none_or(|until| until <= now) {
+            self.signals.quiet_until = Some(now.plus(QUIET));
+            log::error!(
+                "revocation: the body of a signal did not come within {} s; if none ever comes, set \
+                 allow_on_headers_stop_iteration: true beside vm_config",
+                BODY_TIMEOUT.as_secs()
+            );
+        }
+        for stream in late {
+            self.refuse_signal(stream, answer::unavailable("signal_without_body"), effects);
+        }
     }
 
     /// A request's body is here; `None` if it is too long.
@@ -185,7 +216,7 @@ impl Filter {
             .unwrap_or_default()
             .withdraws(endpoint.tag, |token| self.knows(&endpoint.provider, token, now));
         // The server has done what it says.
-        self.withdraw(&subjects, std::time::Duration::ZERO, now, effects);
+        self.withdraw(&subjects, Duration::ZERO, now, effects);
     }
 
     /// Whether there is a verdict on a token of this provider.
@@ -354,7 +385,7 @@ impl Filter {
         let body = body.filter(|body| body.len() <= Withdrawal::MAX_BODY_BYTES);
         match Withdrawal::read(body, &self.config.revocation.providers) {
             Ok(withdrawal) => {
-                self.withdraw(withdrawal.subjects(), std::time::Duration::ZERO, now, effects);
+                self.withdraw(withdrawal.subjects(), Duration::ZERO, now, effects);
                 let answer = answer::received(Receiver::Admin, Some(&withdrawal));
                 effects.push(Effect::Answer(stream, answer));
             }
@@ -363,13 +394,7 @@ impl Filter {
     }
 
     /// Withdraws, for all workers, before anybody is answered.
-    fn withdraw(
-        &self,
-        subjects: &[Subject],
-        settle: std::time::Duration,
-        now: UnixMillis,
-        effects: &mut Vec<Effect>,
-    ) {
+    fn withdraw(&self, subjects: &[Subject], settle: Duration, now: UnixMillis, effects: &mut Vec<Effect>) {
         self.cache.withdrawals().withdraw(subjects, settle, now);
         log::debug!("withdrawn: {subjects:?}");
         effects.push(Effect::Count(Counter::RevocationReceived));
@@ -405,6 +430,15 @@ fn is_secevent(content_type: &[u8]) -> bool {
     let essence = content_type.split(|&byte| byte == b';').next().unwrap_or_default();
     essence.trim_ascii().eq_ignore_ascii_case(b"application/secevent+jwt")
 }
+
+/// How long a body may take.
+const BODY_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Requests that are answered in one callback.
+const MAX_GIVEN_UP: usize = 16;
+
+/// Between two complaints of the same.
+const QUIET: Duration = Duration::from_secs(60);
 
 /// Requests whose body is awaited at once, per worker.
 const MAX_INCOMING: usize = 1024;

@@ -28,6 +28,7 @@ mod revocation;
 mod rig;
 
 mod server_faults;
+mod signals;
 mod signed_replies;
 mod soak;
 mod strategies;

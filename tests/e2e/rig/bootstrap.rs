@@ -85,6 +85,12 @@ impl Bootstrap {
         self
     }
 
+    /// The filter is told of answers, as `revocation.endpoint` needs.
+    pub fn sees_answers(mut self) -> Self {
+        self.wasm_filter.sees_answers = true;
+        self
+    }
+
     /// The filter can be given another configuration under traffic: it is found through extension discovery.
     pub fn reloadable(self) -> Self {
         Self { is_reloadable: true, ..self }

@@ -17,6 +17,8 @@ pub struct WasmFilter {
     /// Names of the environment variables it may see.
     pub host_env_keys: Vec<String>,
     pub allow_on_headers_stop_iteration: bool,
+    /// It is told of answers, as `revocation.endpoint` needs.
+    pub sees_answers: bool,
     /// Its own configuration is JSON in a string, as Istio sends it, instead of a `Struct`.
     pub configured_by_string: bool,
 }
@@ -54,7 +56,7 @@ impl WasmFilter {
             "name": NAME,
             "failure_policy": "FAIL_RELOAD",
             "allow_on_headers_stop_iteration": self.allow_on_headers_stop_iteration,
-            "capability_restriction_config": {"allowed_capabilities": capabilities()},
+            "capability_restriction_config": {"allowed_capabilities": self.capabilities()},
             "configuration": {"@type": format!("type.googleapis.com/google.protobuf.{kind}"), "value": value},
             "vm_config": {
                 "vm_id": NAME,
@@ -63,6 +65,14 @@ impl WasmFilter {
                 "environment_variables": {"host_env_keys": self.host_env_keys},
             },
         }})
+    }
+
+    fn capabilities(&self) -> Map<String, Value> {
+        let mut allowed = capabilities();
+        if self.sees_answers {
+            allowed.insert("proxy_on_response_headers".to_owned(), json!({}));
+        }
+        allowed
     }
 }
 
