@@ -7,6 +7,7 @@ use std::time::Duration;
 use crate::introspection::Endpoint;
 use crate::jwt::{JwksEndpoint, JwtRules};
 use crate::policy::Expectation;
+use crate::revocation::status_list::StatusListSource;
 use crate::token::{AccessToken, DigestSeed};
 
 /// An authorization server as it is configured: it has at least one of the two sides.
@@ -46,6 +47,8 @@ pub struct Validator {
     pub rules: JwtRules,
     /// Where its keys are.
     pub jwks: Rc<JwksEndpoint>,
+    /// Where it says which of its tokens it has revoked, if it does.
+    pub status_lists: Option<StatusListSource>,
     /// What its tokens look like.
     pub token_format: TokenFormat,
     /// Stands for everything but the keys that may change the outcome.

@@ -26,6 +26,9 @@ pub(super) const JWT_ALGORITHMS: [Algorithm; 4] =
 pub(super) const JWT_TYPES: [&str; 1] = ["at+jwt"];
 pub(super) const JWT_LEEWAY: Duration = Duration::from_secs(30);
 
+pub(super) const STATUS_LIST_MAX_STALE: Duration = Duration::ZERO;
+pub(super) const STATUS_LIST_TIMEOUT: Duration = Duration::from_secs(2);
+
 pub(super) const TOKEN_MIN_LENGTH: u32 = 1;
 pub(super) const TOKEN_MAX_LENGTH: u32 = 8192;
 

@@ -12,6 +12,7 @@ use crate::introspection::{BreakerLimits, Endpoint, Response, SignedReply, Signe
 use crate::jwt::{Algorithm, JwksEndpoint, JwtRules};
 use crate::policy::Expectation;
 use crate::provider::{Introspector, Origin, OriginKind, Provider, TokenFormat, Validator};
+use crate::revocation::status_list::StatusListSource;
 use crate::token::DigestSeed;
 
 /// The providers. How old a verdict of theirs may get is for the policies to say.
@@ -25,7 +26,7 @@ pub(super) fn providers(root: &Section<'_>) -> Result<Vec<Provider>, ConfigError
 }
 
 fn provider(name: &str, item: Item<'_>) -> Result<Provider, ConfigError> {
-    let section = item.section(&["issuer", "introspection", "token_format", "jwks", "jwt"])?;
+    let section = item.section(&["issuer", "introspection", "token_format", "jwks", "jwt", "status_list"])?;
     let issuer = section.get("issuer").map(|issuer| issuer.text()).transpose()?;
     let token_format = token_format(&section)?;
     let rules = rules(&section)?;
@@ -47,7 +48,13 @@ fn provider(name: &str, item: Item<'_>) -> Result<Provider, ConfigError> {
         None if keys.is_some() => None,
         None => return Err(section.error("introspection", "expected a value here or in jwks, got none")),
     };
-    let validator = keys.map(|(jwks, rules)| validator(name, rules, &token_format, jwks));
+    let status_lists = section.get("status_list").map(|item| status_lists(&item)).transpose()?;
+    if status_lists.is_some() && keys.is_none() {
+        let problem = "expected jwks beside it, for status lists are verified, got none";
+        return Err(section.error("status_list", problem));
+    }
+    let validator =
+        keys.map(|(jwks, rules)| Validator { status_lists, ..validator(name, rules, &token_format, jwks) });
     Ok(Provider {
         name: name.to_owned(),
         introspector: introspector.map(Rc::new),
@@ -93,9 +100,32 @@ fn validator(name: &str, rules: JwtRules, token_format: &TokenFormat, jwks: Rc<J
         fingerprint: validator_fingerprint(name, &rules, &jwks),
         rules,
         jwks,
+        status_lists: None,
         // A JWT begins as JWTs do; the prefix is that of opaque tokens.
         token_format: TokenFormat { prefix: String::new(), ..token_format.clone() },
     }
+}
+
+fn status_lists(item: &Item<'_>) -> Result<StatusListSource, ConfigError> {
+    let section = item.clone().section(&["cluster", "authority", "uri_prefixes", "max_stale", "timeout"])?;
+    let prefixes = section.required("uri_prefixes")?;
+    // With a slash behind the host, or another host could begin with it.
+    let is_prefix: fn(&str) -> bool = |text| {
+        let rest = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
+        rest.and_then(|rest| rest.split_once('/')).is_some_and(|(host, _)| !host.is_empty())
+    };
+    let wanted = "the beginning of an address such as \"https://as.example/\"";
+    let named =
+        prefixes.elements()?.iter().map(|it| it.text_such(wanted, is_prefix).map(str::to_owned)).collect();
+    let stale = Duration::ZERO..=Duration::from_secs(24 * 60 * 60);
+    let timeouts = Duration::from_millis(1)..=Duration::from_secs(60);
+    Ok(StatusListSource {
+        cluster: section.required("cluster")?.text()?.to_owned(),
+        authority: section.get("authority").map(|item| item.authority().map(str::to_owned)).transpose()?,
+        uri_prefixes: some(&prefixes, named)?,
+        max_stale: section.duration("max_stale", defaults::STATUS_LIST_MAX_STALE, stale)?,
+        timeout: section.duration("timeout", defaults::STATUS_LIST_TIMEOUT, timeouts)?,
+    })
 }
 
 fn origin(provider: &str, expects: Expectation, kind: OriginKind) -> Rc<Origin> {

@@ -141,10 +141,13 @@ impl Filter {
             && is_fresh(copy.asked(), cache_ttl, now)
             && !self.is_to_be_renewed(&copy, &inquiry, now)
         {
-            return self.hit(inquiry.case, &copy, now, effects);
+            let passed = self.with_status(inquiry, copy.claims(), request, now, effects);
+            return passed.map_or((), |inquiry| self.hit(inquiry.case, &copy, now, effects));
         }
         match self.cache.find(&digest, now) {
             Some(Cached::Active(entry)) if is_fresh(entry.asked(), cache_ttl, now) => {
+                let passed = self.with_status(inquiry, entry.claims(), request, now, effects);
+                let Some(inquiry) = passed else { return };
                 if self.is_to_be_renewed(&entry, &inquiry, now) {
                     self.renew(&inquiry, &digest, request, now, effects);
                 }
@@ -158,6 +161,8 @@ impl Filter {
                 self.refuse(&case, &InvalidToken::Inactive.into(), effects);
             }
             Some(Cached::Active(entry)) if self.may_serve_stale(&entry, &inquiry, now) => {
+                let passed = self.with_status(inquiry, entry.claims(), request, now, effects);
+                let Some(inquiry) = passed else { return };
                 if self.is_down(&inquiry) {
                     // No use in waiting: what serves anyway serves now, and the probe is nobody's delay.
                     self.renew(&inquiry, &digest, request, now, effects);
@@ -183,14 +188,19 @@ impl Filter {
             return self.wait(inquiry, digest, None, request, stale, now, effects);
         };
         match self.validate(validator, &inquiry, now) {
-            Ok(claims) => match inquiry.way {
-                Way::ValidateAndAsk(..) => {
-                    self.wait(inquiry, digest, Some(claims), request, stale, now, effects);
+            Ok(claims) => {
+                let Some(inquiry) = self.with_status(inquiry, claims.view(), request, now, effects) else {
+                    return;
+                };
+                match inquiry.way {
+                    Way::ValidateAndAsk(..) => {
+                        self.wait(inquiry, digest, Some(claims), request, stale, now, effects);
+                    }
+                    Way::Ask(_) | Way::Validate(_) => {
+                        self.validated(inquiry.case, &inquiry.token, &digest, claims, now, effects);
+                    }
                 }
-                Way::Ask(_) | Way::Validate(_) => {
-                    self.validated(inquiry.case, &inquiry.token, &digest, claims, now, effects);
-                }
-            },
+            }
             Err(None) => self.park(inquiry, KeysWanted::Newer, request, now, effects),
             Err(Some(denial)) => {
                 effects.push(Effect::Count(Counter::CacheMiss));

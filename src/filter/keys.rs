@@ -168,6 +168,11 @@ impl KeyRings {
         self.parked.contains_key(&stream)
     }
 
+    /// What a request waited for is here, or is not to be had.
+    pub(super) fn take_up(&mut self, stream: StreamId) {
+        self.ready.push_back(stream);
+    }
+
     pub(super) fn parked_count(&self) -> usize {
         self.parked.len()
     }
@@ -296,6 +301,18 @@ impl Filter {
             effects.push(Effect::Count(Counter::CacheMiss));
             return self.refuse(&Case { source: Source::Miss, ..inquiry.case }, &reason.into(), effects);
         }
+        let headers = super::calls::trace_headers(request);
+        self.keys.parked.insert(inquiry.case.stream, Parked { inquiry, headers });
+        effects.push(Effect::AskForTurn);
+    }
+
+    /// Lets a request wait for something other than keys.
+    pub(super) fn park_aside(
+        &mut self,
+        inquiry: Inquiry,
+        request: &dyn RequestView,
+        effects: &mut Vec<Effect>,
+    ) {
         let headers = super::calls::trace_headers(request);
         self.keys.parked.insert(inquiry.case.stream, Parked { inquiry, headers });
         effects.push(Effect::AskForTurn);

@@ -14,6 +14,7 @@ mod keys;
 mod poll;
 mod share;
 mod signals;
+mod statuses;
 mod validate;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -38,6 +39,7 @@ use judge::Settlement;
 use keys::KeyRings;
 use poll::Polling;
 use signals::Signals;
+use statuses::StatusLists;
 
 /// A request's stream, by the host's number for it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -138,6 +140,7 @@ pub struct Filter {
     calls: Calls,
     keys: KeyRings,
     signals: Signals,
+    status_lists: StatusLists,
     polling: Polling,
     /// Signals that were seen already.
     replay: Replay,
@@ -219,6 +222,7 @@ impl Filter {
         Self {
             keys: KeyRings::new(&config),
             signals: Signals::default(),
+            status_lists: StatusLists::default(),
             polling: Polling::default(),
             replay,
             config,
@@ -253,6 +257,7 @@ impl Filter {
             Event::Told(digest, told) => self.told(&digest, told, now, &mut effects),
             Event::CallFailed(call) => {
                 if !self.keys_reply(call, None, now, &mut effects)
+                    && !self.status_list_reply(call, None, now)
                     && !self.poll_reply(call, None, now, &mut effects)
                 {
                     self.call_failed(call, now, &mut effects);
@@ -261,6 +266,7 @@ impl Filter {
             }
             Event::Reply(call, reply) => {
                 if !self.keys_reply(call, Some(&reply), now, &mut effects)
+                    && !self.status_list_reply(call, Some(&reply), now)
                     && !self.poll_reply(call, Some(&reply), now, &mut effects)
                 {
                     self.reply(call, &reply, now, &mut effects);
@@ -271,6 +277,7 @@ impl Filter {
             Event::Tick => {
                 self.take_over_overdue(now, &mut effects);
                 self.fetch_keys(now, &mut effects);
+                self.fetch_status_lists(now, &mut effects);
                 self.poll(now, &mut effects);
                 self.give_up_on_bodies(now, &mut effects);
                 self.settle(now, &mut effects);
@@ -278,6 +285,7 @@ impl Filter {
             Event::Turn => {
                 self.turn(now, &mut effects);
                 self.fetch_keys(now, &mut effects);
+                self.fetch_status_lists(now, &mut effects);
                 self.settle(now, &mut effects);
             }
         }
@@ -287,13 +295,18 @@ impl Filter {
 
     /// Asks for ticks as often as something may fall due.
     fn set_tick(&mut self, effects: &mut Vec<Effect>) {
-        let tick = if self.calls.wait_for_others() || self.keys.are_soon_due() {
-            SOON
-        } else if self.keys.is_empty() && !self.polls() && !self.signals.await_bodies() {
-            Duration::ZERO
-        } else {
-            NOW_AND_THEN
-        };
+        let tick =
+            if self.calls.wait_for_others() || self.keys.are_soon_due() || self.status_lists.are_soon_due() {
+                SOON
+            } else if self.keys.is_empty()
+                && self.status_lists.is_empty()
+                && !self.polls()
+                && !self.signals.await_bodies()
+            {
+                Duration::ZERO
+            } else {
+                NOW_AND_THEN
+            };
         if tick != self.tick {
             self.tick = tick;
             effects.push(Effect::Tick(tick));

@@ -102,7 +102,7 @@ impl Filter {
         let Some((events, poll)) = polled(config.revocation.security_events.as_ref()) else { return true };
         let tokens = reply.ok_or("no answer").and_then(read);
         match tokens {
-            Ok((tokens, more)) => {
+            Ok(Polled { tokens, more }) => {
                 // The transmitter has heard of these.
                 self.polling.applied.clear();
                 self.polling.refused.clear();
@@ -174,15 +174,23 @@ fn polled(events: Option<&SecurityEvents>) -> Option<(&SecurityEvents, &Poll)> {
     events.and_then(|events| Some((events, events.poll.as_ref()?)))
 }
 
+/// What a reply brings.
+struct Polled {
+    /// By their identifiers.
+    tokens: Vec<(String, String)>,
+    /// Whether there are more.
+    more: bool,
+}
+
 /// The tokens of a reply by their identifiers, and whether there are more (RFC 8936 §2.3).
-fn read(reply: &Reply<'_>) -> Result<(Vec<(String, String)>, bool), &'static str> {
+fn read(reply: &Reply<'_>) -> Result<Polled, &'static str> {
     if reply.status != 200 {
         return Err("expected status 200, got another");
     }
     let body = reply.body.ok_or("the body is too long")?;
     let members = json::object(body).map_err(|_| "expected a JSON object, got none")?;
     let sets = match members.get("sets") {
-        None => return Ok((Vec::new(), false)),
+        None => return Ok(Polled { tokens: Vec::new(), more: false }),
         Some(sets) => sets.as_object().ok_or("sets is not an object")?,
     };
     let tokens = sets.iter().take(MAX_EVENTS).map(|(jti, token)| {
@@ -190,7 +198,7 @@ fn read(reply: &Reply<'_>) -> Result<(Vec<(String, String)>, bool), &'static str
         (jti.clone(), token.as_str().unwrap_or_default().to_owned())
     });
     let more = members.get("moreAvailable") == Some(&Value::Bool(true)) || sets.len() > MAX_EVENTS;
-    Ok((tokens.collect(), more))
+    Ok(Polled { tokens: tokens.collect(), more })
 }
 
 /// What the one that polls has claimed.

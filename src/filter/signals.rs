@@ -409,7 +409,7 @@ impl Filter {
 }
 
 impl NotVerified {
-    fn text(self) -> String {
+    pub(super) fn text(self) -> String {
         match self {
             Self::Bad(reason) => reason,
             Self::Host | Self::NoKeys(_) => NOT_SIGNED.to_owned(),

@@ -54,6 +54,10 @@ pub enum InvalidToken {
     OtherIssuer,
     /// It is of another type: a refresh token, say.
     OtherType,
+    /// Its status list says so.
+    Revoked,
+    /// It names a status list that is not to be looked into, or has no place in it.
+    UnknownStatus,
 }
 
 /// Why there is no verdict.
@@ -63,6 +67,8 @@ pub enum Unavailable {
     AuthorizationServer(ServerFailure),
     /// The keys that verify the token could not be fetched.
     NoKeys,
+    /// The list that says whether the token is revoked could not be fetched.
+    NoStatusList,
     /// There is a verdict, but no phantom token: the host did not sign, or the server gave none.
     NotSigned,
     /// As many calls as allowed are under way.
@@ -81,7 +87,12 @@ impl Unavailable {
         match self {
             Self::AuthorizationServer(failure) => failure.is_transient(),
             Self::TooManyCalls => true,
-            Self::Host | Self::NoKeys | Self::NotSigned | Self::TooManyWaiting | Self::UnknownPolicy => false,
+            Self::Host
+            | Self::NoKeys
+            | Self::NoStatusList
+            | Self::NotSigned
+            | Self::TooManyWaiting
+            | Self::UnknownPolicy => false,
         }
     }
 }
@@ -104,12 +115,15 @@ impl Denial {
                 InvalidToken::OtherFormat => "token_of_other_format",
                 InvalidToken::OtherIssuer => "token_of_other_issuer",
                 InvalidToken::OtherType => "token_of_other_type",
+                InvalidToken::Revoked => "token_revoked",
+                InvalidToken::UnknownStatus => "token_of_unknown_status",
             },
             Self::MissingToken => "missing_token",
             Self::Unavailable(reason) => match reason {
                 Unavailable::AuthorizationServer(failure) => failure.reason(),
                 Unavailable::Host => "host_failure",
                 Unavailable::NoKeys => "jwks_unavailable",
+                Unavailable::NoStatusList => "status_list_unavailable",
                 Unavailable::NotSigned => "phantom_token_not_signed",
                 Unavailable::TooManyCalls => "too_many_introspection_calls",
                 Unavailable::TooManyWaiting => "too_many_waiting_requests",

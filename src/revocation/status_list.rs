@@ -12,6 +12,7 @@ use base64ct::{Base64UrlUnpadded, Encoding};
 use serde_json::{Map, Value};
 
 use super::claim::{LEEWAY, is_typ, text, time};
+use crate::http::HttpCall;
 use crate::token::UnixMillis;
 
 /// Where a token's status stands (§6.2): its `status.status_list`.
@@ -44,6 +45,45 @@ impl StatusReference {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct MalformedReference;
 
+/// Where the lists of an issuer are fetched.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StatusListSource {
+    /// Envoy cluster.
+    pub cluster: String,
+    /// `:authority`; that of the list's address if it is not named.
+    pub authority: Option<String>,
+    /// What the address of a list must begin with: scheme, host and the beginning of a path.
+    pub uri_prefixes: Vec<String>,
+    /// How long past its time a list may serve while no newer one is to be had.
+    pub max_stale: Duration,
+    /// How long a fetch may take.
+    pub timeout: Duration,
+}
+
+impl StatusListSource {
+    /// Whether a list may be fetched from this address.
+    pub fn admits(&self, uri: &str) -> bool {
+        uri.len() <= MAX_URI_BYTES
+            && uri.bytes().all(|byte| matches!(byte, b'!'..=b'~'))
+            && self.uri_prefixes.iter().any(|prefix| uri.starts_with(prefix))
+    }
+
+    /// The request that fetches a list; `None` for an address that has no path.
+    pub fn request(&self, uri: &str) -> Option<HttpCall> {
+        let (_, rest) = uri.split_once("://")?;
+        let (host, _) = rest.split_once('/')?;
+        let path = rest.get(host.len()..)?.split('#').next()?;
+        let authority = self.authority.as_deref().unwrap_or(host);
+        Some(HttpCall::get(&self.cluster, authority, path, STATUS_LIST, self.timeout))
+    }
+}
+
+/// Whether this is the media type of a status list.
+pub fn is_status_list(content_type: &[u8]) -> bool {
+    let essence = content_type.split(|&byte| byte == b';').next().unwrap_or_default();
+    essence.trim_ascii().eq_ignore_ascii_case(STATUS_LIST.as_bytes())
+}
+
 /// What a list says of a token (§7.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Status {
@@ -62,6 +102,7 @@ pub enum Status {
 pub struct StatusList {
     bits: Bits,
     statuses: Vec<u8>,
+    ttl: Duration,
     /// When it is to be fetched again.
     pub fresh_until: UnixMillis,
     /// When its issuer's word ends.
@@ -103,6 +144,16 @@ impl fmt::Display for StatusListRefused {
 }
 
 impl StatusList {
+    /// Whether a JWT of this type may be a status list.
+    pub fn admits(typ: Option<&str>) -> bool {
+        typ.is_some_and(|typ| is_typ(typ, "statuslist+jwt"))
+    }
+
+    /// How long before its end it is fetched again, if it is in use: then nobody waits.
+    pub fn lead(&self) -> Duration {
+        self.ttl / 5
+    }
+
     /// Reads a verified list that was fetched from `uri` (§8.3).
     ///
     /// # Errors
@@ -114,7 +165,7 @@ impl StatusList {
         uri: &str,
         now: UnixMillis,
     ) -> Result<Self, StatusListRefused> {
-        if !typ.is_some_and(|typ| is_typ(typ, "statuslist+jwt")) {
+        if !Self::admits(typ) {
             return Err(StatusListRefused::OtherType);
         }
         if text(claims, "sub") != Some(uri) {
@@ -146,7 +197,7 @@ impl StatusList {
         let lst = text(list, "lst").ok_or(StatusListRefused::NotUsable("status_list.lst"))?;
         let statuses = inflate(lst).ok_or(StatusListRefused::NotInflatable)?;
         let fresh_until = now.plus(ttl).min(exp.unwrap_or(UnixMillis::MAX));
-        Ok(Self { bits, statuses, fresh_until, exp })
+        Ok(Self { bits, statuses, ttl, fresh_until, exp })
     }
 
     /// What it says of the token at `idx`. `None`: it has no such place, and the token is to be refused.
@@ -195,6 +246,10 @@ fn inflate(lst: &str) -> Option<Vec<u8>> {
     let compressed = Base64UrlUnpadded::decode_vec(lst).ok()?;
     miniz_oxide::inflate::decompress_to_vec_zlib_with_limit(&compressed, MAX_BYTES).ok()
 }
+
+const STATUS_LIST: &str = "application/statuslist+jwt";
+
+const MAX_URI_BYTES: usize = 2048;
 
 /// 2²⁰ statuses of eight bits, the largest list of the draft's own test vectors.
 const MAX_BYTES: usize = 1 << 20;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use phantom_token_filter::config::Config;
+use phantom_token_filter::config::{Config, OwnPath};
 use phantom_token_filter::credentials::TokenSource;
 use phantom_token_filter::introspection::{
     ClientAuthentication, Response, SecretEncoding, SignedReply, SignedReplyKind,
@@ -74,7 +74,7 @@ fn phantom_tokens() {
             && claims.rename.is_empty()
             && claims.add.is_empty()
     );
-    let jwks = config.own_path(&Get("/.well-known/jwks.json")).unwrap();
+    let Some(OwnPath::Answer(jwks)) = config.own_path(&Get("/.well-known/jwks.json")) else { panic!() };
     assert_eq!(jwks.body, token.jwks());
     let off = parse(&changed(json!({"phantom_token.jwks_path": ""}))).unwrap();
     assert!(off.own_path(&Get("/.well-known/jwks.json")).is_none());

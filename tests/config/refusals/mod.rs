@@ -4,6 +4,7 @@ mod keys;
 mod phantom_token;
 mod policies;
 mod providers;
+mod revocation;
 
 use phantom_token_filter::config::Config;
 use serde_json::{Value, json};
@@ -54,7 +55,7 @@ fn keys() {
         (
             "a misspelt key at the top",
             json!({"provider": {}}),
-            "configuration: expected one of the keys providers, phantom_token, policies, default_policy, rules, policy_from, cache, challenge, access_log, got \"provider\"",
+            "configuration: expected one of the keys providers, phantom_token, policies, default_policy, rules, policy_from, cache, revocation, challenge, access_log, got \"provider\"",
         ),
         (
             "a misspelt key is named before the one that is missing",
