@@ -9,7 +9,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use super::inquiry::{Inquiry, Way};
-use super::{CallId, Case, Effect, Filter, Source, StreamId};
+use super::{CallId, Case, Effect, Filter, NOW_AND_THEN, Source, StreamId};
 use crate::config::Config;
 use crate::http::Reply;
 use crate::introspection::Keys;
@@ -353,7 +353,9 @@ impl Filter {
             Ok(is_new) => {
                 log::debug!("provider {:?}: jwks fetched, new: {is_new}", ring.jwks.provider);
                 ring.failures = 0;
-                ring.refresh_at = sent.plus(ring.jwks.refresh_interval.mul_f64(REFRESH_AHEAD));
+                // The tick that it is for comes up to a whole one later.
+                let age = ring.jwks.refresh_interval.mul_f64(REFRESH_AHEAD).saturating_sub(NOW_AND_THEN);
+                ring.refresh_at = sent.plus(age);
                 effects.push(Effect::Count(Counter::JwksRefreshed));
             }
             Err(reason) => {
