@@ -60,6 +60,23 @@ fn with(section: &str) -> Value {
         base =
             change(base, json!({"providers.main.issuer": "https://as.example", "providers.main.jwks": jwks}));
     }
+    if section == "providers.NAME.status_list" {
+        let list = json!({"cluster": "as", "uri_prefixes": ["https://as.example/"]});
+        return change(with("providers.NAME.jwks"), json!({"providers.main.status_list": list}));
+    }
+    if section.starts_with("revocation") {
+        let secret = json!({"env": "CLIENT_SECRET"});
+        let mut sources = json!({
+            "endpoint": {"path": "/revoke"},
+            "back_channel_logout": {"path": "/logout", "audiences": ["web"]},
+            "security_events": {"audiences": ["gateway"], "push": {"path": "/events", "authorization": secret}},
+            "admin": {"path": "/revocations", "token": secret},
+        });
+        if section == "revocation.security_events.poll" {
+            sources["security_events"]["poll"] = json!({"cluster": "ssf", "path": "/poll"});
+        }
+        return change(with("providers.NAME.jwks"), json!({"revocation": sources}));
+    }
     let auth = "providers.NAME.introspection.auth";
     let Some(way) = section.strip_prefix(auth) else { return base };
     let Some(way) = way.strip_prefix('.') else { return change(base, json!({(concrete(auth)): {}})) };

@@ -171,7 +171,7 @@ fn rules(section: &Section<'_>) -> Result<JwtRules, ConfigError> {
 }
 
 /// A list that must not be empty, for nothing would pass.
-fn some<T>(list: &Item<'_>, elements: Result<Vec<T>, ConfigError>) -> Result<Vec<T>, ConfigError> {
+pub(super) fn some<T>(list: &Item<'_>, elements: Result<Vec<T>, ConfigError>) -> Result<Vec<T>, ConfigError> {
     match elements {
         Ok(none) if none.is_empty() => Err(list.error("at least one value", "none")),
         elements => elements,

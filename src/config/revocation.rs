@@ -130,11 +130,9 @@ fn admin(item: Item<'_>) -> Result<AdminReceiver, ConfigError> {
 
 /// Whose tokens are for us: at least one, for none would be taken.
 fn audiences(section: &Section<'_>) -> Result<Vec<String>, ConfigError> {
-    let audiences = section.texts("audiences")?;
-    if audiences.is_empty() {
-        return Err(section.error("audiences", "expected at least one value, got none"));
-    }
-    Ok(audiences)
+    let list = section.required("audiences")?;
+    let audiences = list.elements()?.iter().map(|audience| audience.text().map(str::to_owned)).collect();
+    provider::some(&list, audiences)
 }
 
 /// The provider that a section names; the only one, where there is but one and none is named.

@@ -248,7 +248,7 @@ impl Filter {
             Event::StreamGone(stream) => {
                 self.waiting.remove(&stream);
                 self.keys.forget(stream);
-                self.signals.forget(stream);
+                self.signals.gone(stream, now);
                 return effects;
             }
             Event::Answered(stream, status) => self.answered(stream, status, now, &mut effects),

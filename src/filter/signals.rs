@@ -75,9 +75,31 @@ impl Signals {
     }
 
     /// A stream is gone.
+    pub(super) fn gone(&mut self, stream: StreamId, now: UnixMillis) {
+        let is_unanswered = self.incoming.get(&stream).is_some_and(|it| it.revocation.is_some());
+        if is_unanswered && self.may_complain(now) {
+            // Withdrawing by it would let anybody who hangs up empty the cache.
+            log::warn!(
+                "revocation.endpoint: the answer to a revocation was not seen: the client hung up, or \
+                 proxy_on_response_headers is not among allowed_capabilities"
+            );
+        }
+        self.forget(stream);
+    }
+
+    /// A stream waits for nothing here any more.
     pub(super) fn forget(&mut self, stream: StreamId) {
         self.incoming.remove(&stream);
         self.parked.remove(&stream);
+    }
+
+    /// Nothing that clients can bring about fills the log.
+    fn may_complain(&mut self, now: UnixMillis) -> bool {
+        let may = self.quiet_until.is_none_or(|until| until <= now);
+        if may {
+            self.quiet_until = Some(now.plus(QUIET));
+        }
+        may
     }
 
     /// The keys that a signal waited for are here, or are not to be had.
@@ -145,8 +167,7 @@ impl Filter {
             |it: &Incoming| it.receiver != Receiver::Endpoint && now.since(it.since) >= BODY_TIMEOUT;
         let late = self.signals.incoming.iter().filter(|(_, it)| is_late(it)).map(|(stream, _)| *stream);
         let late: Vec<StreamId> = late.take(MAX_GIVEN_UP).collect();
-        if !late.is_empty() && self.signals.quiet_until.is_none_or(|until| until <= now) {
-            self.signals.quiet_until = Some(now.plus(QUIET));
+        if !late.is_empty() && self.signals.may_complain(now) {
             log::error!(
                 "revocation: the body of a signal did not come within {} s; if none ever comes, set \
                  allow_on_headers_stop_iteration: true beside vm_config",

@@ -29,6 +29,7 @@ mod rig;
 
 mod server_faults;
 mod signals;
+mod signals_fetched;
 mod signed_replies;
 mod soak;
 mod strategies;

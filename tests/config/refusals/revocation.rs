@@ -41,6 +41,11 @@ fn sources() {
         (
             "logouts of any client",
             jwks(json!({"revocation.back_channel_logout": {"path": "/logout"}})),
+            "revocation.back_channel_logout.audiences: expected a value, got none",
+        ),
+        (
+            "logouts of no client",
+            jwks(json!({"revocation.back_channel_logout": {"path": "/logout", "audiences": []}})),
             "revocation.back_channel_logout.audiences: expected at least one value, got none",
         ),
         (

@@ -162,6 +162,12 @@ impl Envoy {
         text.lines().filter_map(stat).collect()
     }
 
+    /// Sets all counters back to zero, as an operator can.
+    pub async fn reset_counters(&self) {
+        let reply = Request::post("/reset_counters", "").send(self.admin).await;
+        assert_eq!(reply.status, 200, "{reply:?}");
+    }
+
     /// One of the filter's own counters; 0 while it is not there.
     pub async fn counter(&self, name: &str) -> u64 {
         let name = format!("wasmcustom.phantom_token.{name}");
