@@ -4,9 +4,8 @@ use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, VecDeque};
 
 use log::error;
-use proxy_wasm::hostcalls;
-use proxy_wasm::types::{MapType, MetricType, Status};
 
+use super::abi::hostcalls::{self, MapType, MetricType, Status};
 use super::mailbox::Message;
 use super::{local_reply, now};
 use crate::cache::Mailbox;
@@ -27,6 +26,8 @@ pub(super) struct Worker {
     calls: RefCell<BTreeMap<u32, CallId>>,
     counters: BTreeMap<Counter, u32>,
     introspection_duration: u32,
+    /// Streams that may not go on, and why.
+    held: RefCell<BTreeMap<StreamId, Fate>>,
     /// Whether access logs can still be told something: a host that refuses once refuses always.
     describes: Cell<bool>,
 }
@@ -63,6 +64,7 @@ impl Worker {
             calls: RefCell::default(),
             counters: Counter::ALL.iter().map(counter).collect::<Result<_, Status>>()?,
             introspection_duration: hostcalls::define_metric(MetricType::Histogram, INTROSPECTION_DURATION)?,
+            held: RefCell::default(),
             describes: Cell::new(true),
         })
     }
@@ -90,6 +92,21 @@ impl Worker {
         self.filter.borrow().is_waiting(stream)
     }
 
+    /// Notes that nothing more of a stream may pass: for ever, or as long as it waits.
+    pub(super) fn hold(&self, stream: StreamId, fate: Fate) {
+        self.held.borrow_mut().insert(stream, fate);
+    }
+
+    /// Whether, and why, a stream was held in its own callback; one that waited may have gone on since.
+    pub(super) fn held(&self, stream: StreamId) -> Option<Fate> {
+        self.held.borrow().get(&stream).copied()
+    }
+
+    /// Forgets a stream that is no more.
+    pub(super) fn let_go(&self, stream: StreamId) -> Option<Fate> {
+        self.held.borrow_mut().remove(&stream)
+    }
+
     pub(super) fn mailbox(&self) -> Mailbox {
         self.mailbox
     }
@@ -106,8 +123,7 @@ impl Worker {
                 }
                 Effect::AskForTurn => {
                     // Only a queue that is not there refuses, and it was registered at the start.
-                    if hostcalls::enqueue_shared_queue(self.mailbox.0, Some(&Message::Turn.write())).is_err()
-                    {
+                    if hostcalls::enqueue_shared_queue(self.mailbox.0, &Message::Turn.write()).is_err() {
                         error!(
                             "the filter's own queue is gone; waiting requests end by their stream's timeout"
                         );
@@ -138,10 +154,7 @@ impl Worker {
                 }
                 // A worker that is no more needs no telling.
                 Effect::Tell(mailbox, digest, told) => {
-                    _ = hostcalls::enqueue_shared_queue(
-                        mailbox.0,
-                        Some(&Message::Told(digest, told).write()),
-                    );
+                    _ = hostcalls::enqueue_shared_queue(mailbox.0, &Message::Told(digest, told).write());
                 }
                 Effect::Tick(period) => _ = hostcalls::set_tick_period(period),
             }
@@ -164,7 +177,7 @@ impl Worker {
         let edited = edits.iter().try_for_each(|edit| match edit {
             HeaderEdit::Remove(name) => hostcalls::remove_map_value(MapType::HttpRequestHeaders, name),
             HeaderEdit::Set(name, value) => {
-                hostcalls::set_map_value_bytes(MapType::HttpRequestHeaders, name, Some(value))
+                hostcalls::set_map_value_bytes(MapType::HttpRequestHeaders, name, value)
             }
         });
         let resumed = edited.and_then(|()| match callback {
@@ -183,14 +196,9 @@ impl Worker {
 
     /// Sends a call; gives back the event if that fails at once.
     fn dispatch(&self, id: CallId, call: &HttpCall) -> Option<Event<'static>> {
-        let headers = call.headers.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
-        match hostcalls::dispatch_http_call(
-            &call.cluster,
-            headers,
-            Some(&call.body),
-            Vec::new(),
-            call.timeout,
-        ) {
+        let headers: Vec<(&str, &str)> =
+            call.headers.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        match hostcalls::dispatch_http_call(&call.cluster, &headers, &call.body, call.timeout) {
             Ok(token) => {
                 self.calls.borrow_mut().insert(token, id);
                 None
@@ -220,7 +228,7 @@ impl Worker {
         ];
         for (name, text) in texts {
             if let Some(text) = text
-                && hostcalls::set_property(vec![name], Some(text)).is_err()
+                && hostcalls::set_property(name, text).is_err()
             {
                 self.describes.set(false);
             }

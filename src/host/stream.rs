@@ -1,73 +1,66 @@
-//! One request's context.
+//! One request.
 
-use std::rc::Rc;
+use std::borrow::Cow;
+use std::cell::OnceCell;
 
-use proxy_wasm::hostcalls;
-use proxy_wasm::traits::{Context, HttpContext};
-use proxy_wasm::types::{Action, MapType};
-
+use super::abi::HeaderReader;
+use super::abi::hostcalls::{self, MapType};
 use super::apply::{Fate, Worker};
+use super::callbacks::Action;
 use crate::filter::{Event, StreamId};
 use crate::request::{RequestView, Unreadable};
 
-/// A request. `worker` is `None` where the configuration was refused: then nothing passes.
-pub(super) struct Stream {
-    id: StreamId,
-    worker: Option<Rc<Worker>>,
-    /// What became of it in its own callback; a stream that waits may have gone on since.
-    fate: Fate,
-}
-
-impl Stream {
-    pub(super) fn new(id: u32, worker: Option<Rc<Worker>>) -> Self {
-        Self { id: StreamId(id), worker, fate: Fate::Waiting }
+impl Worker {
+    pub(super) fn request_headers(&self, stream: StreamId) -> Action {
+        let reader = HeaderReader::new();
+        let fate = self.stream_event(Event::RequestHeaders(stream, &Headers::new(&reader)));
+        if fate == Fate::Forwarded {
+            return Action::Continue;
+        }
+        self.hold(stream, fate);
+        self.gate(stream)
     }
 
-    /// Whether more of the request may pass. Headers that wait hold back what follows: where an operator sets
-    /// `allow_on_headers_stop_iteration`, Envoy itself does not.
-    fn gate(&self) -> Action {
-        let passes = match self.fate {
-            Fate::Answered => false,
-            Fate::Forwarded => true,
-            Fate::Waiting => self.worker.as_ref().is_some_and(|worker| !worker.is_waiting(self.id)),
+    /// Whether more of a request may pass.
+    pub(super) fn gate(&self, stream: StreamId) -> Action {
+        let passes = match self.held(stream) {
+            None | Some(Fate::Forwarded) => true,
+            Some(Fate::Answered) => false,
+            Some(Fate::Waiting) => !self.is_waiting(stream),
         };
         if passes { Action::Continue } else { Action::Pause }
     }
-}
 
-impl Context for Stream {}
-
-impl HttpContext for Stream {
-    fn on_http_request_headers(&mut self, _: usize, _: bool) -> Action {
-        if let Some(worker) = &self.worker {
-            self.fate = worker.stream_event(Event::RequestHeaders(self.id, &Headers));
-        }
-        self.gate()
-    }
-
-    fn on_http_request_body(&mut self, _: usize, _: bool) -> Action {
-        self.gate()
-    }
-
-    fn on_http_request_trailers(&mut self, _: usize) -> Action {
-        self.gate()
-    }
-}
-
-impl Drop for Stream {
-    fn drop(&mut self) {
-        if let Some(worker) = self.worker.as_ref().filter(|_| self.fate == Fate::Waiting) {
-            worker.stream_event(Event::StreamGone(self.id));
+    pub(super) fn stream_gone(&self, stream: StreamId) {
+        if self.let_go(stream) == Some(Fate::Waiting) {
+            self.stream_event(Event::StreamGone(stream));
         }
     }
 }
 
 /// The request headers of the effective context.
-struct Headers;
+struct Headers<'r> {
+    reader: &'r HeaderReader,
+    /// What rules ask for again and again.
+    known: [OnceCell<Option<&'r [u8]>>; KNOWN.len()],
+}
 
-impl RequestView for Headers {
-    fn header(&self, name: &str) -> Option<Vec<u8>> {
-        hostcalls::get_map_value_bytes(MapType::HttpRequestHeaders, name).ok()?
+impl<'r> Headers<'r> {
+    fn new(reader: &'r HeaderReader) -> Self {
+        Self { reader, known: Default::default() }
+    }
+
+    fn read(&self, name: &str) -> Option<&'r [u8]> {
+        match KNOWN.iter().position(|known| *known == name).and_then(|place| self.known.get(place)) {
+            Some(known) => *known.get_or_init(|| self.reader.read(name)),
+            None => self.reader.read(name),
+        }
+    }
+}
+
+impl RequestView for Headers<'_> {
+    fn header(&self, name: &str) -> Option<Cow<'_, [u8]>> {
+        self.read(name).map(Cow::Borrowed)
     }
 
     fn copies(&self, name: &str) -> Vec<Vec<u8>> {
@@ -77,7 +70,9 @@ impl RequestView for Headers {
     }
 
     fn route_policy(&self) -> Result<Option<Vec<u8>>, Unreadable> {
-        let path = vec!["xds", "route_metadata", "filter_metadata", "phantom_token_filter", "policy"];
-        hostcalls::get_property(path).map_err(|_| Unreadable)
+        let path = ["xds", "route_metadata", "filter_metadata", "phantom_token_filter", "policy"];
+        hostcalls::get_property(&path).map_err(|_| Unreadable)
     }
 }
+
+const KNOWN: [&str; 3] = [":path", ":authority", ":method"];

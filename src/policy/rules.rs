@@ -62,7 +62,7 @@ impl Match {
             return true;
         }
         let Some(actual) = request.header(":method") else { return false };
-        self.methods.iter().any(|wanted| wanted.as_bytes() == actual)
+        self.methods.iter().any(|wanted| wanted.as_bytes() == &*actual)
     }
 }
 

@@ -5,6 +5,7 @@
 pub mod issuer;
 pub mod rustcrypto;
 
+use std::borrow::Cow;
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, HashMap};
 use std::rc::Rc;
@@ -128,12 +129,12 @@ impl Request {
 }
 
 impl RequestView for Request {
-    fn header(&self, name: &str) -> Option<Vec<u8>> {
+    fn header(&self, name: &str) -> Option<Cow<'_, [u8]>> {
         let copies = self.copies(name);
         if name == "authorization" && copies.len() > 1 {
-            Some(copies.join(&b","[..]))
+            Some(copies.join(&b","[..]).into())
         } else {
-            copies.into_iter().next()
+            copies.into_iter().next().map(Cow::Owned)
         }
     }
 
