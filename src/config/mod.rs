@@ -26,7 +26,7 @@ use serde_json::{Map, Value};
 use crate::challenge::{Answer, Challenge};
 use crate::json::{self, NotAnObject};
 use crate::jwt::{JwksEndpoint, PhantomToken, SignError, Signatures};
-use crate::policy::{IdentityHeaders, Policy, Rule, Strategy, path_of};
+use crate::policy::{IdentityHeaders, Policy, Rule, Strategy, has_path};
 use crate::protobuf;
 use crate::provider::Provider;
 use crate::request::RequestView;
@@ -214,13 +214,16 @@ impl Config {
         Some(rule.map_or(&self.default_policy, |rule| &rule.policy))
     }
 
+    /// Whether the request is for one of the filter's own paths, and so for no policy to judge.
+    pub fn is_own_path(&self, request: &dyn RequestView) -> bool {
+        self.jwks
+            .as_ref()
+            .is_some_and(|jwks| request.header(":path").is_some_and(|target| has_path(&target, &jwks.path)))
+    }
+
     /// The filter's own answer, if the request is for one of its own paths.
     pub fn own_path(&self, request: &dyn RequestView) -> Option<Answer> {
-        let jwks = self.jwks.as_ref()?;
-        let target = request.header(":path")?;
-        if path_of(&target) != jwks.path.as_bytes() {
-            return None;
-        }
+        let jwks = self.jwks.as_ref().filter(|_| self.is_own_path(request))?;
         let answer = |status, headers, body, details| Answer {
             status,
             headers,

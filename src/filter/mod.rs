@@ -11,14 +11,16 @@ mod calls;
 mod inquiry;
 mod judge;
 mod keys;
+mod ready;
 mod share;
 mod validate;
 
+use std::cell::RefCell;
 use std::collections::{BTreeMap, VecDeque};
 use std::rc::Rc;
 use std::time::Duration;
 
-use crate::cache::{ActiveEntry, Cache, Leases, Mailbox, SharedData};
+use crate::cache::{ActiveEntry, Cache, FirstLevel, Leases, Mailbox, SharedData};
 use crate::challenge::Answer;
 use crate::config::Config;
 use crate::http::{HttpCall, Reply};
@@ -32,6 +34,8 @@ use crate::token::{TokenDigest, UnixMillis};
 use calls::Calls;
 use judge::Settlement;
 use keys::KeyRings;
+pub use ready::Ready;
+use ready::Repeat;
 
 /// A request's stream, by the host's number for it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -87,7 +91,7 @@ pub enum Effect {
     /// Say this of the request in access logs.
     Describe(StreamId, Description),
     /// Pass the request on.
-    Forward(StreamId, Vec<HeaderEdit>),
+    Forward(StreamId, Rc<[HeaderEdit]>),
     /// Record how long an answer of the authorization server took, in milliseconds.
     IntrospectionDuration(u64),
     /// Tell another worker what became of a call ([`Event::Told`]).
@@ -115,6 +119,7 @@ pub struct Description {
 pub struct Filter {
     config: Rc<Config>,
     cache: Cache,
+    first_level: RefCell<FirstLevel<Ready>>,
     signatures: Rc<dyn Signatures>,
     leases: Leases,
     calls: Calls,
@@ -136,6 +141,8 @@ struct Case {
     /// What takes the client's token out of the request.
     removal: Vec<HeaderEdit>,
     source: Source,
+    /// How those that come after may get the same.
+    repeat: Option<Repeat>,
 }
 
 /// A request that waits for a verdict.
@@ -193,6 +200,7 @@ impl Filter {
             keys: KeyRings::new(&config),
             config,
             cache,
+            first_level: RefCell::default(),
             signatures,
             leases,
             calls: Calls::default(),

@@ -10,10 +10,10 @@ use super::mailbox::Message;
 use super::{local_reply, now};
 use crate::cache::Mailbox;
 use crate::challenge::Answer;
-use crate::filter::{CallId, Description, Effect, Event, Filter, StreamId};
+use crate::filter::{CallId, Description, Effect, Event, Filter, Ready, StreamId};
 use crate::http::HttpCall;
 use crate::metrics::{Counter, INTROSPECTION_DURATION};
-use crate::request::HeaderEdit;
+use crate::request::{HeaderEdit, RequestView};
 
 /// What a worker's root context and its streams share.
 pub(super) struct Worker {
@@ -24,7 +24,8 @@ pub(super) struct Worker {
     mailbox: Mailbox,
     /// The host's numbers of calls under way.
     calls: RefCell<BTreeMap<u32, CallId>>,
-    counters: BTreeMap<Counter, u32>,
+    /// In the order of [`Counter::ALL`].
+    counters: Vec<u32>,
     introspection_duration: u32,
     /// Streams that may not go on, and why.
     held: RefCell<BTreeMap<StreamId, Fate>>,
@@ -54,9 +55,7 @@ pub(super) enum Fate {
 
 impl Worker {
     pub(super) fn new(root: u32, filter: Filter, mailbox: Mailbox) -> Result<Self, Status> {
-        let counter = |counter: &Counter| {
-            Ok((*counter, hostcalls::define_metric(MetricType::Counter, counter.name())?))
-        };
+        let counter = |counter: &Counter| hostcalls::define_metric(MetricType::Counter, counter.name());
         Ok(Self {
             root,
             filter: RefCell::new(filter),
@@ -67,6 +66,22 @@ impl Worker {
             held: RefCell::default(),
             describes: Cell::new(true),
         })
+    }
+
+    /// Serves a request that is like one that was just served; `None` if it is not.
+    pub(super) fn serve_again(&self, stream: StreamId, request: &dyn RequestView) -> Option<Fate> {
+        let ready = self.filter.borrow().ready(request, now())?;
+        Ready::COUNTERS.into_iter().for_each(|counter| self.count(counter));
+        if let Some(description) = &ready.description {
+            self.describe(description);
+        }
+        Some(self.forward(stream, &ready.edits, Callback::Stream))
+    }
+
+    fn count(&self, counter: Counter) {
+        if let Some(metric) = self.counters.get(counter as usize) {
+            _ = hostcalls::increment_metric(*metric, 1);
+        }
     }
 
     /// Takes an event in a callback of a stream's own; says what became of the stream.
@@ -134,11 +149,7 @@ impl Worker {
                         effects.extend(self.step(failed));
                     }
                 }
-                Effect::Count(counter) => {
-                    if let Some(metric) = self.counters.get(&counter) {
-                        _ = hostcalls::increment_metric(*metric, 1);
-                    }
-                }
+                Effect::Count(counter) => self.count(counter),
                 Effect::Describe(stream, description) => {
                     if self.reach(stream, callback) {
                         self.describe(&description);
@@ -146,7 +157,7 @@ impl Worker {
                 }
                 Effect::Forward(stream, edits) => {
                     if self.reach(stream, callback) {
-                        *fate = self.forward(stream, edits, callback);
+                        *fate = self.forward(stream, &edits, callback);
                     }
                 }
                 Effect::IntrospectionDuration(millis) => {
@@ -173,7 +184,7 @@ impl Worker {
         callback == Callback::Stream || hostcalls::set_effective_context(stream.0).is_ok()
     }
 
-    fn forward(&self, stream: StreamId, edits: Vec<HeaderEdit>, callback: Callback) -> Fate {
+    fn forward(&self, stream: StreamId, edits: &[HeaderEdit], callback: Callback) -> Fate {
         let edited = edits.iter().try_for_each(|edit| match edit {
             HeaderEdit::Remove(name) => hostcalls::remove_map_value(MapType::HttpRequestHeaders, name),
             HeaderEdit::Set(name, value) => {

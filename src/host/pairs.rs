@@ -18,26 +18,18 @@ pub(super) fn write(pairs: &[(&str, &str)]) -> Vec<u8> {
     bytes
 }
 
-/// The pairs of that form; `None` if it is another. Names that are no text are left out: no header has such a one.
-pub(super) fn read(bytes: &[u8]) -> Option<Vec<(String, Vec<u8>)>> {
+/// The pairs of that form, as far as it is one.
+pub(super) fn read(bytes: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
     let mut lengths = Reader::new(bytes);
-    if bytes.is_empty() {
-        return Some(Vec::new());
-    }
-    let count = usize::try_from(lengths.u32()?).ok()?;
+    let count = lengths.u32().and_then(|count| usize::try_from(count).ok()).unwrap_or(0);
     let mut texts = lengths;
-    texts.take(count.checked_mul(8)?)?;
-    let mut pairs = Vec::with_capacity(count);
-    for _ in 0..count {
+    let has_lengths = count.checked_mul(8).and_then(|len| texts.take(len)).is_some();
+    (0..count).take_while(move |_| has_lengths).map_while(move |_| {
         let mut text = || {
             let text = texts.take(usize::try_from(lengths.u32()?).ok()?)?;
             texts.u8()?;
             Some(text)
         };
-        let (name, value) = (text()?, text()?);
-        if let Ok(name) = std::str::from_utf8(name) {
-            pairs.push((name.to_owned(), value.to_vec()));
-        }
-    }
-    Some(pairs)
+        Some((text()?, text()?))
+    })
 }

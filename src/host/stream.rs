@@ -3,17 +3,20 @@
 use std::borrow::Cow;
 use std::cell::OnceCell;
 
-use super::abi::HeaderReader;
+use super::abi::HeaderMap;
 use super::abi::hostcalls::{self, MapType};
 use super::apply::{Fate, Worker};
 use super::callbacks::Action;
+use super::pairs;
 use crate::filter::{Event, StreamId};
 use crate::request::{RequestView, Unreadable};
 
 impl Worker {
     pub(super) fn request_headers(&self, stream: StreamId) -> Action {
-        let reader = HeaderReader::new();
-        let fate = self.stream_event(Event::RequestHeaders(stream, &Headers::new(&reader)));
+        let headers = Headers::read();
+        let fate = self
+            .serve_again(stream, &headers)
+            .unwrap_or_else(|| self.stream_event(Event::RequestHeaders(stream, &headers)));
         if fate == Fate::Forwarded {
             return Action::Continue;
         }
@@ -39,40 +42,38 @@ impl Worker {
 }
 
 /// The request headers of the effective context.
-struct Headers<'r> {
-    reader: &'r HeaderReader,
-    /// What rules ask for again and again.
-    known: [OnceCell<Option<&'r [u8]>>; KNOWN.len()],
+struct Headers {
+    map: HeaderMap,
+    route_policy: OnceCell<Result<Option<Vec<u8>>, Unreadable>>,
 }
 
-impl<'r> Headers<'r> {
-    fn new(reader: &'r HeaderReader) -> Self {
-        Self { reader, known: Default::default() }
+impl Headers {
+    fn read() -> Self {
+        Self { map: HeaderMap::read(), route_policy: OnceCell::new() }
     }
 
-    fn read(&self, name: &str) -> Option<&'r [u8]> {
-        match KNOWN.iter().position(|known| *known == name).and_then(|place| self.known.get(place)) {
-            Some(known) => *known.get_or_init(|| self.reader.read(name)),
-            None => self.reader.read(name),
-        }
+    fn values(&self, name: &str) -> impl Iterator<Item = &[u8]> {
+        let pairs = pairs::read(self.map.as_bytes());
+        pairs.filter(move |(other, _)| *other == name.as_bytes()).map(|(_, value)| value)
     }
 }
 
-impl RequestView for Headers<'_> {
+impl RequestView for Headers {
     fn header(&self, name: &str) -> Option<Cow<'_, [u8]>> {
-        self.read(name).map(Cow::Borrowed)
+        if self.map.as_bytes().is_empty() {
+            // More headers than the host gives at once.
+            return hostcalls::get_map_value_bytes(MapType::HttpRequestHeaders, name).ok()?.map(Cow::Owned);
+        }
+        self.values(name).next().map(Cow::Borrowed)
     }
 
     fn copies(&self, name: &str) -> Vec<Vec<u8>> {
-        // The single-value call gives the first copy only, while the upstream gets all.
-        let headers = hostcalls::get_map_bytes(MapType::HttpRequestHeaders).unwrap_or_default();
-        headers.into_iter().filter(|header| header.0 == name).map(|header| header.1).collect()
+        self.values(name).map(<[u8]>::to_vec).collect()
     }
 
     fn route_policy(&self) -> Result<Option<Vec<u8>>, Unreadable> {
         let path = ["xds", "route_metadata", "filter_metadata", "phantom_token_filter", "policy"];
-        hostcalls::get_property(&path).map_err(|_| Unreadable)
+        let read = || hostcalls::get_property(&path).map_err(|_| Unreadable);
+        self.route_policy.get_or_init(read).clone()
     }
 }
-
-const KNOWN: [&str; 3] = [":path", ":authority", ":method"];

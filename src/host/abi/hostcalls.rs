@@ -51,6 +51,7 @@ pub(in super::super) enum MapType {
 #[repr(u32)]
 pub(in super::super) enum MetricType {
     Counter = 0,
+    Gauge = 1,
     Histogram = 2,
 }
 
@@ -101,7 +102,8 @@ pub(in super::super) fn get_buffer(
 pub(in super::super) fn get_map_bytes(map: MapType) -> Result<Vec<(String, Vec<u8>)>, Status> {
     // SAFETY: see `returned`.
     let bytes = returned(|data, size| unsafe { proxy_get_header_map_pairs(map as u32, data, size) })?;
-    pairs::read(&bytes.unwrap_or_default()).ok_or(Status::SerializationFailure)
+    let owned = |(name, value): (&[u8], &[u8])| Some((str::from_utf8(name).ok()?.to_owned(), value.to_vec()));
+    Ok(pairs::read(&bytes.unwrap_or_default()).filter_map(owned).collect())
 }
 
 /// The value of a header; of most that occur more than once, the first.
@@ -320,8 +322,8 @@ unsafe extern "C" {
     fn proxy_enqueue_shared_queue(queue: u32, message: *const u8, message_len: usize) -> u32;
     fn proxy_get_buffer_bytes(buffer: u32, start: usize, max_size: usize, data: *mut *mut u8, size: *mut usize) -> u32;
     fn proxy_get_current_time_nanoseconds(nanos: *mut u64) -> u32;
-    fn proxy_get_header_map_pairs(map: u32, data: *mut *mut u8, size: *mut usize) -> u32;
-    pub(super) fn proxy_get_header_map_value(map: u32, name: *const u8, name_len: usize, data: *mut *mut u8, size: *mut usize) -> u32;
+    pub(super) fn proxy_get_header_map_pairs(map: u32, data: *mut *mut u8, size: *mut usize) -> u32;
+    fn proxy_get_header_map_value(map: u32, name: *const u8, name_len: usize, data: *mut *mut u8, size: *mut usize) -> u32;
     fn proxy_get_log_level(level: *mut u32) -> u32;
     fn proxy_get_metric(metric: u32, value: *mut u64) -> u32;
     fn proxy_get_property(path: *const u8, path_len: usize, data: *mut *mut u8, size: *mut usize) -> u32;

@@ -3,107 +3,99 @@
 #![expect(unsafe_code, reason = "the host writes where pointers say")]
 
 use std::alloc::{Layout, alloc};
-use std::cell::{Cell, RefCell, UnsafeCell};
+use std::cell::{Cell, UnsafeCell};
 use std::marker::PhantomData;
 use std::{ptr, slice};
 
-use super::hostcalls::{MapType, check, proxy_get_header_map_value};
+use super::hostcalls::{MapType, check, proxy_get_header_map_pairs};
 
-/// Values of request headers, read into memory that is there already: what a request of a known token needs is
-/// read without an allocation. Everything lasts as long as the reader.
-pub(in super::super) struct HeaderReader {
-    /// Values that found no room.
-    too_long: RefCell<Vec<Box<[u8]>>>,
-    /// Whether the memory is ours; of two readers, the second allocates.
-    has_room: bool,
+/// All request headers of the effective context, read with one call into memory that is there already.
+///
+/// A call that gives bytes costs a microsecond, whatever it gives: the host asks us for memory first.
+pub(in super::super) struct HeaderMap {
+    bytes: Bytes,
     _not_send: PhantomData<*const ()>,
 }
 
-impl HeaderReader {
-    pub(in super::super) fn new() -> Self {
-        let has_room = ROOM.with(|room| !room.is_taken.replace(true));
-        Self { too_long: RefCell::default(), has_room, _not_send: PhantomData }
-    }
+enum Bytes {
+    /// There is no more than this.
+    Boxed(Box<[u8]>),
+    /// So much of [`ROOM`], which is ours.
+    InRoom(usize),
+}
 
-    /// The value of a header of the effective context's request.
-    pub(in super::super) fn read(&self, name: &str) -> Option<&[u8]> {
+impl HeaderMap {
+    /// Reads them. Empty if the host does not give them: there are too many.
+    pub(in super::super) fn read() -> Self {
         let (mut data, mut size) = (ptr::null_mut(), 0);
         let map = MapType::HttpRequestHeaders as u32;
-        ROOM.with(|room| room.is_open.set(self.has_room));
+        ROOM.with(|room| room.is_open.set(!room.is_taken.get()));
         // SAFETY: the host asks `proxy_on_memory_allocate` for `size` bytes at `data` and writes them all.
-        let status = unsafe {
-            proxy_get_header_map_value(map, name.as_ptr(), name.len(), &raw mut data, &raw mut size)
-        };
+        let status = unsafe { proxy_get_header_map_pairs(map, &raw mut data, &raw mut size) };
         ROOM.with(|room| room.is_open.set(false));
-        check(status).ok()?;
-        if data.is_null() {
-            return Some(&[]);
+        let bytes = if check(status).is_err() || data.is_null() {
+            Bytes::Boxed(Box::default())
+        } else if ROOM.with(|room| room.bytes.get().cast() == data) {
+            ROOM.with(|room| room.is_taken.set(true));
+            Bytes::InRoom(size.min(ROOM_BYTES))
+        } else {
+            // SAFETY: allocated with this very layout, written, and given to nobody else.
+            Bytes::Boxed(unsafe { Vec::from_raw_parts(data, size, size) }.into_boxed_slice())
+        };
+        Self { bytes, _not_send: PhantomData }
+    }
+
+    /// The map as the ABI has it.
+    pub(in super::super) fn as_bytes(&self) -> &[u8] {
+        match &self.bytes {
+            Bytes::Boxed(bytes) => bytes,
+            // SAFETY: the host has written so much, and nobody writes while the room is taken, which is as long as
+            // `self` lives. The room itself lives as long as the VM.
+            Bytes::InRoom(size) => ROOM.with(|room| unsafe {
+                slice::from_raw_parts(room.bytes.get().cast::<u8>().cast_const(), *size)
+            }),
         }
-        if !ROOM.with(|room| room.contains(data)) {
-            // SAFETY: allocated with this very layout, and given to nobody else.
-            let bytes = unsafe { Vec::from_raw_parts(data, size, size) };
-            self.too_long.borrow_mut().push(bytes.into_boxed_slice());
-        }
-        // SAFETY: the bytes were written. They are not written again while a reader lives that has the room, nor
-        // moved or freed while the list lives that has the box, and both live as long as `self`.
-        Some(unsafe { slice::from_raw_parts(data, size) })
     }
 }
 
-impl Drop for HeaderReader {
+impl Drop for HeaderMap {
     fn drop(&mut self) {
-        if self.has_room {
-            ROOM.with(|room| {
-                room.used.set(0);
-                room.is_taken.set(false);
-            });
+        if let Bytes::InRoom(_) = self.bytes {
+            ROOM.with(|room| room.is_taken.set(false));
         }
     }
 }
 
-/// Memory for one [`HeaderReader`] at a time.
+/// Memory for one [`HeaderMap`] at a time.
 struct Room {
     bytes: UnsafeCell<[u8; ROOM_BYTES]>,
-    used: Cell<usize>,
     is_taken: Cell<bool>,
     /// Whether the next allocation is made in it.
     is_open: Cell<bool>,
-}
-
-impl Room {
-    fn allocate(&self, size: usize) -> Option<*mut u8> {
-        let start = self.used.get();
-        let end = start.checked_add(size).filter(|end| self.is_open.get() && *end <= ROOM_BYTES)?;
-        self.used.set(end);
-        Some(self.bytes.get().cast::<u8>().wrapping_add(start))
-    }
-
-    fn contains(&self, data: *const u8) -> bool {
-        data.addr().wrapping_sub(self.bytes.get().addr()) < ROOM_BYTES
-    }
 }
 
 thread_local! {
     static ROOM: Room = const {
         Room {
             bytes: UnsafeCell::new([0; ROOM_BYTES]),
-            used: Cell::new(0),
             is_taken: Cell::new(false),
             is_open: Cell::new(false),
         }
     };
 }
 
-/// More than the path and the token of most requests have.
-const ROOM_BYTES: usize = 8 << 10;
+/// More than the headers of most requests take.
+const ROOM_BYTES: usize = 16 << 10;
 
 /// Where the host puts what a call gives back.
 #[unsafe(no_mangle)]
 extern "C" fn proxy_on_memory_allocate(size: usize) -> *mut u8 {
-    match (ROOM.with(|room| room.allocate(size)), Layout::array::<u8>(size)) {
-        (Some(room), _) => room,
+    if size <= ROOM_BYTES && ROOM.with(|room| room.is_open.replace(false)) {
+        return ROOM.with(|room| room.bytes.get().cast());
+    }
+    match Layout::array::<u8>(size) {
         // SAFETY: the size is not zero.
-        (None, Ok(layout)) if size > 0 => unsafe { alloc(layout) },
+        Ok(layout) if size > 0 => unsafe { alloc(layout) },
         _ => ptr::null_mut(),
     }
 }
