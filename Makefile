@@ -36,7 +36,8 @@ check: setup ## what CI runs: format, lints, docs, tests, the module's imports
 	$(MAKE) --no-print-directory test
 	node .ci/imports.mjs $(WASM)
 
-bench: build tools ## the benchmark
+bench: build tools ## the benchmarks: of the core alone, and of Envoy with the filter beside others
+	cargo bench --bench hit
 	cargo bench --bench envoy
 
 setup: tools ## all that the above need; says nothing if there is nothing to do

@@ -1,7 +1,6 @@
 // Usage: node .ci/imports.mjs MODULE.wasm [--bless]
 // Holds the module's imports against the golden list: a new one is a new power of the filter, so someone should look at it,
-// then --bless. The capabilities that envoy/envoy.yaml allows must exist (fewer are allowed than imported: the SDK
-// imports what this filter never calls).
+// then --bless. The capabilities that envoy/envoy.yaml allows must be in the module.
 import { readFileSync, writeFileSync } from 'node:fs';
 
 const golden = new URL('../tests/vectors/imports.txt', import.meta.url);

@@ -120,15 +120,17 @@ fn value_of<'c>(cookie: &'c [u8], name: &str) -> Option<&'c [u8]> {
 
 #[cfg(test)]
 mod tests {
+    use std::borrow::Cow;
+
     use super::*;
     use crate::request::Unreadable;
 
     struct Headers(Vec<(&'static str, &'static [u8])>);
 
     impl RequestView for Headers {
-        fn header(&self, name: &str) -> Option<Vec<u8>> {
+        fn header(&self, name: &str) -> Option<Cow<'_, [u8]>> {
             let copies = self.copies(name);
-            (!copies.is_empty()).then(|| copies.join(&b","[..]))
+            (!copies.is_empty()).then(|| copies.join(&b","[..]).into())
         }
 
         fn copies(&self, name: &str) -> Vec<Vec<u8>> {

@@ -6,19 +6,20 @@
 //!    [`Event`](filter::Event) for the worker's [`Filter`](filter::Filter).
 //! 2. The configuration says which [`Policy`](policy::Policy) the request falls under, and [`credentials`]
 //!    reads the access token. Without one, or with something else in its place, the request ends here.
-//! 3. The policy's [`Strategy`](policy::Strategy) has a *way* for the token, and where there is a choice the
+//! 3. If one like it was just served, it [gets the same](filter::Ready), and that is all.
+//! 4. The policy's [`Strategy`](policy::Strategy) has a *way* for the token, and where there is a choice the
 //!    token's `iss` makes it: *ask* its [`Introspector`](provider::Introspector), *validate* it by its
 //!    [`Validator`](provider::Validator), or *validate and ask*. The way says which [`Origin`](provider::Origin)
 //!    the verdict will have, and so how it is judged and what is forwarded.
-//! 4. The token's [digest](token::TokenDigest) is looked up in the [`cache`]. A verdict that is fresh enough for
+//! 5. The token's [digest](token::TokenDigest) is looked up in the [`cache`]. A verdict that is fresh enough for
 //!    this policy is judged ([`policy::decide`]), and the request goes on with the JWT beside it. The digest of a
 //!    token that is validated depends on the provider's keys, so a request that comes before them waits here.
-//! 5. Otherwise, on a way that validates, the JWT is verified ([`jwt::JwtRules::verify`]) with the keys that are
+//! 6. Otherwise, on a way that validates, the JWT is verified ([`jwt::JwtRules::verify`]) with the keys that are
 //!    at hand ([`jwt::KeySet`]). If it names one that is not, the keys are fetched once more, and it waits. If
 //!    nobody is to be asked besides, its claims are remembered and judged.
-//! 6. On a way that asks, the stream waits. A call to the authorization server is made ([`introspection`]), or
+//! 7. On a way that asks, the stream waits. A call to the authorization server is made ([`introspection`]), or
 //!    joined if another request has made it, on this worker or another.
-//! 7. The reply is read ([`introspection::parse`]), with its signature verified if it should have one,
+//! 8. The reply is read ([`introspection::parse`]), with its signature verified if it should have one,
 //!    remembered, and told to every stream that waits: each is judged by its own policy, and either forwarded
 //!    with a JWT ([`jwt::mint`], or the server's own) or answered ([`challenge`]).
 //!
@@ -30,7 +31,7 @@
 //! | room | there |
 //! |---|---|
 //! | `host` | Envoy: callbacks, host calls, effects carried out. The only room that knows of proxy-wasm |
-//! | [`filter`] | the state machine of a worker: from events to effects, by way of `inquiry` (the way of a token), `keys` (those of others), `validate`, `calls`, `share` (one call for all workers), `breaker`, and `judge` (what becomes of a request) |
+//! | [`filter`] | the state machine of a worker: from events to effects, by way of `ready` (what a like request got), `inquiry` (the way of a token), `keys` (those of others), `validate`, `calls`, `share` (one call for all workers), `breaker`, and `judge` (what becomes of a request) |
 //! | [`config`] | the configuration: read once, refused whole, never read again |
 //! | [`provider`], [`policy`] | what a configuration says of authorization servers, and of requests; the decision on a verdict |
 //! | [`introspection`] | what is asked, and what an answer says: JSON or signed |

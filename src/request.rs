@@ -1,10 +1,12 @@
 //! What the filter reads of a request. Reads are host calls, so each is made only when its answer is needed.
 
+use std::borrow::Cow;
+
 /// A request's headers, read one by one.
 pub trait RequestView {
     /// The value of a header or pseudo-header; of a header that Envoy knows to be single (`authorization`)
     /// all copies, joined by commas.
-    fn header(&self, name: &str) -> Option<Vec<u8>>;
+    fn header(&self, name: &str) -> Option<Cow<'_, [u8]>>;
 
     /// Every copy of a header.
     fn copies(&self, name: &str) -> Vec<Vec<u8>>;
@@ -22,12 +24,12 @@ pub trait RequestView {
 pub struct KeptHeaders(pub Vec<(String, String)>);
 
 impl RequestView for KeptHeaders {
-    fn header(&self, name: &str) -> Option<Vec<u8>> {
-        self.0.iter().find(|(kept, _)| kept == name).map(|(_, value)| value.as_bytes().to_vec())
+    fn header(&self, name: &str) -> Option<Cow<'_, [u8]>> {
+        self.0.iter().find(|(kept, _)| kept == name).map(|(_, value)| value.as_bytes().into())
     }
 
     fn copies(&self, name: &str) -> Vec<Vec<u8>> {
-        self.header(name).into_iter().collect()
+        self.header(name).into_iter().map(Cow::into_owned).collect()
     }
 
     fn route_policy(&self) -> Result<Option<Vec<u8>>, Unreadable> {

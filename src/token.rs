@@ -182,9 +182,37 @@ impl UnixMillis {
         Self(self.0.saturating_add(u64::try_from(length.as_millis()).unwrap_or(u64::MAX)))
     }
 
+    /// This point, `length` earlier.
+    #[must_use]
+    pub fn minus(self, length: Duration) -> Self {
+        Self(self.0.saturating_sub(u64::try_from(length.as_millis()).unwrap_or(u64::MAX)))
+    }
+
     /// How long ago `earlier` was; zero if it lies ahead.
     pub const fn since(self, earlier: Self) -> Duration {
         Duration::from_millis(self.0.saturating_sub(earlier.0))
+    }
+}
+
+/// From when, and until before when, something holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Window {
+    /// The first moment.
+    pub from: UnixMillis,
+    /// The first moment after the last.
+    pub until: UnixMillis,
+}
+
+impl Window {
+    /// Whether `now` lies in it.
+    pub fn contains(&self, now: UnixMillis) -> bool {
+        self.from <= now && now < self.until
+    }
+
+    /// What it has in common with another.
+    #[must_use]
+    pub fn and(self, other: Self) -> Self {
+        Self { from: self.from.max(other.from), until: self.until.min(other.until) }
     }
 }
 

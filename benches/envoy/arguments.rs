@@ -14,8 +14,8 @@ pub struct Arguments {
     pub is_quick: bool,
     /// Write `docs/performance.md` and its plots.
     pub reports: bool,
-    /// Another module to compare with.
-    pub versus: Option<String>,
+    /// Other modules to compare with.
+    pub versus: Vec<String>,
     /// Names of contenders and of parts; an empty kind means all of that kind.
     only: Vec<String>,
 }
@@ -33,7 +33,7 @@ impl Arguments {
             match word.as_str() {
                 "--quick" => arguments.is_quick = true,
                 "--report" => arguments.reports = true,
-                "--versus" => arguments.versus = Some(value()?),
+                "--versus" => arguments.versus.push(value()?),
                 "--only" => arguments.only.push(known(value()?)?),
                 _ => return Err(format!("{word}: not known here\n\n{}", usage())),
             }
@@ -52,10 +52,14 @@ impl Arguments {
         let named: Vec<Contender> = self.only.iter().filter_map(|name| contender(name)).collect();
         let is_chosen = |contender: &Contender| match contender {
             Contender::Router => true,
-            Contender::OtherBuild => self.versus.is_some(),
             other => named.is_empty() || named.contains(other),
         };
-        contenders.iter().copied().filter(is_chosen).collect()
+        let each_build = |contender: Contender| match contender {
+            Contender::OtherBuild(_) => (0..self.versus.len()).map(Contender::OtherBuild).collect(),
+            other if is_chosen(&other) => vec![other],
+            _ => vec![],
+        };
+        contenders.iter().copied().flat_map(each_build).collect()
     }
 
     pub fn effort(&self) -> Effort {
@@ -89,14 +93,14 @@ fn known(name: String) -> Result<String, String> {
 pub fn usage() -> String {
     let contenders: Vec<&str> = Contender::ALL.iter().map(|contender| contender.name()).collect();
     format!(
-        "cargo bench --bench envoy -- [--quick] [--only NAME].. [--versus FILE] [--report]
+        "cargo bench --bench envoy -- [--quick] [--only NAME].. [--versus FILE].. [--report]
 
 Compares what HTTP filters cost in Envoy and prints tables in Markdown; about six minutes.
   --quick        fewer rounds and scenarios, less than a minute: to see whether a change helps
   --only NAME    only this contender beside the router, or only this part; may be repeated
                  contenders: {}
                  parts: {}
-  --versus FILE  another build of the filter too
+  --versus FILE  another build of the filter too; may be repeated
   --report       write the tables and plots of docs/performance.md
 
 PHANTOM_TOKEN_FILTER_WASM names another module than `make build` makes, ENVOY another Envoy.",

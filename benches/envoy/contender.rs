@@ -1,5 +1,7 @@
 //! What is compared: one Envoy each, the same but for the HTTP filter in front of the router.
 
+use std::borrow::Cow;
+
 use base64ct::{Base64, Encoding};
 use serde_json::{Value, json};
 
@@ -27,8 +29,8 @@ pub enum Contender {
     TrivialWasm,
     JwtAuthn,
     PhantomToken,
-    /// Another build of the filter, `--versus FILE`.
-    OtherBuild,
+    /// Another build of the filter: the how manieth `--versus FILE`.
+    OtherBuild(usize),
     Lua,
     ExtAuthz,
 }
@@ -41,7 +43,7 @@ impl Contender {
         Self::TrivialWasm,
         Self::JwtAuthn,
         Self::PhantomToken,
-        Self::OtherBuild,
+        Self::OtherBuild(0),
         Self::Lua,
         Self::ExtAuthz,
     ];
@@ -55,25 +57,26 @@ impl Contender {
             Self::TrivialWasm => "trivial-wasm",
             Self::JwtAuthn => "jwt-authn",
             Self::PhantomToken => "phantom-token",
-            Self::OtherBuild => "other-build",
+            Self::OtherBuild(_) => "other-build",
             Self::Lua => "lua",
             Self::ExtAuthz => "ext-authz",
         }
     }
 
     /// In tables and plots.
-    pub fn title(self) -> &'static str {
-        match self {
+    pub fn title(self) -> Cow<'static, str> {
+        let title = match self {
             Self::Router => "router only",
             Self::RouterAgain => "router only, once more",
             Self::HeaderMutation => "header_mutation, one header",
             Self::TrivialWasm => "Wasm, one header",
             Self::JwtAuthn => "jwt_authn ES256, cached",
             Self::PhantomToken => "this filter, cache hit",
-            Self::OtherBuild => "this filter, other build",
+            Self::OtherBuild(number) => return format!("this filter, other build {}", number + 1).into(),
             Self::Lua => "Lua, table cache",
             Self::ExtAuthz => "ext_authz to a no-op service",
-        }
+        };
+        title.into()
     }
 
     pub fn tokens(self, mint: &Mint, count: usize) -> Tokens {
@@ -85,11 +88,11 @@ impl Contender {
 
     /// Whether it looks at tokens: then it remembers them, and the upstream gets a JWT.
     pub fn knows_tokens(self) -> bool {
-        matches!(self, Self::JwtAuthn | Self::PhantomToken | Self::OtherBuild | Self::Lua)
+        matches!(self, Self::JwtAuthn | Self::PhantomToken | Self::OtherBuild(_) | Self::Lua)
     }
 
     pub fn is_this_filter(self) -> bool {
-        matches!(self, Self::PhantomToken | Self::OtherBuild)
+        matches!(self, Self::PhantomToken | Self::OtherBuild(_))
     }
 
     /// A header that the upstream gets besides.
@@ -104,7 +107,7 @@ impl Contender {
     /// Its Envoy.
     pub fn bootstrap(self, scenario: &Scenario, around: &Surroundings) -> Bootstrap {
         let envoy = match self {
-            Self::PhantomToken | Self::OtherBuild => Bootstrap::new(plugin(around, scenario.tokens))
+            Self::PhantomToken | Self::OtherBuild(_) => Bootstrap::new(plugin(around, scenario.tokens))
                 .cluster(SERVER, around.authorization_server.address()),
             Self::Lua => Bootstrap::without_filter().cluster(SERVER, around.server_with_jwt.address()),
             Self::ExtAuthz => Bootstrap::without_filter()
@@ -118,7 +121,10 @@ impl Contender {
                 "direct_response": {"status": 200, "body": {"inline_string": "ok"}},
             })),
         };
-        let code = around.other_build.clone().filter(|_| self == Self::OtherBuild);
+        let code = match self {
+            Self::OtherBuild(number) => around.other_builds.get(number).cloned(),
+            _ => None,
+        };
         let filter = self.filter(scenario.tokens, around);
         envoy.workers(scenario.workers).cluster("upstream", around.upstream.address()).adjust(move |main| {
             main.as_object_mut().expect("an object").remove("access_log"); // it would cost all the same
@@ -135,7 +141,7 @@ impl Contender {
     /// Requests of which its Envoy did not know the token, so far.
     pub async fn misses(self, envoy: &Envoy) -> u64 {
         let counter = match self {
-            Self::PhantomToken | Self::OtherBuild | Self::Lua => {
+            Self::PhantomToken | Self::OtherBuild(_) | Self::Lua => {
                 "cluster.authorization_server.upstream_rq_total"
             }
             Self::JwtAuthn => "jwt_cache_miss",
@@ -146,7 +152,7 @@ impl Contender {
 
     fn filter(self, tokens: usize, around: &Surroundings) -> Option<Value> {
         let (name, config) = match self {
-            Self::Router | Self::RouterAgain | Self::PhantomToken | Self::OtherBuild => return None,
+            Self::Router | Self::RouterAgain | Self::PhantomToken | Self::OtherBuild(_) => return None,
             Self::HeaderMutation => (
                 "header_mutation.v3.HeaderMutation",
                 json!({

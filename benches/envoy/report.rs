@@ -55,7 +55,7 @@ fn ratios(findings: &Findings, title: &str, scenarios: &[&str]) -> Option<Plot> 
     };
     let of_all = |contender: Contender| {
         let bars = comparisons.iter().map(|comparison| bar(contender, comparison)).collect::<Option<_>>()?;
-        Some(Row { title: contender.title().to_owned(), bars })
+        Some(Row { title: contender.title().into_owned(), bars })
     };
     let tokens = |comparison: &&Comparison| match comparison.scenario.tokens {
         1 => "one hot token".to_owned(),
@@ -76,7 +76,7 @@ fn latencies(findings: &Findings) -> Option<Plot> {
         Bar { value: median, range: Some((q1, q3)), text: format!("{median:.0} µs") }
     };
     let rows = comparison.series.iter().map(|series| Row {
-        title: series.contender.title().to_owned(),
+        title: series.contender.title().into_owned(),
         bars: vec![bar(&series.p50), bar(&series.p99)],
     });
     Some(Plot {

@@ -34,7 +34,7 @@ const COMPARED: &[Contender] = &[
     Contender::TrivialWasm,
     Contender::JwtAuthn,
     Contender::PhantomToken,
-    Contender::OtherBuild,
+    Contender::OtherBuild(0),
     Contender::Lua,
     Contender::ExtAuthz,
 ];

@@ -22,14 +22,14 @@ pub struct Surroundings {
     pub server_with_jwt: StaticServer,
     /// Every request may pass.
     pub authorization_service: StaticServer,
-    /// The module of the contender of this name.
-    pub other_build: Option<String>,
+    /// The modules of the contenders of this name.
+    pub other_builds: Vec<String>,
     pub cores: Cores,
 }
 
 impl Surroundings {
     /// The servers run on the threads of `runtime`. All but the upstream take `delay` for an answer.
-    pub async fn start(runtime: &Handle, delay: Duration, other_build: Option<String>) -> Self {
+    pub async fn start(runtime: &Handle, delay: Duration, other_builds: Vec<String>) -> Self {
         const JSON: &str = "application/json";
         const TEXT: &str = "text/plain";
         let key = jose::generate("ES256").await;
@@ -46,7 +46,7 @@ impl Surroundings {
             authorization_server: StaticServer::start(runtime, delay, JSON, &reply.to_string()),
             server_with_jwt: StaticServer::start(runtime, delay, JSON, &with_jwt.to_string()),
             authorization_service: StaticServer::start(runtime, delay, TEXT, ""),
-            other_build,
+            other_builds,
             cores: Cores::available(),
         }
     }

@@ -132,10 +132,6 @@ impl ActiveEntry {
         Some(Minted { jwt: String::from_utf8(jwt.to_vec()).ok()?, exp })
     }
 
-    pub(super) fn len(&self) -> usize {
-        self.bytes.len()
-    }
-
     /// Which token it is about.
     pub fn digest(&self) -> &TokenDigest {
         &self.digest
@@ -146,7 +142,7 @@ impl ActiveEntry {
     }
 
     /// Until when it holds without a look at what was withdrawn or is about to be.
-    pub(super) fn good_until(&self) -> UnixMillis {
+    pub fn good_until(&self) -> UnixMillis {
         self.good_until
     }
 

@@ -9,7 +9,7 @@ use std::time::Duration;
 use serde_json::json;
 
 use super::*;
-use crate::token::{AccessToken, DigestSeed};
+use crate::token::{AccessToken, DigestSeed, Window};
 use baton::{Baton, Handle, History, Inactive, Random, State};
 
 mod baton;
@@ -75,6 +75,7 @@ fn withdrawal(random: &mut Random) -> Withdrawal {
 struct Worker {
     handle: Handle,
     cache: Cache,
+    first_level: FirstLevel<ActiveEntry>,
     random: Random,
 }
 
@@ -120,9 +121,16 @@ impl Worker {
         let token = Token(self.random.next(TOKENS));
         let began = self.turn(|state| state.step);
         let now = self.now();
-        let copy = self.cache.copy(&token.digest(), now);
-        let found = copy.or_else(|| match self.cache.find(&token.digest(), now) {
-            Some(Cached::Active(entry)) => Some(entry),
+        // As the filter does it: what is kept rests on the epoch before the verdict was read.
+        let tag = self.first_level.tag("", token.access_token().secret().as_bytes()).unwrap();
+        let basis = Basis { epoch: self.cache.epoch().unwrap(), keys: 0 };
+        let kept = self.first_level.get(tag, basis, now);
+        let found = kept.or_else(|| match self.cache.find(&token.digest(), now) {
+            Some(Cached::Active(entry)) => {
+                let window = Window { from: UnixMillis::from_millis(0), until: entry.good_until() };
+                self.first_level.put(tag, basis, window, entry.as_ref().clone(), 1_000);
+                Some(entry)
+            }
             _ => None,
         });
         if let Some(entry) = found.filter(|entry| now.since(entry.asked()) < TTL) {
@@ -265,7 +273,8 @@ fn run(seed: u64, slots: u32) -> (u64, u64) {
             std::thread::spawn(move || {
                 let cache = cache(handle.clone(), slots);
                 let random = Random(seed.wrapping_mul(31).wrapping_add(me as u64));
-                Worker { handle, cache, random }.run();
+                let first_level = FirstLevel::new();
+                Worker { handle, cache, first_level, random }.run();
             })
         })
         .collect();

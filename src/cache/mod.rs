@@ -15,7 +15,6 @@ mod subject;
 mod table;
 mod withdrawals;
 
-use std::cell::RefCell;
 use std::rc::Rc;
 
 use crate::claims::ClaimsBuf;
@@ -25,7 +24,7 @@ use crate::token::{TokenDigest, UnixMillis};
 pub use entry::{ActiveEntry, CachedJwt};
 use entry::{Entry, Kind};
 pub use epoch::Moment;
-use first_level::FirstLevel;
+pub use first_level::{Basis, FirstLevel, Tag};
 pub use lease::{Claim, Leases, Mailbox};
 pub use subject::{ProviderTag, Subject, Which, Withdrawable};
 pub(crate) use table::Table;
@@ -66,7 +65,6 @@ impl Version {
 pub struct Cache {
     shared: Rc<dyn SharedData>,
     withdrawals: Withdrawals,
-    first_level: RefCell<FirstLevel>,
     active: Table,
     inactive: Table,
 }
@@ -120,7 +118,6 @@ impl Cache {
         Self {
             withdrawals: Withdrawals::new(Rc::clone(&shared)),
             shared,
-            first_level: RefCell::new(FirstLevel::new()),
             active: Table { prefix: 'p', slots: max_entries.max(1), words: (0, 1) },
             inactive: Table { prefix: 'n', slots: max_negative_entries.max(1), words: (2, 3) },
         }
@@ -131,16 +128,15 @@ impl Cache {
         &self.withdrawals
     }
 
-    /// This worker's own copy of what is known of `digest`. It is as good as the original but for a later
-    /// verdict or phantom token that may be there.
-    pub fn copy(&self, digest: &TokenDigest, now: UnixMillis) -> Option<Rc<ActiveEntry>> {
-        let copy = self.first_level.borrow_mut().get(self.shared.epoch()?, digest)?;
-        (now < copy.good_until()).then_some(copy)
+    /// The epoch. What was made of an entry that was read in one holds only while that lasts: it ends whenever an
+    /// entry is withdrawn, taken away or pushed out before its time.
+    pub fn epoch(&self) -> Option<u64> {
+        self.shared.epoch()
     }
 
     /// What is known of `digest`, and holds.
     pub fn find(&self, digest: &TokenDigest, now: UnixMillis) -> Option<Cached> {
-        // Before the entry is read: an epoch that begins meanwhile makes the copy worthless.
+        // Before the entry is read: an epoch that begins meanwhile makes it one that was not looked at.
         let epoch = self.shared.epoch();
         for key in self.active.keys(digest) {
             let (bytes, version) = self.shared.read(&key);
@@ -148,11 +144,7 @@ impl Cache {
                 && let Some(entry) = self.held(entry, Moment::of(epoch), (&key, version))
                 && now < entry.good_until()
             {
-                let entry = Rc::new(entry);
-                if let Some(epoch) = epoch {
-                    self.first_level.borrow_mut().put(epoch, &entry);
-                }
-                return Some(Cached::Active(entry));
+                return Some(Cached::Active(Rc::new(entry)));
             }
         }
         self.inactive.keys(digest).iter().find_map(|key| {
@@ -214,8 +206,6 @@ impl Cache {
         let bytes = entry.with_jwt(jwt);
         if bytes.len() <= MAX_ENTRY_BYTES {
             self.insert(&self.active, &self.inactive, entry.digest(), entry.asked(), &bytes, now);
-            // The copy becomes that of the new one.
-            _ = self.find(entry.digest(), now);
         }
     }
 

@@ -27,7 +27,7 @@ use serde_json::{Map, Value};
 use crate::challenge::{Answer, Challenge};
 use crate::json::{self, NotAnObject};
 use crate::jwt::{JwksEndpoint, PhantomToken, SignError, Signatures};
-use crate::policy::{IdentityHeaders, Policy, Rule, Strategy, path_of};
+use crate::policy::{IdentityHeaders, Policy, Rule, Strategy, has_path};
 use crate::protobuf;
 use crate::provider::Provider;
 use crate::request::RequestView;
@@ -234,18 +234,30 @@ impl Config {
         Some(rule.map_or(&self.default_policy, |rule| &rule.policy))
     }
 
+    /// Whether the request is for one of the filter's own paths, and so for no policy to judge.
+    pub fn is_own_path(&self, request: &dyn RequestView) -> bool {
+        // The one read of the path, and only where there is a path of our own.
+        (self.jwks.is_some() || self.revocation.is_any())
+            && request.header(":path").is_some_and(|target| {
+                self.jwks_of(&target).is_some() || self.revocation.of_target(&target).is_some()
+            })
+    }
+
     /// What the filter does itself with the request, if it is for one of its own paths.
     pub fn own_path(&self, request: &dyn RequestView) -> Option<OwnPath> {
-        // The one read of the path, and only where there is a path of our own.
-        if self.jwks.is_none() && !self.revocation.is_any() {
+        if !self.is_own_path(request) {
             return None;
         }
         let target = request.header(":path")?;
-        let path = path_of(&target);
-        match self.jwks.as_ref().filter(|jwks| path == jwks.path.as_bytes()) {
+        match self.jwks_of(&target) {
             Some(jwks) => Some(OwnPath::Answer(Self::published_keys(jwks, request))),
-            None => self.revocation.of_path(path).map(OwnPath::Receiver),
+            None => self.revocation.of_target(&target).map(OwnPath::Receiver),
         }
+    }
+
+    /// The published keys, if they are what this request target is for.
+    fn jwks_of(&self, target: &[u8]) -> Option<&Jwks> {
+        self.jwks.as_ref().filter(|jwks| has_path(target, &jwks.path))
     }
 
     fn published_keys(jwks: &Jwks, request: &dyn RequestView) -> Answer {

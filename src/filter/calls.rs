@@ -437,7 +437,7 @@ impl Filter {
 /// Headers that let the authorization server's logs and traces be connected with the request.
 pub(super) fn trace_headers(request: &dyn RequestView) -> KeptHeaders {
     let header = |name: &str| {
-        let value = String::from_utf8(request.header(name)?).ok()?;
+        let value = String::from_utf8(request.header(name)?.into_owned()).ok()?;
         (value.len() <= MAX_TRACE_BYTES && value.bytes().all(|byte| matches!(byte, b' '..=b'~')))
             .then(|| (name.to_owned(), value))
     };

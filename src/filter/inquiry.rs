@@ -4,6 +4,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use super::keys::KeysWanted;
+use super::ready::Likeness;
 use super::{Case, Effect, Filter, Source, StreamId, is_fresh};
 use crate::cache::{ActiveEntry, Cached};
 use crate::config::OwnPath;
@@ -20,6 +21,8 @@ pub(super) struct Inquiry {
     pub(super) case: Case,
     pub(super) token: AccessToken,
     pub(super) way: Way,
+    /// What it has in common with requests that will get the same.
+    pub(super) likeness: Option<Likeness>,
     /// Whether keys were fetched for its sake already: then there is no other fetch.
     pub(super) has_waited_for_keys: bool,
 }
@@ -120,8 +123,10 @@ impl Filter {
                 credentials::removal(request, &policy.token_sources)
             }
         };
-        let case = Case { stream, policy: Rc::clone(policy), origin, removal, source: Source::None };
-        let inquiry = Inquiry { case, token, way, has_waited_for_keys: false };
+        let case =
+            Case { stream, policy: Rc::clone(policy), origin, removal, source: Source::None, repeat: None };
+        let likeness = self.likeness(policy, request);
+        let inquiry = Inquiry { case, token, way, likeness, has_waited_for_keys: false };
         self.inquire(inquiry, request, now, effects);
     }
 
@@ -137,13 +142,6 @@ impl Filter {
             return self.park(inquiry, KeysWanted::Any, request, now, effects);
         };
         let cache_ttl = inquiry.case.policy.cache_ttl;
-        if let Some(copy) = self.cache.copy(&digest, now)
-            && is_fresh(copy.asked(), cache_ttl, now)
-            && !self.is_to_be_renewed(&copy, &inquiry, now)
-        {
-            let passed = self.with_status(inquiry, copy.claims(), request, now, effects);
-            return passed.map_or((), |inquiry| self.hit(inquiry.case, &copy, now, effects));
-        }
         match self.cache.find(&digest, now) {
             Some(Cached::Active(entry)) if is_fresh(entry.asked(), cache_ttl, now) => {
                 let passed = self.with_status(inquiry, entry.claims(), request, now, effects);
@@ -151,7 +149,8 @@ impl Filter {
                 if self.is_to_be_renewed(&entry, &inquiry, now) {
                     self.renew(&inquiry, &digest, request, now, effects);
                 }
-                self.hit(inquiry.case, &entry, now, effects);
+                let repeat = self.repeat(&inquiry, &entry);
+                self.hit(Case { repeat, ..inquiry.case }, &entry, now, effects);
             }
             Some(Cached::Inactive { asked })
                 if is_fresh(asked, cache_ttl.min(self.config.cache.negative_ttl), now) =>

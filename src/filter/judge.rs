@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use super::calls::{Asker, Call};
-use super::{Case, Description, Effect, Filter, Source, StreamId, Told, Waiter};
+use super::{Case, Description, Effect, Filter, Ready, Source, StreamId, Told, Waiter};
 use crate::cache::{ActiveEntry, Asked, Standing, Verdict};
 use crate::claims::{Claims, ClaimsBuf};
 use crate::introspection::{Introspection, ServerFailure};
@@ -78,18 +78,21 @@ impl Filter {
     }
 
     /// Judges a request by a remembered verdict.
-    fn serve(&self, case: Case, entry: &ActiveEntry, now: UnixMillis, effects: &mut Vec<Effect>) {
+    fn serve(&self, mut case: Case, entry: &ActiveEntry, now: UnixMillis, effects: &mut Vec<Effect>) {
         let Case { policy, origin, .. } = &case;
         let permit = match policy::decide(&policy.require, &origin.expects, entry.claims(), now) {
             Ok(permit) => permit,
             Err(denial) => return self.refuse(&case, &denial, effects),
         };
+        let mut window = origin.expects.window(permit.claims());
         let minted;
         let jwt = match self.phantom(&case) {
             Phantom::None => None,
             Phantom::OfServer => entry.jwt(OF_SERVER).map(|cached| cached.jwt),
             Phantom::Minted(phantom_token) => match entry.jwt(phantom_token.id) {
                 Some(cached) if !phantom_token.is_running_out(cached.exp, permit.claims().exp, now) => {
+                    let until = phantom_token.lasts_until(cached.exp, permit.claims().exp);
+                    window.until = window.until.min(until);
                     Some(cached.jwt)
                 }
                 _ => {
@@ -97,10 +100,12 @@ impl Filter {
                     if let Some(minted) = &minted {
                         self.cache.update_jwt(entry, (phantom_token.id, minted), now);
                     }
+                    window.until = now; // the next one finds the new one
                     minted.as_ref().map(|minted| minted.jwt.as_bytes())
                 }
             },
         };
+        case.repeat = case.repeat.map(|repeat| repeat.within(window)).filter(|repeat| repeat.holds_at(now));
         self.forward(case, &permit, jwt, effects);
     }
 
@@ -348,24 +353,25 @@ impl Filter {
             (Authorization::Original, _) => None,
             (Authorization::Remove, _) => Some(HeaderEdit::Remove(authorization)),
         };
-        let Case { stream, policy, removal: mut edits, source, .. } = case;
+        let Case { stream, policy, removal: mut edits, source, repeat, .. } = case;
         let claims = permit.claims();
         edits.extend(edit);
         edits.extend(self.config.identity_headers.edits(&policy, Some(claims)));
+        let edits = Rc::from(edits);
         effects.push(Effect::Count(Counter::Forwarded));
         // Five host calls, more than all else that a hit takes: only where they are wanted.
-        if source != Source::Hit || self.config.access_log_hits {
-            effects.push(Effect::Describe(
-                stream,
-                Description {
-                    outcome: FORWARDED,
-                    policy: Some(policy.name.clone()),
-                    cache: source.name(),
-                    client_id: claims.client_id.map(<[u8]>::to_vec),
-                    sub: claims.sub.map(<[u8]>::to_vec),
-                },
-            ));
+        let is_described = source != Source::Hit || self.config.access_log_hits;
+        let description = is_described.then(|| Description {
+            outcome: FORWARDED,
+            policy: Some(policy.name.clone()),
+            cache: source.name(),
+            client_id: claims.client_id.map(<[u8]>::to_vec),
+            sub: claims.sub.map(<[u8]>::to_vec),
+        });
+        if let Some(repeat) = repeat.filter(|_| source == Source::Hit) {
+            self.keep(repeat, Ready { edits: Rc::clone(&edits), description: description.clone() });
         }
+        effects.extend(description.map(|description| Effect::Describe(stream, description)));
         effects.push(Effect::Forward(stream, edits));
     }
 
@@ -380,7 +386,7 @@ impl Filter {
         edits.extend(self.config.identity_headers.edits(policy, None));
         effects.push(Effect::Count(Counter::Forwarded));
         effects.push(Effect::Describe(stream, Description::new(FORWARDED, Some(policy), Source::None)));
-        effects.push(Effect::Forward(stream, edits));
+        effects.push(Effect::Forward(stream, edits.into()));
     }
 
     /// Refuses a request that was to be judged.

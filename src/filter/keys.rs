@@ -36,6 +36,8 @@ struct KeyRing {
     validator: Option<Rc<Validator>>,
     introspector: Option<Rc<Introspector>>,
     current: Option<Current>,
+    /// How often they have changed.
+    generation: u64,
     /// The fetch that is under way, and since when.
     fetch: Option<(CallId, UnixMillis)>,
     /// Whether somebody waits for newer keys than there are.
@@ -94,6 +96,7 @@ impl KeyRings {
                 validator: provider.validator.clone(),
                 introspector: provider.introspector.clone(),
                 current: None,
+                generation: 0,
                 fetch: None,
                 is_wanted: false,
                 failures: 0,
@@ -152,6 +155,11 @@ impl KeyRings {
     ) -> bool {
         let ring = self.ring_mut(jwks);
         ring.map(|ring| ring.wait(Wait::Signal(stream), wanted)).is_some()
+    }
+
+    /// A number that is another one whenever keys are.
+    pub(super) fn generation(&self) -> u64 {
+        self.rings.iter().map(|ring| ring.generation).sum()
     }
 
     /// The keys of a provider, if they are here.
@@ -236,6 +244,7 @@ impl KeyRing {
             let both = self.validator.as_ref().zip(self.introspector.as_ref());
             let validated_and_asked = both.map(|(v, i)| seed(&[&v.fingerprint, &i.fingerprint, &keys]));
             self.current = Some(Current { set, validated, validated_and_asked });
+            self.generation += 1;
         }
         Ok(is_new)
     }

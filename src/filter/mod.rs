@@ -12,16 +12,18 @@ mod inquiry;
 mod judge;
 mod keys;
 mod poll;
+mod ready;
 mod share;
 mod signals;
 mod statuses;
 mod validate;
 
+use std::cell::RefCell;
 use std::collections::{BTreeMap, VecDeque};
 use std::rc::Rc;
 use std::time::Duration;
 
-use crate::cache::{ActiveEntry, Cache, Leases, Mailbox, SharedData};
+use crate::cache::{ActiveEntry, Cache, FirstLevel, Leases, Mailbox, SharedData};
 use crate::challenge::Answer;
 use crate::config::Config;
 use crate::http::{HttpCall, Reply};
@@ -38,6 +40,8 @@ use calls::Calls;
 use judge::Settlement;
 use keys::KeyRings;
 use poll::Polling;
+pub use ready::Ready;
+use ready::Repeat;
 use signals::Signals;
 use statuses::StatusLists;
 
@@ -100,7 +104,7 @@ pub enum Effect {
     /// Say this of the request in access logs.
     Describe(StreamId, Description),
     /// Pass the request on.
-    Forward(StreamId, Vec<HeaderEdit>),
+    Forward(StreamId, Rc<[HeaderEdit]>),
     /// Read the request's body ([`Event::Body`]), and let nothing of the request pass.
     Receive(StreamId),
     /// Record how long an answer of the authorization server took, in milliseconds.
@@ -135,6 +139,7 @@ pub struct Description {
 pub struct Filter {
     config: Rc<Config>,
     cache: Cache,
+    first_level: RefCell<FirstLevel<Ready>>,
     signatures: Rc<dyn Signatures>,
     leases: Leases,
     calls: Calls,
@@ -161,6 +166,8 @@ struct Case {
     /// What takes the client's token out of the request.
     removal: Vec<HeaderEdit>,
     source: Source,
+    /// How those that come after may get the same.
+    repeat: Option<Repeat>,
 }
 
 /// A request that waits for a verdict.
@@ -227,6 +234,7 @@ impl Filter {
             replay,
             config,
             cache,
+            first_level: RefCell::default(),
             signatures,
             leases,
             calls: Calls::default(),

@@ -96,19 +96,25 @@ impl Filter {
     /// Whether a verdict is old enough to be renewed while it still serves. Each token has a moment of its own,
     /// so that what began together does not go on together.
     pub(super) fn is_to_be_renewed(&self, entry: &ActiveEntry, inquiry: &Inquiry, now: UnixMillis) -> bool {
+        let Some(introspector) = inquiry.way.introspector() else { return false };
+        now >= self.renewal_due(entry, inquiry)
+            && !self.calls.is_asked(entry.digest())
+            && !self.calls.are_held_back(introspector, now)
+    }
+
+    /// When a verdict is old enough to be renewed while it still serves.
+    pub(super) fn renewal_due(&self, entry: &ActiveEntry, inquiry: &Inquiry) -> UnixMillis {
         let cache = &self.config.cache;
         let ttl = inquiry.case.policy.cache_ttl;
         // What is validated here costs nobody else anything, and so needs no renewal ahead of time.
-        let Some(introspector) = inquiry.way.introspector().filter(|_| cache.refresh_ahead > 0.0) else {
-            return false;
-        };
+        if inquiry.way.introspector().is_none() || cache.refresh_ahead <= 0.0 {
+            return UnixMillis::MAX;
+        }
         let digest = entry.digest();
         #[expect(clippy::cast_precision_loss, reason = "a fraction of about")]
         let fraction = (digest.words()[0] ^ entry.asked().as_millis()) as f64 / u64::MAX as f64;
         let part = cache.refresh_ahead * (1.0 + cache.jitter * fraction);
-        now.since(entry.asked()) >= Duration::from_secs_f64(ttl.as_secs_f64() * part.clamp(0.0, 1.0))
-            && !self.calls.is_asked(digest)
-            && !self.calls.are_held_back(introspector, now)
+        entry.asked().plus(Duration::from_secs_f64(ttl.as_secs_f64() * part.clamp(0.0, 1.0)))
     }
 
     /// Asks again about a token whose verdict still serves, unless another worker does.

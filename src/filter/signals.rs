@@ -1,6 +1,7 @@
 //! Signals that come in with requests: their body is awaited, they are verified, perhaps once the provider's keys
 //! are here, and what they withdraw is withdrawn before they are answered.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, VecDeque};
 use std::rc::Rc;
 use std::time::Duration;
@@ -145,15 +146,15 @@ impl Filter {
         let incoming = Incoming {
             receiver,
             since: now,
-            content_type: request.header("content-type").unwrap_or_default(),
-            authorization: authorization.filter(|_| receiver == Receiver::Endpoint),
+            content_type: request.header("content-type").unwrap_or_default().into_owned(),
+            authorization: authorization.filter(|_| receiver == Receiver::Endpoint).map(Cow::into_owned),
             revocation: None,
         };
         self.signals.incoming.insert(stream, incoming);
         if receiver == Receiver::Endpoint {
             effects.push(Effect::Count(Counter::Forwarded));
             effects.push(Effect::Watch(stream));
-            effects.push(Effect::Forward(stream, Vec::new()));
+            effects.push(Effect::Forward(stream, [].into()));
         } else {
             effects.push(Effect::Receive(stream));
             self.set_tick(effects);

@@ -4,17 +4,17 @@ use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, VecDeque};
 
 use log::error;
-use proxy_wasm::hostcalls;
-use proxy_wasm::types::{MapType, MetricType, Status};
 
+use super::abi::hostcalls::{self, MapType, MetricType, Status};
 use super::mailbox::Message;
+use super::stream::Held;
 use super::{local_reply, now};
 use crate::cache::Mailbox;
 use crate::challenge::Answer;
-use crate::filter::{CallId, Description, Effect, Event, Filter, StreamId};
+use crate::filter::{CallId, Description, Effect, Event, Filter, Ready, StreamId};
 use crate::http::HttpCall;
 use crate::metrics::{Counter, INTROSPECTION_DURATION};
-use crate::request::HeaderEdit;
+use crate::request::{HeaderEdit, RequestView};
 
 /// What a worker's root context and its streams share.
 pub(super) struct Worker {
@@ -25,8 +25,11 @@ pub(super) struct Worker {
     mailbox: Mailbox,
     /// The host's numbers of calls under way.
     calls: RefCell<BTreeMap<u32, CallId>>,
-    counters: BTreeMap<Counter, u32>,
+    /// In the order of [`Counter::ALL`].
+    counters: Vec<u32>,
     introspection_duration: u32,
+    /// Streams that may not go on, and why.
+    held: RefCell<BTreeMap<StreamId, Held>>,
     /// Whether access logs can still be told something: a host that refuses once refuses always.
     describes: Cell<bool>,
 }
@@ -57,9 +60,7 @@ pub(super) enum Fate {
 
 impl Worker {
     pub(super) fn new(root: u32, filter: Filter, mailbox: Mailbox) -> Result<Self, Status> {
-        let counter = |counter: &Counter| {
-            Ok((*counter, hostcalls::define_metric(MetricType::Counter, counter.name())?))
-        };
+        let counter = |counter: &Counter| hostcalls::define_metric(MetricType::Counter, counter.name());
         Ok(Self {
             root,
             filter: RefCell::new(filter),
@@ -67,8 +68,25 @@ impl Worker {
             calls: RefCell::default(),
             counters: Counter::ALL.iter().map(counter).collect::<Result<_, Status>>()?,
             introspection_duration: hostcalls::define_metric(MetricType::Histogram, INTROSPECTION_DURATION)?,
+            held: RefCell::default(),
             describes: Cell::new(true),
         })
+    }
+
+    /// Serves a request that is like one that was just served; `None` if it is not.
+    pub(super) fn serve_again(&self, stream: StreamId, request: &dyn RequestView) -> Option<Fate> {
+        let ready = self.filter.borrow().ready(request, now())?;
+        Ready::COUNTERS.into_iter().for_each(|counter| self.count(counter));
+        if let Some(description) = &ready.description {
+            self.describe(description);
+        }
+        Some(self.forward(stream, &ready.edits, Callback::Stream))
+    }
+
+    fn count(&self, counter: Counter) {
+        if let Some(metric) = self.counters.get(counter as usize) {
+            _ = hostcalls::increment_metric(*metric, 1);
+        }
     }
 
     /// Takes an event in a callback of a stream's own; says what became of the stream.
@@ -94,6 +112,27 @@ impl Worker {
         self.filter.borrow().is_waiting(stream)
     }
 
+    /// Notes a stream that did not simply go on.
+    pub(super) fn hold(&self, stream: StreamId, held: Held) {
+        self.held.borrow_mut().insert(stream, held);
+    }
+
+    /// What is noted of a stream.
+    pub(super) fn held<T>(&self, stream: StreamId, read: impl FnOnce(&Held) -> T) -> Option<T> {
+        self.held.borrow().get(&stream).map(read)
+    }
+
+    /// Forgets a stream.
+    pub(super) fn let_go(&self, stream: StreamId) -> Option<Held> {
+        self.held.borrow_mut().remove(&stream)
+    }
+
+    /// Refuses the stream of this callback, which the filter did not treat as it should.
+    pub(super) fn fail(&self, stream: StreamId) -> Fate {
+        end(&self.filter.borrow_mut().host_failure(stream));
+        Fate::Answered
+    }
+
     pub(super) fn mailbox(&self) -> Mailbox {
         self.mailbox
     }
@@ -110,8 +149,7 @@ impl Worker {
                 }
                 Effect::AskForTurn => {
                     // Only a queue that is not there refuses, and it was registered at the start.
-                    if hostcalls::enqueue_shared_queue(self.mailbox.0, Some(&Message::Turn.write())).is_err()
-                    {
+                    if hostcalls::enqueue_shared_queue(self.mailbox.0, &Message::Turn.write()).is_err() {
                         error!(
                             "the filter's own queue is gone; waiting requests end by their stream's timeout"
                         );
@@ -122,11 +160,7 @@ impl Worker {
                         effects.extend(self.step(failed));
                     }
                 }
-                Effect::Count(counter) => {
-                    if let Some(metric) = self.counters.get(&counter) {
-                        _ = hostcalls::increment_metric(*metric, 1);
-                    }
-                }
+                Effect::Count(counter) => self.count(counter),
                 Effect::Describe(stream, description) => {
                     if self.reach(stream, callback) {
                         self.describe(&description);
@@ -134,7 +168,7 @@ impl Worker {
                 }
                 Effect::Forward(stream, edits) => {
                     if self.reach(stream, callback) {
-                        *fate = match (self.forward(stream, edits, callback), *fate) {
+                        *fate = match (self.forward(stream, &edits, callback), *fate) {
                             (Fate::Forwarded, Fate::Watched) => Fate::Watched,
                             (forwarded, _) => forwarded,
                         };
@@ -148,10 +182,7 @@ impl Worker {
                 }
                 // A worker that is no more needs no telling.
                 Effect::Tell(mailbox, digest, told) => {
-                    _ = hostcalls::enqueue_shared_queue(
-                        mailbox.0,
-                        Some(&Message::Told(digest, told).write()),
-                    );
+                    _ = hostcalls::enqueue_shared_queue(mailbox.0, &Message::Told(digest, told).write());
                 }
                 Effect::Tick(period) => _ = hostcalls::set_tick_period(period),
             }
@@ -170,11 +201,11 @@ impl Worker {
         callback == Callback::Stream || hostcalls::set_effective_context(stream.0).is_ok()
     }
 
-    fn forward(&self, stream: StreamId, edits: Vec<HeaderEdit>, callback: Callback) -> Fate {
+    fn forward(&self, stream: StreamId, edits: &[HeaderEdit], callback: Callback) -> Fate {
         let edited = edits.iter().try_for_each(|edit| match edit {
             HeaderEdit::Remove(name) => hostcalls::remove_map_value(MapType::HttpRequestHeaders, name),
             HeaderEdit::Set(name, value) => {
-                hostcalls::set_map_value_bytes(MapType::HttpRequestHeaders, name, Some(value))
+                hostcalls::set_map_value_bytes(MapType::HttpRequestHeaders, name, value)
             }
         });
         let resumed = edited.and_then(|()| match callback {
@@ -185,22 +216,16 @@ impl Worker {
             Ok(()) => Fate::Forwarded,
             Err(_) => {
                 // Half-edited headers must not go on.
-                end(&self.filter.borrow_mut().host_failure(stream));
-                Fate::Answered
+                self.fail(stream)
             }
         }
     }
 
     /// Sends a call; gives back the event if that fails at once.
     fn dispatch(&self, id: CallId, call: &HttpCall) -> Option<Event<'static>> {
-        let headers = call.headers.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
-        match hostcalls::dispatch_http_call(
-            &call.cluster,
-            headers,
-            Some(&call.body),
-            Vec::new(),
-            call.timeout,
-        ) {
+        let headers: Vec<(&str, &str)> =
+            call.headers.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        match hostcalls::dispatch_http_call(&call.cluster, &headers, &call.body, call.timeout) {
             Ok(token) => {
                 self.calls.borrow_mut().insert(token, id);
                 None
@@ -230,7 +255,7 @@ impl Worker {
         ];
         for (name, text) in texts {
             if let Some(text) = text
-                && hostcalls::set_property(vec![name], Some(text)).is_err()
+                && hostcalls::set_property(name, text).is_err()
             {
                 self.describes.set(false);
             }

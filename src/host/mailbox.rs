@@ -1,7 +1,6 @@
 //! A worker's mailbox: a shared queue that wakes its root context and no other.
 
-use proxy_wasm::hostcalls;
-
+use super::abi::hostcalls;
 use crate::bytes::Reader;
 use crate::cache::Mailbox;
 use crate::filter::Told;

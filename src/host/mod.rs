@@ -1,25 +1,23 @@
 //! The host layer: Envoy's callbacks in, events to the filter; effects out, host calls to Envoy.
 //!
-//! It decides nothing. Every host call that can fail gives a `Result`; what fails closes the request. Only the
-//! byte-wise calls of `hostcalls` are used: a header value need not be text, and the SDK's own conveniences
-//! panic, which takes down the VM and every request on its worker.
+//! It decides nothing. Every host call that can fail gives a `Result`; what fails closes the request. A header value
+//! is bytes, for it need not be text. [`abi`] is the border itself.
 
+mod abi;
 mod apply;
+mod callbacks;
 mod local_reply;
+mod logger;
 mod mailbox;
+mod pairs;
 mod root;
 mod shared_data;
 mod signatures;
 mod stream;
 
-use proxy_wasm::hostcalls;
-
 use crate::token::UnixMillis;
 
 /// The time, which the core is told.
 fn now() -> UnixMillis {
-    let since_epoch =
-        hostcalls::get_current_time().ok().and_then(|time| time.duration_since(std::time::UNIX_EPOCH).ok());
-    let millis = since_epoch.map_or(0, |since| since.as_millis());
-    UnixMillis::from_millis(u64::try_from(millis).unwrap_or(u64::MAX))
+    UnixMillis::from_millis(abi::hostcalls::get_current_time().unwrap_or(0) / 1_000_000)
 }

@@ -1,8 +1,6 @@
 //! Envoy's shared data as the cache's memory.
 
-use proxy_wasm::hostcalls;
-use proxy_wasm::types::{MetricType, Status};
-
+use super::abi::hostcalls::{self, MetricType, Status};
 use crate::cache::{self, Version};
 use crate::metrics::CACHE_EPOCH;
 
@@ -28,16 +26,16 @@ impl cache::SharedData for SharedData {
 
     fn set(&self, key: &str, value: &[u8]) {
         // Without a compare-and-swap there is no failure to hear of.
-        _ = hostcalls::set_shared_data(key, Some(value), None);
+        _ = hostcalls::set_shared_data(key, value, Version::NEVER_SET.0);
     }
 
     fn read(&self, key: &str) -> (Option<Vec<u8>>, Version) {
-        let (value, cas) = hostcalls::get_shared_data(key).unwrap_or_default();
-        (value, cas.map_or(Version::NEVER_SET, Version))
+        let (value, version) = hostcalls::get_shared_data(key).unwrap_or_default();
+        (value, Version(version))
     }
 
     fn replace(&self, key: &str, value: &[u8], version: Version) -> bool {
-        hostcalls::set_shared_data(key, Some(value), Some(version.0)).is_ok()
+        hostcalls::set_shared_data(key, value, version.0).is_ok()
     }
 
     fn epoch(&self) -> Option<u64> {

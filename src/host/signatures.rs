@@ -2,9 +2,7 @@
 //!
 //! Arguments and results are protocol buffers (`source/extensions/common/wasm/ext/` in Envoy's source).
 
-use proxy_wasm::hostcalls;
-use proxy_wasm::types::Status;
-
+use super::abi::hostcalls::{self, Status};
 use crate::jwt::{self, SignError};
 use crate::protobuf::{self, Field, put};
 
@@ -40,7 +38,7 @@ struct Outcome {
 }
 
 fn call(function: &str, arguments: &[u8]) -> Result<Outcome, SignError> {
-    match hostcalls::call_foreign_function(function, Some(arguments)) {
+    match hostcalls::call_foreign_function(function, arguments) {
         Ok(Some(result)) => outcome(&result).ok_or(SignError::Refused),
         Ok(None) | Err(Status::BadArgument | Status::SerializationFailure) => Err(SignError::Refused),
         Err(_) => Err(SignError::NotOffered),

@@ -1,20 +1,19 @@
-//! One request's context.
+//! One request.
 
-use std::rc::Rc;
+use std::borrow::Cow;
+use std::cell::OnceCell;
 
-use proxy_wasm::hostcalls;
-use proxy_wasm::traits::{Context, HttpContext};
-use proxy_wasm::types::{Action, BufferType, MapType};
-
+use super::abi::HeaderMap;
+use super::abi::hostcalls::{self, BufferType, MapType};
 use super::apply::{Fate, Worker};
+use super::callbacks::Action;
+use super::pairs;
 use crate::filter::{Event, MAX_BODY_BYTES, StreamId};
 use crate::request::{RequestView, Unreadable};
 
-/// A request. `worker` is `None` where the configuration was refused: then nothing passes.
-pub(super) struct Stream {
-    id: StreamId,
-    worker: Option<Rc<Worker>>,
-    /// What became of it in its own callback; a stream that waits may have gone on since.
+/// A request that did not simply go on.
+pub(super) struct Held {
+    /// What became of it in its own callback; one that waits may have gone on since.
     fate: Fate,
     /// The part of a watched request's body that has passed.
     passed: Vec<u8>,
@@ -22,105 +21,108 @@ pub(super) struct Stream {
     is_read: bool,
 }
 
-impl Stream {
-    pub(super) fn new(id: u32, worker: Option<Rc<Worker>>) -> Self {
-        Self { id: StreamId(id), worker, fate: Fate::Waiting, passed: Vec::new(), is_read: false }
+impl Worker {
+    pub(super) fn request_headers(&self, stream: StreamId, is_last: bool) -> Action {
+        let headers = Headers::read();
+        let mut fate = self
+            .serve_again(stream, &headers)
+            .unwrap_or_else(|| self.stream_event(Event::RequestHeaders(stream, &headers)));
+        if fate == Fate::Forwarded {
+            return Action::Continue;
+        }
+        if fate == Fate::Waiting && !self.is_waiting(stream) {
+            // Nobody has said a word about it, and nobody will: it must not pass for want of one.
+            fate = self.fail(stream);
+        }
+        self.hold(stream, Held { fate, passed: Vec::new(), is_read: false });
+        if is_last {
+            self.body(stream, 0, true);
+        }
+        self.gate(stream)
     }
 
-    /// Whether more of the request may pass. Headers that wait hold back what follows: where an operator sets
-    /// `allow_on_headers_stop_iteration`, Envoy itself does not.
-    fn gate(&self) -> Action {
-        let passes = match self.fate {
-            Fate::Answered => false,
-            Fate::Forwarded | Fate::Watched => true,
-            Fate::Receiving | Fate::Waiting => {
-                self.worker.as_ref().is_some_and(|worker| !worker.is_waiting(self.id))
+    pub(super) fn request_body(&self, stream: StreamId, size: usize, is_last: bool) -> Action {
+        self.body(stream, size, is_last);
+        self.gate(stream)
+    }
+
+    pub(super) fn request_trailers(&self, stream: StreamId) -> Action {
+        if let Some(held) = self.let_go(stream) {
+            // No signal needs trailers, and what they end cannot be read any more.
+            let is_unreadable = held.fate == Fate::Receiving && !held.is_read;
+            self.hold(stream, held);
+            if is_unreadable {
+                self.tell_body(stream, None);
+            } else {
+                self.body(stream, 0, true);
             }
+        }
+        self.gate(stream)
+    }
+
+    pub(super) fn response_headers(&self, stream: StreamId) {
+        if self.fate(stream) == Some(Fate::Watched) {
+            let status =
+                hostcalls::get_map_value_bytes(MapType::HttpResponseHeaders, ":status").ok().flatten();
+            let status = status.and_then(|status| std::str::from_utf8(&status).ok()?.parse().ok());
+            self.stream_event(Event::Answered(stream, status.unwrap_or(0)));
+        }
+    }
+
+    pub(super) fn stream_gone(&self, stream: StreamId) {
+        let fate = self.let_go(stream).map(|held| held.fate);
+        if matches!(fate, Some(Fate::Receiving | Fate::Waiting | Fate::Watched)) {
+            self.stream_event(Event::StreamGone(stream));
+        }
+    }
+
+    /// Whether more of a request may pass. Headers that wait hold back what follows: where an operator sets
+    /// `allow_on_headers_stop_iteration`, Envoy itself does not.
+    fn gate(&self, stream: StreamId) -> Action {
+        let passes = match self.fate(stream) {
+            None | Some(Fate::Forwarded | Fate::Watched) => true,
+            Some(Fate::Answered) => false,
+            Some(Fate::Receiving | Fate::Waiting) => !self.is_waiting(stream),
         };
         if passes { Action::Continue } else { Action::Pause }
     }
 
     /// More of the body is there, `size` bytes of it; `is_last`: no more follows.
-    fn body(&mut self, size: usize, is_last: bool) {
-        if self.is_read {
-            return;
-        }
-        match self.fate {
+    fn body(&self, stream: StreamId, size: usize, is_last: bool) {
+        let Some(mut held) = self.let_go(stream) else { return };
+        let whole = match held.fate {
+            _ if held.is_read => None,
             // Held back, it grows until it is whole.
-            Fate::Receiving if size > MAX_BODY_BYTES => self.tell_body(None),
-            Fate::Receiving if is_last => {
-                let body = read(size);
-                self.tell_body(Some(&body));
-            }
+            Fate::Receiving if size > MAX_BODY_BYTES => Some(None),
+            Fate::Receiving if is_last => Some(Some(read(size))),
             Fate::Watched => {
-                if self.passed.len() <= MAX_BODY_BYTES {
-                    self.passed.extend(read(size.min(MAX_BODY_BYTES + 1)));
+                if held.passed.len() <= MAX_BODY_BYTES {
+                    held.passed.extend(read(size.min(MAX_BODY_BYTES + 1)));
                 }
-                if is_last {
-                    let body = std::mem::take(&mut self.passed);
-                    self.tell_body(Some(body.as_slice()).filter(|body| body.len() <= MAX_BODY_BYTES));
-                }
+                let fits = |body: &Vec<u8>| body.len() <= MAX_BODY_BYTES;
+                is_last.then(|| Some(std::mem::take(&mut held.passed)).filter(fits))
             }
-            _ => {}
+            _ => None,
+        };
+        self.hold(stream, held);
+        if let Some(body) = whole {
+            self.tell_body(stream, body.as_deref());
         }
     }
 
-    fn tell_body(&mut self, body: Option<&[u8]>) {
-        self.is_read = true;
-        let Some(worker) = &self.worker else { return };
-        let fate = worker.stream_event(Event::Body(self.id, body));
-        if self.fate == Fate::Receiving {
-            self.fate = fate;
+    fn tell_body(&self, stream: StreamId, body: Option<&[u8]>) {
+        let fate = self.stream_event(Event::Body(stream, body));
+        if let Some(mut held) = self.let_go(stream) {
+            held.is_read = true;
+            if held.fate == Fate::Receiving {
+                held.fate = fate;
+            }
+            self.hold(stream, held);
         }
     }
-}
 
-impl Context for Stream {}
-
-impl HttpContext for Stream {
-    fn on_http_request_headers(&mut self, _: usize, is_last: bool) -> Action {
-        if let Some(worker) = &self.worker {
-            self.fate = worker.stream_event(Event::RequestHeaders(self.id, &Headers));
-        }
-        if is_last {
-            self.body(0, true);
-        }
-        self.gate()
-    }
-
-    fn on_http_request_body(&mut self, size: usize, is_last: bool) -> Action {
-        self.body(size, is_last);
-        self.gate()
-    }
-
-    fn on_http_request_trailers(&mut self, _: usize) -> Action {
-        match self.fate {
-            // No signal needs trailers, and what they end cannot be read any more.
-            Fate::Receiving if !self.is_read => self.tell_body(None),
-            _ => self.body(0, true),
-        }
-        self.gate()
-    }
-
-    fn on_http_response_headers(&mut self, _: usize, _: bool) -> Action {
-        if self.fate == Fate::Watched
-            && let Some(worker) = &self.worker
-        {
-            let status =
-                hostcalls::get_map_value_bytes(MapType::HttpResponseHeaders, ":status").ok().flatten();
-            let status = status.and_then(|status| std::str::from_utf8(&status).ok()?.parse().ok());
-            worker.stream_event(Event::Answered(self.id, status.unwrap_or(0)));
-        }
-        Action::Continue
-    }
-}
-
-impl Drop for Stream {
-    fn drop(&mut self) {
-        let is_known = matches!(self.fate, Fate::Receiving | Fate::Waiting | Fate::Watched);
-        if let Some(worker) = self.worker.as_ref().filter(|_| is_known) {
-            worker.stream_event(Event::StreamGone(self.id));
-        }
+    fn fate(&self, stream: StreamId) -> Option<Fate> {
+        self.held(stream, |held| held.fate)
     }
 }
 
@@ -130,21 +132,38 @@ fn read(size: usize) -> Vec<u8> {
 }
 
 /// The request headers of the effective context.
-struct Headers;
+struct Headers {
+    map: HeaderMap,
+    route_policy: OnceCell<Result<Option<Vec<u8>>, Unreadable>>,
+}
+
+impl Headers {
+    fn read() -> Self {
+        Self { map: HeaderMap::read(), route_policy: OnceCell::new() }
+    }
+
+    fn values(&self, name: &str) -> impl Iterator<Item = &[u8]> {
+        let pairs = pairs::read(self.map.as_bytes());
+        pairs.filter(move |(other, _)| *other == name.as_bytes()).map(|(_, value)| value)
+    }
+}
 
 impl RequestView for Headers {
-    fn header(&self, name: &str) -> Option<Vec<u8>> {
-        hostcalls::get_map_value_bytes(MapType::HttpRequestHeaders, name).ok()?
+    fn header(&self, name: &str) -> Option<Cow<'_, [u8]>> {
+        if self.map.as_bytes().is_empty() {
+            // More headers than the host gives at once.
+            return hostcalls::get_map_value_bytes(MapType::HttpRequestHeaders, name).ok()?.map(Cow::Owned);
+        }
+        self.values(name).next().map(Cow::Borrowed)
     }
 
     fn copies(&self, name: &str) -> Vec<Vec<u8>> {
-        // The single-value call gives the first copy only, while the upstream gets all.
-        let headers = hostcalls::get_map_bytes(MapType::HttpRequestHeaders).unwrap_or_default();
-        headers.into_iter().filter(|header| header.0 == name).map(|header| header.1).collect()
+        self.values(name).map(<[u8]>::to_vec).collect()
     }
 
     fn route_policy(&self) -> Result<Option<Vec<u8>>, Unreadable> {
-        let path = vec!["xds", "route_metadata", "filter_metadata", "phantom_token_filter", "policy"];
-        hostcalls::get_property(path).map_err(|_| Unreadable)
+        let path = ["xds", "route_metadata", "filter_metadata", "phantom_token_filter", "policy"];
+        let read = || hostcalls::get_property(&path).map_err(|_| Unreadable);
+        self.route_policy.get_or_init(read).clone()
     }
 }

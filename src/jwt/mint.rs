@@ -76,6 +76,14 @@ impl PhantomToken {
         exp.since(now) < self.ttl / 4 && self.exp(introspected_exp, now) > exp
     }
 
+    /// Until when a minted token does not begin to run out.
+    pub fn lasts_until(&self, exp: UnixMillis, introspected_exp: Option<UnixMillis>) -> UnixMillis {
+        match introspected_exp {
+            Some(end) if UnixMillis::from_secs(end.as_secs()) <= exp => UnixMillis::MAX, // none would live longer
+            _ => exp.minus(self.ttl / 4),
+        }
+    }
+
     /// The key set that verifies these tokens (RFC 7517 §5).
     pub fn jwks(&self) -> String {
         json!({ "keys": self.published_keys }).to_string()

@@ -13,7 +13,7 @@ pub use identity::IdentityHeaders;
 pub use requirements::Requirements;
 pub use rules::{Match, Rule};
 
-pub(crate) use rules::path_of;
+pub(crate) use rules::has_path;
 
 use std::rc::Rc;
 use std::time::Duration;
@@ -21,7 +21,7 @@ use std::time::Duration;
 use crate::claims::Claims;
 use crate::credentials::TokenSource;
 use crate::provider::{Introspector, Origin, OriginKind, Validator};
-use crate::token::UnixMillis;
+use crate::token::{UnixMillis, Window};
 
 /// What a kind of request needs, and what its upstream gets.
 #[derive(Clone, Debug)]
@@ -130,6 +130,13 @@ impl Expectation {
     /// The last moment at which a token with this `exp` is good.
     pub fn end(&self, exp: Option<UnixMillis>) -> UnixMillis {
         exp.map_or(UnixMillis::MAX, |exp| exp.plus(self.exp_leeway))
+    }
+
+    /// When a token of these claims is good, as far as it says itself: other than at these times, [`decide`] does
+    /// not depend on when it is asked.
+    pub fn window(&self, claims: &Claims<'_>) -> Window {
+        let from = claims.nbf.map_or(UnixMillis::from_millis(0), |nbf| nbf.minus(self.nbf_leeway));
+        Window { from, until: self.end(claims.exp) }
     }
 }
 

@@ -43,9 +43,9 @@ impl Match {
             return true;
         }
         let Some(target) = request.header(":path") else { return false };
-        let path = path_of(&target);
-        self.path.as_ref().is_none_or(|wanted| path == wanted.as_bytes())
-            && self.path_prefix.as_ref().is_none_or(|prefix| path.starts_with(prefix.as_bytes()))
+        // No prefix has a query, so it need not be looked for.
+        self.path.as_ref().is_none_or(|wanted| has_path(&target, wanted))
+            && self.path_prefix.as_ref().is_none_or(|prefix| target.starts_with(prefix.as_bytes()))
     }
 
     fn host_holds(&self, request: &dyn RequestView) -> bool {
@@ -62,13 +62,13 @@ impl Match {
             return true;
         }
         let Some(actual) = request.header(":method") else { return false };
-        self.methods.iter().any(|wanted| wanted.as_bytes() == actual)
+        self.methods.iter().any(|wanted| wanted.as_bytes() == &*actual)
     }
 }
 
-/// The path of a request target, without query and fragment.
-pub(crate) fn path_of(target: &[u8]) -> &[u8] {
-    target.split(|byte| b"?#".contains(byte)).next().unwrap_or_default()
+/// Whether `path` is the path of a request target, which may go on with a query or a fragment.
+pub(crate) fn has_path(target: &[u8], path: &str) -> bool {
+    target.strip_prefix(path.as_bytes()).is_some_and(|rest| matches!(rest.first(), None | Some(b'?' | b'#')))
 }
 
 /// The host of an authority, without port; an IPv6 address keeps its brackets.
@@ -86,8 +86,10 @@ mod tests {
 
     #[test]
     fn paths_end_before_query_and_fragment() {
-        for (target, path) in [("/a?b", "/a"), ("/a#b", "/a"), ("/a", "/a"), ("?", ""), ("", "")] {
-            assert_eq!(path_of(target.as_bytes()), path.as_bytes(), "{target}");
+        for (target, is_it) in
+            [("/a?b", true), ("/a#b", true), ("/a", true), ("/ab", false), ("/a/", false), ("?", false)]
+        {
+            assert_eq!(has_path(target.as_bytes(), "/a"), is_it, "{target}");
         }
     }
 

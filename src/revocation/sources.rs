@@ -8,6 +8,7 @@ use super::security_event::SecurityEventRules;
 use crate::cache::ProviderTag;
 use crate::http::{HttpCall, USER_AGENT};
 use crate::jwt::{Algorithm, JwksEndpoint};
+use crate::policy::has_path;
 use crate::token::Secret;
 
 /// Where withdrawals come from; nowhere, unless it is named.
@@ -37,8 +38,8 @@ impl Sources {
     }
 
     /// What a `POST` to this path is for.
-    pub fn of_path(&self, path: &[u8]) -> Option<Receiver> {
-        let is_it = |own: Option<&String>| own.is_some_and(|own| own.as_bytes() == path);
+    pub fn of_target(&self, target: &[u8]) -> Option<Receiver> {
+        let is_it = |own: Option<&String>| own.is_some_and(|own| has_path(target, own));
         if is_it(self.endpoint.as_ref().map(|it| &it.path)) {
             Some(Receiver::Endpoint)
         } else if is_it(self.back_channel_logout.as_ref().map(|it| &it.path)) {

@@ -1,5 +1,6 @@
 //! What the smallest configuration means.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use phantom_token_filter::config::{Config, OwnPath};
@@ -17,16 +18,16 @@ use crate::good::{change, changed, parse, smallest};
 struct Get(&'static str);
 
 impl RequestView for Get {
-    fn header(&self, name: &str) -> Option<Vec<u8>> {
+    fn header(&self, name: &str) -> Option<Cow<'_, [u8]>> {
         match name {
-            ":method" => Some(b"GET".to_vec()),
-            ":path" => Some(self.0.as_bytes().to_vec()),
+            ":method" => Some(b"GET".into()),
+            ":path" => Some(self.0.as_bytes().into()),
             _ => None,
         }
     }
 
     fn copies(&self, name: &str) -> Vec<Vec<u8>> {
-        self.header(name).into_iter().collect()
+        self.header(name).into_iter().map(Cow::into_owned).collect()
     }
 
     fn route_policy(&self) -> Result<Option<Vec<u8>>, Unreadable> {

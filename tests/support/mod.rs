@@ -5,6 +5,7 @@
 pub mod issuer;
 pub mod rustcrypto;
 
+use std::borrow::Cow;
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, HashMap};
 use std::rc::Rc;
@@ -14,7 +15,7 @@ use base64ct::{Base64UrlUnpadded, Encoding};
 use phantom_token_filter::cache::{Mailbox, SharedData, Version};
 use phantom_token_filter::challenge::Answer;
 use phantom_token_filter::config::Config;
-use phantom_token_filter::filter::{CallId, Description, Effect, Event, Filter, StreamId, Told};
+use phantom_token_filter::filter::{CallId, Description, Effect, Event, Filter, Ready, StreamId, Told};
 use phantom_token_filter::http::{HttpCall, Reply};
 use phantom_token_filter::introspection::{self, Introspection, Keys, Response, ServerFailure};
 use phantom_token_filter::jwt::Signatures;
@@ -128,12 +129,12 @@ impl Request {
 }
 
 impl RequestView for Request {
-    fn header(&self, name: &str) -> Option<Vec<u8>> {
+    fn header(&self, name: &str) -> Option<Cow<'_, [u8]>> {
         let copies = self.copies(name);
         if name == "authorization" && copies.len() > 1 {
-            Some(copies.join(&b","[..]))
+            Some(copies.join(&b","[..]).into())
         } else {
-            copies.into_iter().next()
+            copies.into_iter().next().map(Cow::Owned)
         }
     }
 
@@ -182,7 +183,7 @@ pub fn parse(reply: &Reply<'_>, now: UnixMillis) -> Result<Introspection, Server
 
 /// One worker of an Envoy.
 pub struct Worker {
-    filter: Filter,
+    pub filter: Filter,
     pub mailbox: Mailbox,
     pub now: UnixMillis,
     pub shared: Map,
@@ -203,6 +204,10 @@ pub struct Worker {
     pub receiving: Vec<StreamId>,
     /// Streams that go on and are watched.
     pub watched: Vec<StreamId>,
+    /// Whether the first level is left alone.
+    pub judges_all: bool,
+    /// Requests that were served by the first level.
+    pub served_again: u32,
 }
 
 /// What became of a stream.
@@ -240,6 +245,8 @@ impl Worker {
             tick: Duration::ZERO,
             receiving: Vec::new(),
             watched: Vec::new(),
+            judges_all: false,
+            served_again: 0,
         }
     }
 
@@ -264,8 +271,18 @@ impl Worker {
     pub fn receive(&mut self, request: &Request) -> StreamId {
         self.next_stream += 1;
         let stream = StreamId(self.next_stream);
-        self.step(Event::RequestHeaders(stream, request));
+        match self.filter.ready(request, self.now).filter(|_| !self.judges_all) {
+            Some(ready) => self.serve_again(stream, &ready),
+            None => self.step(Event::RequestHeaders(stream, request)),
+        }
         stream
+    }
+
+    fn serve_again(&mut self, stream: StreamId, ready: &Ready) {
+        self.served_again += 1;
+        Ready::COUNTERS.into_iter().for_each(|counter| *self.counters.entry(counter).or_default() += 1);
+        self.descriptions.extend(ready.description.clone());
+        self.fates.push((stream, Fate::Forwarded(ready.edits.to_vec())));
     }
 
     /// The root gets all the turns that it asked for.
@@ -394,7 +411,7 @@ impl Worker {
                 }
                 Effect::Count(counter) => *self.counters.entry(counter).or_default() += 1,
                 Effect::Describe(_, description) => self.descriptions.push(description),
-                Effect::Forward(stream, edits) => self.fates.push((stream, Fate::Forwarded(edits))),
+                Effect::Forward(stream, edits) => self.fates.push((stream, Fate::Forwarded(edits.to_vec()))),
                 Effect::IntrospectionDuration(_) => {}
                 Effect::Receive(stream) => self.receiving.push(stream),
                 Effect::Watch(stream) => self.watched.push(stream),

@@ -1,0 +1,115 @@
+//! What a request gets whose like was just served: the same, without judging again.
+//!
+//! What becomes of a request whose verdict is in the cache depends on the policy, on what stands in
+//! `authorization`, on the verdict and on the time, and on nothing else. So what one such request got is kept, with the
+//! time during which it would be the same, and serves the next one at a fraction of the cost: no digest, no look into
+//! shared data, no claims, no copy of the JWT. Whatever is not plainly the same goes the long way
+//! ([`Event::RequestHeaders`](super::Event::RequestHeaders)): other places for tokens, everything that is refused,
+//! the time in which a verdict is renewed.
+
+use std::rc::Rc;
+
+use super::inquiry::Inquiry;
+use super::{Description, Filter};
+use crate::cache::{ActiveEntry, Basis, Tag};
+use crate::credentials::TokenSource;
+use crate::metrics::Counter;
+use crate::policy::Policy;
+use crate::request::{HeaderEdit, RequestView};
+use crate::token::{UnixMillis, Window};
+
+/// What a request gets that may pass.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ready {
+    /// What happens to its headers.
+    pub edits: Rc<[HeaderEdit]>,
+    /// What access logs can say of it, if they are to be told.
+    pub description: Option<Description>,
+}
+
+impl Ready {
+    /// What is counted for it.
+    pub const COUNTERS: [Counter; 2] = [Counter::CacheHit, Counter::Forwarded];
+
+    /// Roughly what it takes of memory.
+    fn len(&self) -> usize {
+        let len = |edit: &HeaderEdit| match edit {
+            HeaderEdit::Remove(name) => name.len(),
+            HeaderEdit::Set(name, value) => name.len() + value.len(),
+        };
+        let description = self.description.iter().flat_map(|it| [&it.client_id, &it.sub]).flatten();
+        512 + self.edits.iter().map(len).sum::<usize>() + description.map(Vec::len).sum::<usize>()
+    }
+}
+
+/// What requests that get the same have in common.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Likeness {
+    tag: Tag,
+    basis: Basis,
+}
+
+/// What those that come after may get, too, and how long.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Repeat {
+    likeness: Likeness,
+    window: Window,
+}
+
+impl Repeat {
+    pub(super) fn holds_at(&self, now: UnixMillis) -> bool {
+        self.window.contains(now)
+    }
+
+    /// The same, but only as long as this holds, too.
+    pub(super) fn within(self, window: Window) -> Self {
+        Self { window: self.window.and(window), ..self }
+    }
+}
+
+impl Filter {
+    /// What a request gets that is like one that was just served. `None`: it is to be judged.
+    pub fn ready(&self, request: &dyn RequestView, now: UnixMillis) -> Option<Rc<Ready>> {
+        if self.config.is_own_path(request) {
+            return None;
+        }
+        let Likeness { tag, basis } = self.likeness(self.config.policy_of(request)?, request)?;
+        self.first_level.borrow().get(tag, basis, now)
+    }
+
+    /// What a request under `policy` is like. Only what stands in `authorization` can be told so easily.
+    pub(super) fn likeness(&self, policy: &Policy, request: &dyn RequestView) -> Option<Likeness> {
+        if policy.token_sources != [TokenSource::AuthorizationHeader] {
+            return None;
+        }
+        let tag = self.first_level.borrow().tag(&policy.name, &request.header("authorization")?)?;
+        // Before the verdict is read: what changes meanwhile makes it worthless.
+        let basis = Basis { epoch: self.cache.epoch()?, keys: self.keys.generation() };
+        Some(Likeness { tag, basis })
+    }
+
+    /// How long requests like this one may get what it gets, as far as the age of the verdict goes.
+    pub(super) fn repeat(&self, inquiry: &Inquiry, entry: &ActiveEntry) -> Option<Repeat> {
+        // A status list may change at any time, and ends at its own.
+        if inquiry.way.validator().is_some_and(|validator| validator.status_lists.is_some()) {
+            return None;
+        }
+        let policy = &inquiry.case.policy;
+        let window = Window {
+            from: entry.asked().minus(super::MAX_CLOCK_STEP),
+            until: entry
+                .asked()
+                .plus(policy.cache_ttl)
+                .min(entry.good_until())
+                .min(self.renewal_due(entry, inquiry)),
+        };
+        Some(Repeat { likeness: inquiry.likeness?, window })
+    }
+
+    /// Keeps what a request gets for those that are like it.
+    pub(super) fn keep(&self, repeat: Repeat, ready: Ready) {
+        let Repeat { likeness: Likeness { tag, basis }, window } = repeat;
+        let len = ready.len();
+        self.first_level.borrow_mut().put(tag, basis, window, ready, len);
+    }
+}

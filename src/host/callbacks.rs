@@ -1,0 +1,165 @@
+//! Envoy's callbacks: whom each is for.
+//!
+//! A root context stands for one configuration; after a change, the old one and its requests live on beside the new.
+//! Most of the time there is one. Then nothing is noted of a stream, which makes its begin and its end cost next to
+//! nothing: that a root outlives its streams, the host sees to.
+
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+use log::error;
+
+use super::apply::Worker;
+use super::{logger, root};
+use crate::filter::StreamId;
+
+/// Whether what the callback was about may pass.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u32)]
+pub(super) enum Action {
+    Continue = 0,
+    Pause = 1,
+}
+
+/// Every context of this VM.
+struct Contexts {
+    /// The roots, by the host's number; `None` until the configuration was accepted.
+    roots: RefCell<Vec<(u32, Option<Rc<Worker>>)>>,
+    /// The root of streams of which nothing is noted: the last that was the only one.
+    only: Cell<u32>,
+    /// The roots of streams that began while there were several.
+    noted: RefCell<BTreeMap<u32, u32>>,
+}
+
+impl Contexts {
+    fn root_created(&self, root: u32) {
+        self.roots.borrow_mut().push((root, None));
+        self.note_only();
+    }
+
+    fn stream_created(&self, stream: u32, root: u32) {
+        if self.roots.borrow().len() != 1 {
+            self.noted.borrow_mut().insert(stream, root);
+        }
+    }
+
+    /// Forgets a context; gives back its worker if it was a stream.
+    fn gone(&self, context: u32) -> Option<Rc<Worker>> {
+        let place = self.roots.borrow().iter().position(|(root, _)| *root == context);
+        if let Some(place) = place {
+            drop(self.roots.borrow_mut().remove(place));
+            self.note_only();
+            return None;
+        }
+        let worker = self.worker_of(context);
+        self.noted.borrow_mut().remove(&context);
+        worker
+    }
+
+    fn note_only(&self) {
+        if let [(only, _)] = self.roots.borrow().as_slice() {
+            self.only.set(*only);
+        }
+    }
+
+    fn accepted(&self, root: u32, worker: Worker) {
+        if let Some((_, place)) = self.roots.borrow_mut().iter_mut().find(|(number, _)| *number == root) {
+            *place = Some(Rc::new(worker));
+        }
+    }
+
+    fn worker(&self, root: u32) -> Option<Rc<Worker>> {
+        let roots = self.roots.borrow();
+        roots.iter().find(|(number, _)| *number == root).and_then(|(_, worker)| worker.clone())
+    }
+
+    fn worker_of(&self, stream: u32) -> Option<Rc<Worker>> {
+        let noted = self.noted.borrow().get(&stream).copied();
+        self.worker(noted.unwrap_or_else(|| self.only.get()))
+    }
+}
+
+thread_local! {
+    static CONTEXTS: Contexts = const {
+        Contexts {
+            roots: RefCell::new(Vec::new()),
+            only: Cell::new(0),
+            noted: RefCell::new(BTreeMap::new()),
+        }
+    };
+}
+
+pub(super) fn start() {
+    logger::start();
+}
+
+pub(super) fn context_created(context: u32, root: u32) {
+    CONTEXTS.with(|contexts| match root {
+        0 => contexts.root_created(context),
+        root => contexts.stream_created(context, root),
+    });
+}
+
+pub(super) fn context_gone(context: u32) {
+    if let Some(worker) = CONTEXTS.with(|contexts| contexts.gone(context)) {
+        worker.stream_gone(StreamId(context));
+    }
+}
+
+/// Whether the configuration is accepted.
+pub(super) fn configure(root: u32) -> bool {
+    match root::configure(root) {
+        Ok(worker) => {
+            CONTEXTS.with(|contexts| contexts.accepted(root, worker));
+            true
+        }
+        Err(reason) => {
+            error!("{reason}");
+            false
+        }
+    }
+}
+
+pub(super) fn request_headers(stream: u32, is_last: bool) -> Action {
+    of_request(stream, |worker, stream| worker.request_headers(stream, is_last))
+}
+
+pub(super) fn request_body(stream: u32, size: usize, is_last: bool) -> Action {
+    of_request(stream, |worker, stream| worker.request_body(stream, size, is_last))
+}
+
+pub(super) fn request_trailers(stream: u32) -> Action {
+    of_request(stream, Worker::request_trailers)
+}
+
+pub(super) fn response_headers(stream: u32) -> Action {
+    if let Some(worker) = CONTEXTS.with(|contexts| contexts.worker_of(stream)) {
+        worker.response_headers(StreamId(stream));
+    }
+    Action::Continue
+}
+
+/// A part of a request. Without a configuration, nothing passes.
+fn of_request(stream: u32, act: impl FnOnce(&Worker, StreamId) -> Action) -> Action {
+    let worker = CONTEXTS.with(|contexts| contexts.worker_of(stream));
+    worker.map_or(Action::Pause, |worker| act(&worker, StreamId(stream)))
+}
+
+pub(super) fn call_answered(root: u32, call: u32, num_headers: usize, body_size: usize) {
+    if let Some(worker) = CONTEXTS.with(|contexts| contexts.worker(root)) {
+        root::call_answered(&worker, call, num_headers, body_size);
+    }
+}
+
+pub(super) fn queue_ready(root: u32, queue: u32) {
+    if let Some(worker) = CONTEXTS.with(|contexts| contexts.worker(root)) {
+        root::queue_ready(&worker, queue);
+    }
+}
+
+pub(super) fn tick(root: u32) {
+    if let Some(worker) = CONTEXTS.with(|contexts| contexts.worker(root)) {
+        root::tick(&worker);
+    }
+}
