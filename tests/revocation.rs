@@ -1,11 +1,14 @@
 //! Signals reach the cache: what comes in at the filter's own paths, passes through to the server, or is polled.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
+#[path = "revocation/endpoint.rs"]
+mod endpoint;
+#[path = "revocation/poll.rs"]
+mod poll;
 mod support;
 
 use std::time::Duration;
 
-use base64ct::{Base64, Encoding};
 use phantom_token_filter::filter::StreamId;
 use phantom_token_filter::jwt::Algorithm;
 use phantom_token_filter::metrics::Counter;
@@ -292,126 +295,6 @@ fn an_operator_withdraws_by_hand() {
     let fate = order(&mut one, secret, json!({"token": "tok"}));
     assert_eq!((fate.status(), body(&fate)["withdrawn_by"].clone()), (200, json!("token")));
     assert!(!is_remembered(&mut two, "tok"));
-}
-
-#[test]
-fn a_revocation_that_passes_through_counts_once_the_server_has_said_so() {
-    let (mut one, mut two) = two_workers(json!({}));
-    let basic = format!("Basic {}", Base64::encode_string(b"app:secret"));
-    let revoke = |worker: &mut Worker, body: &str, status: u16| {
-        let request = post("/token/revocation", FORM).with("authorization", &basic);
-        let stream = worker.post(&request, body.as_bytes());
-        assert_eq!(worker.fate(stream), Fate::Forwarded(vec![]), "it is not changed");
-        worker.answered(stream, status);
-    };
-    for token in ["tok", "other"] {
-        remember(&mut one, token, json!({}));
-    }
-    remember(&mut one, "of-another-client", json!({"client_id": "web"}));
-    for status in [400, 401, 503, 302] {
-        revoke(&mut one, "token=tok", status);
-    }
-    assert!(is_remembered(&mut two, "tok"), "the server has revoked nothing");
-    revoke(&mut one, "token=tok&token_type_hint=access_token", 200);
-    assert!(!is_remembered(&mut two, "tok") && is_remembered(&mut two, "other"));
-    revoke(&mut one, "token=a-refresh-token", 200);
-    assert!(!is_remembered(&mut two, "other") && is_remembered(&mut two, "of-another-client"));
-    assert_eq!(one.count(Counter::RevocationReceived), 2);
-}
-
-#[test]
-fn a_revocation_that_cannot_be_read_takes_all_of_the_provider() {
-    let (mut one, _) = two_workers(json!({}));
-    remember(&mut one, "tok", json!({}));
-    let stream = one.receive(&post("/token/revocation", FORM));
-    one.no_body(stream).answered(stream, 200);
-    assert!(!is_remembered(&mut one, "tok"));
-    // An answer before the whole request is there.
-    one.pass(Duration::from_secs(20));
-    remember(&mut one, "tik", json!({}));
-    let stream = one.receive(&post("/token/revocation", FORM));
-    one.answered(stream, 200);
-    assert!(!is_remembered(&mut one, "tik"));
-}
-
-#[test]
-fn what_is_no_revocation_is_a_request_like_any_other() {
-    let (mut one, _) = two_workers(json!({}));
-    let stream = one.receive(&Request::get("/token/revocation"));
-    assert_eq!(one.fate(stream).status(), 401, "without a token nobody passes there");
-}
-
-#[test]
-fn one_worker_polls_and_acknowledges_what_it_has_applied() {
-    let (mut one, mut two) = two_workers(json!({}));
-    remember(&mut one, "tok", json!({}));
-    one.give_tick();
-    two.give_tick();
-    let polls = |worker: &Worker| worker.called().iter().filter(|path| **path == "/ssf/poll").count();
-    assert_eq!((polls(&one), polls(&two)), (1, 0), "one of them");
-    let poll = |worker: &Worker| {
-        let (_, call) = worker.calls.iter().find(|(_, call)| call.cluster == "ssf").unwrap();
-        assert!(call.headers.contains(&("authorization".to_owned(), "Bearer poll-secret".to_owned())));
-        serde_json::from_slice::<Value>(&call.body).unwrap()
-    };
-    assert_eq!(poll(&one), json!({"maxEvents": 100, "returnImmediately": true, "ack": []}));
-    let sets = json!({"sets": {
-        "e1": event_token(json!({})),
-        "bad": event_token(json!({"jti": "bad", "aud": "other"})),
-        "lie": event_token(json!({"jti": "e9"})),
-        "nothing": 7,
-    }});
-    answer_call(&mut one, "/ssf/poll", 200, &sets);
-    assert!(!is_remembered(&mut two, "tok"));
-    let next = poll(&one);
-    assert_eq!(next["ack"], json!(["e1"]));
-    let errors: Vec<_> = ["bad", "lie", "nothing"].map(|jti| next["setErrs"][jti]["err"].clone()).into();
-    assert_eq!(errors, ["invalid_audience", "invalid_request", "invalid_key"]);
-    // The transmitter did not get that: it is said again.
-    answer_call(&mut one, "/ssf/poll", 503, &json!({}));
-    assert_eq!(polls(&one), 0);
-    one.pass(Duration::from_secs(10)).give_tick();
-    assert_eq!(poll(&one)["ack"], json!(["e1"]));
-    answer_call(&mut one, "/ssf/poll", 200, &json!({"sets": {}}));
-    assert_eq!(polls(&one), 0, "nothing to say, and nothing more to hear");
-}
-
-#[test]
-fn when_the_worker_that_polls_is_gone_another_takes_over() {
-    let (mut one, mut two) = two_workers(json!({}));
-    one.give_tick();
-    two.give_tick();
-    assert!(!two.called().contains(&"/ssf/poll"));
-    for _ in 0..10 {
-        two.pass(Duration::from_secs(5)).give_tick();
-    }
-    assert!(two.called().contains(&"/ssf/poll"));
-    // What the first had applied and not acknowledged comes again, and is acknowledged without effect.
-    answer_call(&mut one, "/ssf/poll", 200, &json!({"sets": {"e1": event_token(json!({}))}}));
-    answer_call(&mut two, "/ssf/poll", 200, &json!({"sets": {"e1": event_token(json!({}))}}));
-    let (_, call) = two.calls.iter().find(|(_, call)| call.cluster == "ssf").unwrap();
-    assert_eq!(serde_json::from_slice::<Value>(&call.body).unwrap()["ack"], json!(["e1"]));
-    assert_eq!(two.count(Counter::RevocationReceived), 0);
-}
-
-#[test]
-fn a_polled_event_of_an_unknown_key_is_left_to_come_again() {
-    let (mut one, _) = two_workers(json!({}));
-    one.give_tick();
-    let mut claims = json!({"iss": ISSUER, "aud": "https://gateway.example", "iat": START.as_secs(), "jti": "e1",
-        "sub_id": {"format": "iss_sub", "iss": ISSUER, "sub": "alice"}});
-    merge(
-        &mut claims,
-        json!({"events": {"https://schemas.openid.net/secevent/caep/event-type/session-revoked": {}}}),
-    );
-    let token = sign(Algorithm::ES256, json!({"typ": "secevent+jwt", "kid": "new"}), &claims);
-    let sets = json!({"sets": {"e1": token}});
-    answer_call(&mut one, "/ssf/poll", 200, &sets);
-    one.pass(Duration::from_secs(6)).give_tick();
-    answer_call(&mut one, "/jwks", 200, &json!({"keys": [jwk(Algorithm::ES256, json!({"kid": "new"}))]}));
-    answer_call(&mut one, "/ssf/poll", 200, &sets);
-    assert_eq!(one.count(Counter::RevocationReceived), 1);
-    assert_eq!(one.count(Counter::RevocationRefused), 0);
 }
 
 #[test]

@@ -7,8 +7,8 @@ use super::breaker::Breaker;
 use super::inquiry::Inquiry;
 use super::judge::Outcome;
 use super::{CallId, Case, Effect, Filter, Source, StreamId, Told, Waiter, is_fresh};
-use crate::cache::{ActiveEntry, Asked, Moment, ProviderTag, Withdrawable};
-use crate::claims::{Claims, ClaimsBuf};
+use crate::cache::{ActiveEntry, Moment};
+use crate::claims::ClaimsBuf;
 use crate::http::{OwnedReply, Reply};
 use crate::introspection::{self, Introspection, ServerFailure};
 use crate::metrics::Counter;
@@ -37,7 +37,7 @@ pub(super) struct Call {
     /// How its verdict is judged.
     pub(super) origin: Rc<Origin>,
     pub(super) digest: TokenDigest,
-    token: AccessToken,
+    pub(super) token: AccessToken,
     /// What the token says itself, where it was validated before.
     pub(super) validated: Option<ClaimsBuf>,
     trace: KeptHeaders,
@@ -47,13 +47,13 @@ pub(super) struct Call {
     /// Streams that asked; some may be gone since.
     pub(super) streams: VecDeque<StreamId>,
     pub(super) asker: Asker,
-    tries_left: u32,
+    pub(super) tries_left: u32,
     /// When the current try was sent, by whomever.
     pub(super) sent: Option<UnixMillis>,
     /// The moment before it was sent, by us.
-    moment: Moment,
+    pub(super) moment: Moment,
     /// How often what the server said had been withdrawn before it was here.
-    overtaken: u32,
+    pub(super) overtaken: u32,
     /// Whether it is made to renew a verdict, and so even though no stream waits.
     pub(super) is_renewal: bool,
 }
@@ -105,6 +105,14 @@ impl Calls {
             self.unsent.push_back(id);
         }
         self.open.insert(id, call);
+    }
+
+    /// The same call once more, to be sent at once.
+    pub(super) fn reopen(&mut self, call: Call) -> CallId {
+        let id = self.new_id();
+        self.by_digest.insert(call.digest, id);
+        self.open.insert(id, call);
+        id
     }
 
     pub(super) fn new_id(&mut self) -> CallId {
@@ -175,20 +183,6 @@ impl Call {
             moment: Moment::NEVER,
             overtaken: 0,
             is_renewal: false,
-        }
-    }
-
-    /// When the current try was sent.
-    pub(super) fn asked(&self, now: UnixMillis) -> Asked {
-        Asked { at: self.sent.unwrap_or(now), moment: self.moment }
-    }
-
-    /// What a verdict on this token may be withdrawn by.
-    pub(super) fn withdrawable<'a>(&self, claims: Claims<'a>) -> Withdrawable<'a> {
-        Withdrawable {
-            token: TokenDigest::of(&self.token),
-            provider: ProviderTag::new(self.origin.identity()),
-            claims,
         }
     }
 }
@@ -372,29 +366,14 @@ impl Filter {
         self.no_verdict(id, failure, now, effects);
     }
 
-    /// Asks again, for what was said has been withdrawn meanwhile.
-    pub(super) fn ask_again(&mut self, mut call: Call, now: UnixMillis, effects: &mut Vec<Effect>) {
-        call.overtaken += 1;
-        // What was withdrawn so often is not served by asking faster.
-        let is_enough = call.overtaken > MAX_OVERTAKEN;
-        if let Asker::Another { .. } = call.asker {
-            call.asker = Asker::Us;
-        }
-        if is_enough {
-            call.tries_left = 0;
-        }
-        let id = self.calls.new_id();
-        self.calls.by_digest.insert(call.digest, id);
-        self.calls.open.insert(id, call);
-        if is_enough {
-            self.no_verdict(id, ServerFailure::Overtaken, now, effects);
-        } else {
-            self.send(id, now, effects);
-        }
-    }
-
     /// Tries again where that may help, otherwise tells all who wait.
-    fn no_verdict(&mut self, id: CallId, failure: ServerFailure, now: UnixMillis, effects: &mut Vec<Effect>) {
+    pub(super) fn no_verdict(
+        &mut self,
+        id: CallId,
+        failure: ServerFailure,
+        now: UnixMillis,
+        effects: &mut Vec<Effect>,
+    ) {
         effects.push(Effect::Count(match failure {
             ServerFailure::Timeout => Counter::IntrospectionTimeout,
             _ => Counter::IntrospectionError,
@@ -410,9 +389,7 @@ impl Filter {
             );
             call.tries_left -= 1;
             // A new number: a late answer to the old try must not be taken for the new one's.
-            let id = self.calls.new_id();
-            self.calls.by_digest.insert(call.digest, id);
-            self.calls.open.insert(id, call);
+            let id = self.calls.reopen(call);
             return self.send(id, now, effects);
         }
         let breaker = self.calls.breaker(&introspector);
@@ -446,8 +423,5 @@ pub(super) fn trace_headers(request: &dyn RequestView) -> KeptHeaders {
 
 /// Streams that may wait at once, per worker: bounds what a flood of new tokens can hold.
 const MAX_WAITING: usize = 16_384;
-
-/// How often a call is made anew because what it brought had been withdrawn.
-pub(super) const MAX_OVERTAKEN: u32 = 3;
 
 const MAX_TRACE_BYTES: usize = 512;

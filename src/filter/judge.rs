@@ -16,8 +16,8 @@ use crate::token::UnixMillis;
 
 /// The outcome of a call, and the streams that have yet to be told.
 pub(super) struct Settlement {
-    call: Call,
-    outcome: Outcome,
+    pub(super) call: Call,
+    pub(super) outcome: Outcome,
 }
 
 /// What all streams of a call are told.
@@ -175,18 +175,6 @@ impl Filter {
     /// All who wait for a call are to be told what came of it.
     pub(super) fn tell(&mut self, call: Call, outcome: Outcome) {
         self.settlements.push_back(Settlement { call, outcome });
-    }
-
-    /// Whether what streams are to be told is still true: some time passes between two batches.
-    fn is_overtaken(&self, settlement: &Settlement) -> bool {
-        match &settlement.outcome {
-            Outcome::Active { claims, asked, .. } if !settlement.call.streams.is_empty() => {
-                let withdrawable = settlement.call.withdrawable(claims.view());
-                !self.cache.withdrawals().is_current(asked.moment)
-                    && self.cache.withdrawals().standing(*asked, &withdrawable) == Standing::Void
-            }
-            Outcome::Active { .. } | Outcome::Denied(_) | Outcome::NoVerdict(_) => false,
-        }
     }
 
     /// Settles a batch of waiting streams; asks for another turn if some are left.

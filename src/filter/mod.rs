@@ -11,8 +11,10 @@ mod calls;
 mod inquiry;
 mod judge;
 mod keys;
+mod overtaken;
 mod poll;
 mod ready;
+mod receivers;
 mod share;
 mod signals;
 mod statuses;
@@ -347,7 +349,7 @@ fn longest_life(config: &Config) -> Duration {
             validator.map(|validator| &validator.asked_origin),
         ];
         let ttl = origins.iter().flatten().map(|origin| origin.max_cache_ttl).max().unwrap_or_default();
-        ttl.saturating_add(config.cache.stale_if_error).saturating_add(wait * (calls::MAX_OVERTAKEN + 1))
+        ttl.saturating_add(config.cache.stale_if_error).saturating_add(wait * (overtaken::MAX_OVERTAKEN + 1))
     };
     config.providers.iter().map(longest).max().unwrap_or_default()
 }
