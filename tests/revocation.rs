@@ -235,6 +235,18 @@ fn a_body_that_does_not_come_is_not_waited_for_forever() {
 }
 
 #[test]
+fn slow_requests_to_one_receiver_keep_nobody_from_another() {
+    let (mut one, _) = two_workers(json!({}));
+    let slow: Vec<_> = (0..1024).map(|_| one.receive(&post("/backchannel-logout", FORM))).collect();
+    let late = one.receive(&post("/backchannel-logout", FORM));
+    assert_eq!((one.fate(late).status(), one.fate(late).reason()), (503, "too_many_signals"));
+    assert_eq!(push(&mut one, &event_token(json!({}))).status(), 202);
+    slow.into_iter().for_each(|stream| one.hang_up(stream));
+    let stream = log_out(&mut one, &logout_token(json!({}), json!({})));
+    assert_eq!(one.fate(stream).status(), 200, "room again");
+}
+
+#[test]
 fn a_pushed_event_withdraws_its_subject_and_is_accepted_again_without_effect() {
     let (mut one, mut two) = two_workers(json!({}));
     remember(&mut one, "tok", json!({"sid": "s1"}));

@@ -6,8 +6,10 @@ mod support;
 use std::sync::Mutex;
 
 use log::{LevelFilter, Log, Metadata, Record};
+use phantom_token_filter::jwt::Algorithm;
 use serde_json::json;
-use support::{Request, Worker, active, config, inactive};
+use support::issuer::{jwk, sign};
+use support::{Request, START, Worker, active, config, inactive};
 
 static LINES: Mutex<String> = Mutex::new(String::new());
 
@@ -44,12 +46,48 @@ fn no_log_line_shows_a_token_a_secret_or_a_claim() {
             worker.fail_call();
         }
     }
+    let signals = config(json!({
+        "providers": {"main": {"issuer": "https://as.example", "jwks": {"cluster": "as", "path": "/jwks"}}},
+        "revocation": {
+            "endpoint": {"path": "/revoke"},
+            "back_channel_logout": {"path": "/logout", "audiences": ["web"]},
+            "security_events": {
+                "audiences": ["gateway"],
+                "push": {"path": "/events", "authorization": {"inline": "push-SECRET-4711"}},
+            },
+            "admin": {"path": "/orders", "token": {"inline": "admin-SECRET-4711"}},
+        }
+    }));
+    let mut worker = Worker::new(signals);
+    worker.start().answer(&json!({"keys": [jwk(Algorithm::ES256, json!({}))]}));
+    let form = "application/x-www-form-urlencoded";
+    let claims = json!({"iss": "https://as.example", "aud": "web", "iat": START.as_secs(), "jti": "j-4711",
+        "sub": "alice", "sid": "s-4711", "events": {"http://schemas.openid.net/event/backchannel-logout": {}}});
+    let logout = sign(Algorithm::ES256, json!({"typ": "logout+jwt"}), &claims);
+    for (path, content_type, authorization, body) in [
+        ("/logout", form, "", format!("logout_token={logout}")),
+        ("/logout", form, "", format!("logout_token={logout}")),
+        ("/logout", form, "", format!("logout_token={TOKEN}")),
+        ("/events", "application/secevent+jwt", "Bearer push-SECRET-4711", logout.clone()),
+        ("/events", "application/secevent+jwt", "Bearer wrong-SECRET", logout.clone()),
+        ("/orders", "application/json", "Bearer admin-SECRET-4711", r#"{"sub":"alice"}"#.to_owned()),
+        ("/orders", "application/json", "Bearer admin-SECRET-4711", format!(r#"{{"{TOKEN}":1}}"#)),
+        ("/revoke", form, "Basic SECRET", format!("token={TOKEN}&client_id=alice")),
+    ] {
+        let request = Request::default().with(":method", "POST").with(":path", path);
+        let request = request.with("content-type", content_type).with("authorization", authorization);
+        let stream = worker.post(&request, body.as_bytes());
+        worker.answered(stream, 200);
+        worker.hang_up(stream);
+    }
     let lines = LINES.lock().unwrap().clone();
     assert!(lines.contains("WARN provider \"main\": introspection of"), "{lines}");
     assert!(
         lines.contains("ERROR provider \"main\": introspection of"),
         "refused credentials are an error: {lines}"
     );
+    assert!(lines.contains("withdrawn: [Subject(Sid)") && lines.contains("signal refused"), "{lines}");
+    assert!(!lines.contains(&logout[..40]), "{lines}");
     for secret in ["SECRET", "4711", "hush", "alice", "Basic"] {
         assert!(!lines.contains(secret), "{secret} in {lines}");
     }

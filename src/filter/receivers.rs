@@ -41,7 +41,9 @@ impl Filter {
             Receiver::Endpoint if !is_post => return false,
             _ if !is_post => Some(answer::method_not_allowed()),
             _ if is_refused => Some(answer::not_authenticated(receiver)),
-            _ if self.signals.incoming.len() >= MAX_INCOMING => Some(answer::unavailable("too_many_signals")),
+            _ if self.signals.count(receiver) >= MAX_INCOMING => {
+                Some(answer::unavailable("too_many_signals"))
+            }
             _ => None,
         };
         if let Some(answer) = refusal {
@@ -181,5 +183,5 @@ const BODY_TIMEOUT: Duration = Duration::from_secs(5);
 /// Requests that are answered in one callback.
 const MAX_GIVEN_UP: usize = 16;
 
-/// Requests whose body is awaited at once, per worker.
+/// Requests to one receiver that are awaited at once, per worker: slow ones to one keep nobody from another.
 const MAX_INCOMING: usize = 1024;

@@ -67,6 +67,11 @@ impl Signals {
             || self.incoming.get(&stream).is_some_and(|it| it.receiver != Receiver::Endpoint)
     }
 
+    /// Requests to this receiver that are coming in.
+    pub(super) fn count(&self, receiver: Receiver) -> usize {
+        self.incoming.values().filter(|it| it.receiver == receiver).count()
+    }
+
     /// Whether any request waits for its body.
     pub(super) fn await_bodies(&self) -> bool {
         self.incoming.values().any(|it| it.receiver != Receiver::Endpoint)
