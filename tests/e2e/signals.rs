@@ -1,11 +1,8 @@
 //! Signals in real Envoy: from the moment one is answered with success, no worker forwards by an earlier verdict.
 
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
-    },
-    time::Duration,
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
 };
 
 use serde_json::{Value, json};
