@@ -11,7 +11,7 @@ use super::stream::Held;
 use super::{local_reply, now};
 use crate::cache::Mailbox;
 use crate::challenge::Answer;
-use crate::filter::{CallId, Description, Effect, Event, Filter, Ready, StreamId};
+use crate::filter::{CallId, Description, Effect, Event, Filter, Outcome, Ready, StreamId};
 use crate::http::HttpCall;
 use crate::metrics::{Counter, INTROSPECTION_DURATION};
 use crate::request::{HeaderEdit, RequestView};
@@ -73,14 +73,23 @@ impl Worker {
         })
     }
 
-    /// Serves a request that is like one that was just served; `None` if it is not.
-    pub(super) fn serve_again(&self, stream: StreamId, request: &dyn RequestView) -> Option<Fate> {
-        let ready = self.filter.borrow().ready(request, now())?;
-        Ready::COUNTERS.into_iter().for_each(|counter| self.count(counter));
-        if let Some(description) = &ready.description {
-            self.describe(description);
+    /// Takes a request, in its own callback.
+    pub(super) fn request(&self, stream: StreamId, request: &dyn RequestView) -> Fate {
+        let outcome = self.filter.borrow_mut().request(stream, request, now());
+        match outcome {
+            Outcome::Again(ready) => {
+                Ready::COUNTERS.into_iter().for_each(|counter| self.count(counter));
+                if let Some(description) = &ready.description {
+                    self.describe(description);
+                }
+                self.forward(stream, &ready.edits, Callback::Stream)
+            }
+            Outcome::Judged(effects) => {
+                let mut fate = Fate::Waiting;
+                self.carry_out(effects, Callback::Stream, &mut fate);
+                fate
+            }
         }
-        Some(self.forward(stream, &ready.edits, Callback::Stream))
     }
 
     fn count(&self, counter: Counter) {
@@ -138,7 +147,11 @@ impl Worker {
     }
 
     fn run(&self, event: Event<'_>, callback: Callback, fate: &mut Fate) {
-        let mut effects = VecDeque::from(self.step(event));
+        self.carry_out(self.step(event), callback, fate);
+    }
+
+    fn carry_out(&self, effects: Vec<Effect>, callback: Callback, fate: &mut Fate) {
+        let mut effects = VecDeque::from(effects);
         while let Some(effect) = effects.pop_front() {
             match effect {
                 Effect::Answer(stream, answer) => {
@@ -203,10 +216,8 @@ impl Worker {
 
     fn forward(&self, stream: StreamId, edits: &[HeaderEdit], callback: Callback) -> Fate {
         let edited = edits.iter().try_for_each(|edit| match edit {
-            HeaderEdit::Remove(name) => hostcalls::remove_map_value(MapType::HttpRequestHeaders, name),
-            HeaderEdit::Set(name, value) => {
-                hostcalls::set_map_value_bytes(MapType::HttpRequestHeaders, name, value)
-            }
+            HeaderEdit::Remove(name) => hostcalls::remove_map_value(MapType::Request, name),
+            HeaderEdit::Set(name, value) => hostcalls::set_map_value_bytes(MapType::Request, name, value),
         });
         let resumed = edited.and_then(|()| match callback {
             Callback::Root => hostcalls::resume_http_request(),
@@ -265,8 +276,7 @@ impl Worker {
 
 /// Ends the request of the effective context.
 fn end(answer: &Answer) {
-    let content_type =
-        hostcalls::get_map_value_bytes(MapType::HttpRequestHeaders, "content-type").ok().flatten();
+    let content_type = hostcalls::get_map_value_bytes(MapType::Request, "content-type").ok().flatten();
     let is_grpc = content_type.is_some_and(|value| is_grpc(&value));
     if local_reply::send(answer, is_grpc).is_err() {
         error!("Envoy took no local reply; the request ends by its stream's timeout");

@@ -55,7 +55,7 @@ pub(super) fn call_answered(worker: &Worker, token: u32, num_headers: usize, bod
     if num_headers == 0 {
         return worker.root_event(Event::CallFailed(call));
     }
-    let headers = hostcalls::get_map_bytes(MapType::HttpCallResponseHeaders).unwrap_or_default();
+    let headers = hostcalls::get_map_bytes(MapType::CallResponse).unwrap_or_default();
     let header =
         |name: &str| headers.iter().find(|header| header.0 == name).map(|header| header.1.as_slice());
     let body = (body_size <= Reply::MAX_BODY_BYTES).then(|| {

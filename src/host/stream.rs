@@ -24,9 +24,7 @@ pub(super) struct Held {
 impl Worker {
     pub(super) fn request_headers(&self, stream: StreamId, is_last: bool) -> Action {
         let headers = Headers::read();
-        let mut fate = self
-            .serve_again(stream, &headers)
-            .unwrap_or_else(|| self.stream_event(Event::RequestHeaders(stream, &headers)));
+        let mut fate = self.request(stream, &headers);
         if fate == Fate::Forwarded {
             return Action::Continue;
         }
@@ -62,8 +60,7 @@ impl Worker {
 
     pub(super) fn response_headers(&self, stream: StreamId) {
         if self.fate(stream) == Some(Fate::Watched) {
-            let status =
-                hostcalls::get_map_value_bytes(MapType::HttpResponseHeaders, ":status").ok().flatten();
+            let status = hostcalls::get_map_value_bytes(MapType::Response, ":status").ok().flatten();
             let status = status.and_then(|status| std::str::from_utf8(&status).ok()?.parse().ok());
             self.stream_event(Event::Answered(stream, status.unwrap_or(0)));
         }
@@ -152,7 +149,7 @@ impl RequestView for Headers {
     fn header(&self, name: &str) -> Option<Cow<'_, [u8]>> {
         if self.map.as_bytes().is_empty() {
             // More headers than the host gives at once.
-            return hostcalls::get_map_value_bytes(MapType::HttpRequestHeaders, name).ok()?.map(Cow::Owned);
+            return hostcalls::get_map_value_bytes(MapType::Request, name).ok()?.map(Cow::Owned);
         }
         self.values(name).next().map(Cow::Borrowed)
     }

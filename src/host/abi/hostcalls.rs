@@ -42,12 +42,11 @@ pub(in super::super) enum BufferType {
 
 /// Headers that the host holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[expect(clippy::enum_variant_names, reason = "the names of the ABI")]
 #[repr(u32)]
 pub(in super::super) enum MapType {
-    HttpRequestHeaders = 0,
-    HttpResponseHeaders = 2,
-    HttpCallResponseHeaders = 6,
+    Request = 0,
+    Response = 2,
+    CallResponse = 6,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -28,7 +28,7 @@ impl HeaderMap {
     /// Reads them. Empty if the host does not give them: there are too many.
     pub(in super::super) fn read() -> Self {
         let (mut data, mut size) = (ptr::null_mut(), 0);
-        let map = MapType::HttpRequestHeaders as u32;
+        let map = MapType::Request as u32;
         ROOM.with(|room| room.is_open.set(!room.is_taken.get()));
         // SAFETY: the host asks `proxy_on_memory_allocate` for `size` bytes at `data` and writes them all.
         let status = unsafe { proxy_get_header_map_pairs(map, &raw mut data, &raw mut size) };
