@@ -75,7 +75,8 @@ impl Worker {
 
     /// Takes a request, in its own callback.
     pub(super) fn request(&self, stream: StreamId, request: &dyn RequestView) -> Fate {
-        let outcome = self.filter.borrow_mut().request(stream, request, now());
+        let now = now();
+        let outcome = self.filter.borrow_mut().request(stream, request, now);
         match outcome {
             Outcome::Again(ready) => {
                 Ready::COUNTERS.into_iter().for_each(|counter| self.count(counter));
