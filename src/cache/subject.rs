@@ -178,7 +178,7 @@ fn name(kind: Kind, provider: ProviderTag, value: &[u8]) -> TokenDigest {
     let hasher = match (kind, std::str::from_utf8(value)) {
         // Mail domains know no case, and servers that tell cases of the local part apart are rarer than those
         // that write it now so, now so.
-        (Kind::Email, Ok(email)) => hasher.chain_update(email.trim().to_lowercase()),
+        (Kind::Email, Ok(email)) => hasher.chain_update(email.trim().to_ascii_lowercase()),
         _ => hasher.chain_update(value),
     };
     TokenDigest::from_bytes(hasher.finalize().into())

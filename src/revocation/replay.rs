@@ -49,8 +49,8 @@ impl Replay {
             }
             seen.push((id, until));
             if seen.len() > MAX_SEEN {
-                seen.sort_by_key(|(_, until)| std::cmp::Reverse(*until));
-                seen.truncate(MAX_SEEN);
+                let first = seen.iter().enumerate().min_by_key(|(_, (_, until))| *until).map(|(at, _)| at);
+                first.map(|at| seen.swap_remove(at));
             }
             if self.shared.replace(&key, &write(&seen), version) {
                 return true;

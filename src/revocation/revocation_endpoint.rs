@@ -15,6 +15,8 @@ use crate::token::AccessToken;
 #[derive(Clone, Default)]
 pub struct RevocationRequest {
     tokens: Vec<AccessToken>,
+    /// Whether it also names a token that by its letters is no access token, and so none that is known.
+    names_another: bool,
     /// Whoever may be revoking.
     clients: Vec<String>,
     /// Whether all of it is in the above: a body that is too long or of another kind may name anything.
@@ -29,28 +31,33 @@ impl RevocationRequest {
     pub fn read(content_type: &[u8], authorization: Option<&[u8]>, body: Option<&[u8]>) -> Self {
         let mut request = Self::default();
         if let Some(credentials) = authorization.and_then(basic) {
-            request.clients.extend(credentials);
+            credentials.into_iter().for_each(|client| request.name_client(client));
         }
         let Some(body) = body.filter(|_| is_form(content_type)) else { return request };
         let mut is_understood = true;
         for (name, value) in form_urlencoded::parse(body) {
             match name.as_ref() {
-                // What is no access token by its letters is none that is known.
-                "token" => request.tokens.extend(AccessToken::parse(value.as_bytes())),
-                "client_id" => request.clients.push(value.into_owned()),
+                "token" => match AccessToken::parse(value.as_bytes()) {
+                    Some(token) => request.tokens.push(token),
+                    None => request.names_another = true,
+                },
+                "client_id" => request.name_client(value.into_owned()),
                 "client_assertion" => match unverified_sub(&value) {
-                    Some(sub) => request.clients.push(sub),
+                    Some(sub) => request.name_client(sub),
                     None => is_understood = false,
                 },
                 _ => {}
             }
         }
-        request.clients.sort();
-        request.clients.dedup();
-        request.clients.retain(|client| !client.is_empty());
         request.is_understood =
             is_understood && request.tokens.len() <= MAX_NAMED && request.clients.len() <= MAX_NAMED;
         request
+    }
+
+    fn name_client(&mut self, client: String) {
+        if !client.is_empty() && self.clients.len() <= MAX_NAMED && !self.clients.contains(&client) {
+            self.clients.push(client);
+        }
     }
 
     /// What is withdrawn once the server has answered 200. `is_known` says whether there is a verdict on a token.
@@ -59,7 +66,7 @@ impl RevocationRequest {
             return vec![Subject::Of(provider, Which::All)];
         }
         let mut subjects: Vec<Subject> = self.tokens.iter().map(Subject::token).collect();
-        if self.tokens.is_empty() || !self.tokens.iter().all(is_known) {
+        if self.tokens.is_empty() || self.names_another || !self.tokens.iter().all(is_known) {
             match self.clients.as_slice() {
                 [] => subjects.push(Subject::Of(provider, Which::All)),
                 clients => subjects.extend(

@@ -54,13 +54,15 @@ fn an_unknown_token_may_be_a_refresh_token_and_takes_its_clients_verdicts() {
     // A refresh token need not look like an access token.
     assert_eq!(withdraws(None, "token=a+b%25&client_id=web"), [client("web")]);
     assert_eq!(withdraws(None, "client_id=web"), [client("web")]);
+    // Of two, nobody knows which the server means.
+    assert_eq!(withdraws(None, "token=known&token=a+b&client_id=web"), [token("known"), client("web")]);
 }
 
 #[test]
 fn a_client_is_found_however_its_server_decodes_it() {
     assert_eq!(
         withdraws(Some(&basic("https%3A%2F%2Fweb.example:s")), "token=other"),
-        [token("other"), client("https%3A%2F%2Fweb.example"), client("https://web.example")]
+        [token("other"), client("https://web.example"), client("https%3A%2F%2Fweb.example")]
     );
 }
 
