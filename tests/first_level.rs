@@ -84,7 +84,7 @@ fn the_first_level_changes_nothing() {
         let (mut with, mut without) = (Worker::new(config.clone()), Worker::new(config));
         without.judges_all = true;
         let mut is_active = [true; 3];
-        for step in 0..120 {
+        for step in 0..200 {
             let token = random.below(3) as usize;
             let path = ["/", "/", "/", "/fresh", "/admin/x", "/original", "/bare", "/.well-known/jwks.json"]
                 [random.below(8) as usize];
@@ -121,7 +121,7 @@ fn the_first_level_changes_nothing() {
         served_again[which] += with.served_again;
         assert_eq!(without.served_again, 0);
     }
-    assert!(served_again.iter().all(|requests| *requests > 50), "{served_again:?}");
+    assert!(served_again.iter().all(|requests| *requests > 20), "{served_again:?}");
 }
 
 #[test]
@@ -131,7 +131,7 @@ fn what_another_worker_takes_away_is_gone_with_the_next_request() {
     let mut one = Worker::new(config.clone());
     let mut two = Worker::sharing(config, one.shared.clone());
     for worker in [&mut one, &mut two] {
-        for _ in 0..3 {
+        for _ in 0..4 {
             assert!(matches!(worker.call(&Request::bearer("tok"), &active()), Fate::Forwarded(_)));
         }
         assert!(worker.served_again > 0);
@@ -149,7 +149,7 @@ fn tokens_in_other_places_are_judged_each_time() {
         json!({"policies": {"default": {"token_sources": ["authorization_header", {"header": "x-token"}]}}}),
     );
     let mut worker = Worker::new(config);
-    for _ in 0..3 {
+    for _ in 0..4 {
         assert!(matches!(worker.call(&Request::bearer("tok"), &active()), Fate::Forwarded(_)));
     }
     assert_eq!(worker.served_again, 0);

@@ -41,6 +41,8 @@ struct Set<T> {
     places: [Option<Place<T>>; WAYS],
     /// Which place is cleared next.
     next: usize,
+    /// Tags that were put lately, but not kept.
+    candidates: [Tag; WAYS],
 }
 
 struct Place<T> {
@@ -55,7 +57,12 @@ impl<T> FirstLevel<T> {
     pub fn new() -> Self {
         let mut key = [0; 16];
         let key = getrandom::fill(&mut key).ok().map(|()| key);
-        let set = |_| Set { tags: [Tag::default(); WAYS], places: [const { None }; WAYS], next: 0 };
+        let set = |_| Set {
+            tags: [Tag::default(); WAYS],
+            places: [const { None }; WAYS],
+            next: 0,
+            candidates: [Tag::default(); WAYS],
+        };
         Self { key, sets: (0..SETS).map(set).collect(), bytes: 0 }
     }
 
@@ -76,7 +83,8 @@ impl<T> FirstLevel<T> {
         (place.basis == basis && place.window.contains(now)).then(|| Rc::clone(&place.value))
     }
 
-    /// Keeps a value of `len` bytes, which rests on `basis`.
+    /// Keeps a value of `len` bytes, which rests on `basis`, if it is the second time lately that it is put: what is
+    /// used but once would push out what is used all the time, and cost more than it saves.
     pub fn put(&mut self, tag: Tag, basis: Basis, window: Window, value: T, len: usize) {
         if len > MAX_VALUE_BYTES {
             return;
@@ -85,6 +93,13 @@ impl<T> FirstLevel<T> {
             self.clear();
         }
         let Some(set) = self.sets.get_mut(place(tag)) else { return };
+        if !set.tags.contains(&tag) && !set.candidates.contains(&tag) {
+            set.candidates.rotate_right(1);
+            if let Some(first) = set.candidates.first_mut() {
+                *first = tag;
+            }
+            return;
+        }
         let way = set.tags.iter().position(|other| *other == tag).unwrap_or_else(|| {
             set.next = (set.next + 1) % WAYS;
             set.next
@@ -96,7 +111,8 @@ impl<T> FirstLevel<T> {
         }
     }
 
-    fn clear(&mut self) {
+    /// Throws everything away.
+    pub fn clear(&mut self) {
         self.bytes = 0;
         for set in &mut self.sets {
             set.places = [const { None }; WAYS];
@@ -137,6 +153,11 @@ mod tests {
         level.tag("policy", &number.to_le_bytes()).unwrap()
     }
 
+    /// Puts a value as often as it takes.
+    fn keep(level: &mut FirstLevel<u32>, tag: Tag, window: Window, value: u32, len: usize) {
+        (0..2).for_each(|_| level.put(tag, BASIS, window, value, len));
+    }
+
     #[test]
     fn tags_are_of_this_worker_and_of_all_that_they_are_made_of() {
         let (one, two) = (FirstLevel::<u32>::new(), FirstLevel::<u32>::new());
@@ -152,7 +173,7 @@ mod tests {
         let mut level = FirstLevel::new();
         let (from, until) = (UnixMillis::from_secs(10), UnixMillis::from_secs(20));
         let tag = tag(&level, 1);
-        level.put(tag, BASIS, Window { from, until }, 7, 100);
+        keep(&mut level, tag, Window { from, until }, 7, 100);
         let get = |basis, millis| level.get(tag, basis, UnixMillis::from_millis(millis)).map(|value| *value);
         assert_eq!(
             [9_999, 10_000, 19_999, 20_000].map(|now| get(BASIS, now)),
@@ -166,8 +187,8 @@ mod tests {
     fn a_later_value_takes_the_place_of_an_earlier_one() {
         let mut level = FirstLevel::new();
         let tag = tag(&level, 1);
-        level.put(tag, BASIS, ALWAYS, 7, 100);
-        level.put(tag, BASIS, ALWAYS, 8, 200);
+        keep(&mut level, tag, ALWAYS, 7, 100);
+        keep(&mut level, tag, ALWAYS, 8, 200);
         assert_eq!(level.get(tag, BASIS, UnixMillis::from_secs(1)).as_deref(), Some(&8));
         assert_eq!(level.bytes, 200);
     }
@@ -176,18 +197,33 @@ mod tests {
     fn a_thousand_values_have_room_and_memory_is_bounded() {
         let mut level = FirstLevel::new();
         for number in 0..1_000 {
-            level.put(tag(&level, number), BASIS, ALWAYS, number, 600);
+            let tag = tag(&level, number);
+            keep(&mut level, tag, ALWAYS, number, 600);
         }
         let found = (0..1_000).filter(|number| {
             level.get(tag(&level, *number), BASIS, UnixMillis::from_secs(1)).as_deref() == Some(number)
         });
         assert!(found.count() > 980);
         for number in 0..100_000 {
-            level.put(tag(&level, number), BASIS, ALWAYS, number, MAX_VALUE_BYTES);
+            let tag = tag(&level, number);
+            keep(&mut level, tag, ALWAYS, number, MAX_VALUE_BYTES);
             let kept = level.sets.iter().flat_map(|set| &set.places).flatten().map(|place| place.len);
             assert!(number % 1_000 > 0 || kept.sum::<usize>() == level.bytes && level.bytes <= MAX_BYTES);
         }
-        level.put(tag(&level, 0), BASIS, ALWAYS, 7, MAX_VALUE_BYTES + 1);
-        assert_ne!(level.get(tag(&level, 0), BASIS, UnixMillis::from_secs(1)).as_deref(), Some(&7));
+        let tag = tag(&level, 0);
+        keep(&mut level, tag, ALWAYS, 7, MAX_VALUE_BYTES + 1);
+        assert_ne!(level.get(tag, BASIS, UnixMillis::from_secs(1)).as_deref(), Some(&7));
+    }
+
+    #[test]
+    fn what_is_used_but_once_pushes_out_nothing() {
+        let mut level = FirstLevel::new();
+        let hot = tag(&level, 0);
+        keep(&mut level, hot, ALWAYS, 0, 600);
+        for number in 1..100_000 {
+            let tag = tag(&level, number);
+            level.put(tag, BASIS, ALWAYS, number, 600);
+        }
+        assert_eq!(level.get(hot, BASIS, UnixMillis::from_secs(1)).as_deref(), Some(&0));
     }
 }

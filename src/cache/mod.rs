@@ -138,7 +138,8 @@ impl Cache {
     pub fn find(&self, digest: &TokenDigest, now: UnixMillis) -> Option<Cached> {
         // Before the entry is read: an epoch that begins meanwhile makes it one that was not looked at.
         let epoch = self.shared.epoch();
-        for key in self.active.keys(digest) {
+        for place in self.active.places(digest) {
+            let key = self.active.key(place);
             let (bytes, version) = self.shared.read(&key);
             if let Some(entry) = bytes.and_then(|bytes| ActiveEntry::parse(bytes, digest))
                 && let Some(entry) = self.held(entry, Moment::of(epoch), (&key, version))

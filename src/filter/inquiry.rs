@@ -77,11 +77,12 @@ impl Way {
 }
 
 impl Filter {
-    /// A request's headers are here.
-    pub(super) fn request(
+    /// Judges a request, or looks for the verdict that it needs.
+    pub(super) fn judge(
         &mut self,
         stream: StreamId,
         request: &dyn RequestView,
+        likeness: Option<Likeness>,
         now: UnixMillis,
         effects: &mut Vec<Effect>,
     ) {
@@ -125,7 +126,6 @@ impl Filter {
         };
         let case =
             Case { stream, policy: Rc::clone(policy), origin, removal, source: Source::None, repeat: None };
-        let likeness = self.likeness(policy, request);
         let inquiry = Inquiry { case, token, way, likeness, has_waited_for_keys: false };
         self.inquire(inquiry, request, now, effects);
     }

@@ -42,8 +42,8 @@ use calls::Calls;
 use judge::Settlement;
 use keys::KeyRings;
 use poll::Polling;
-pub use ready::Ready;
 use ready::Repeat;
+pub use ready::{Outcome, Ready};
 use signals::Signals;
 use statuses::StatusLists;
 
@@ -252,8 +252,10 @@ impl Filter {
         match event {
             // The one that happens all the time, and that asks for nothing but what it says itself.
             Event::RequestHeaders(stream, request) => {
-                self.request(stream, request, now, &mut effects);
-                return effects;
+                return match self.request(stream, request, now) {
+                    Outcome::Again(ready) => ready.effects(stream),
+                    Outcome::Judged(effects) => effects,
+                };
             }
             Event::StreamGone(stream) => {
                 self.waiting.remove(&stream);

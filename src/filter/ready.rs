@@ -10,13 +10,22 @@
 use std::rc::Rc;
 
 use super::inquiry::Inquiry;
-use super::{Description, Filter};
+use super::{Description, Effect, Filter, StreamId};
 use crate::cache::{ActiveEntry, Basis, Tag};
 use crate::credentials::TokenSource;
 use crate::metrics::Counter;
 use crate::policy::Policy;
 use crate::request::{HeaderEdit, RequestView};
 use crate::token::{UnixMillis, Window};
+
+/// What becomes of a request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// It passes, as one did that was like it.
+    Again(Rc<Ready>),
+    /// It was judged: this is to be done, in this order.
+    Judged(Vec<Effect>),
+}
 
 /// What a request gets that may pass.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,6 +39,14 @@ pub struct Ready {
 impl Ready {
     /// What is counted for it.
     pub const COUNTERS: [Counter; 2] = [Counter::CacheHit, Counter::Forwarded];
+
+    /// The same as effects.
+    pub(super) fn effects(&self, stream: StreamId) -> Vec<Effect> {
+        let mut effects = Self::COUNTERS.map(Effect::Count).to_vec();
+        effects.extend(self.description.clone().map(|description| Effect::Describe(stream, description)));
+        effects.push(Effect::Forward(stream, Rc::clone(&self.edits)));
+        effects
+    }
 
     /// Roughly what it takes of memory.
     fn len(&self) -> usize {
@@ -68,17 +85,30 @@ impl Repeat {
 }
 
 impl Filter {
-    /// What a request gets that is like one that was just served. `None`: it is to be judged.
-    pub fn ready(&self, request: &dyn RequestView, now: UnixMillis) -> Option<Rc<Ready>> {
-        if self.config.is_own_path(request) {
-            return None;
-        }
-        let Likeness { tag, basis } = self.likeness(self.config.policy_of(request)?, request)?;
-        self.first_level.borrow().get(tag, basis, now)
+    /// A request's headers are here: [`Event::RequestHeaders`](super::Event::RequestHeaders) for those who can make
+    /// something of it that nothing has to be judged.
+    pub fn request(&mut self, stream: StreamId, request: &dyn RequestView, now: UnixMillis) -> Outcome {
+        let config = &self.config;
+        let policy = if config.is_own_path(request) { None } else { config.policy_of(request) };
+        let likeness = policy.and_then(|policy| self.likeness(policy, request));
+        let ready = likeness.and_then(|it| self.first_level.borrow_mut().get(it.tag, it.basis, now));
+        ready.map_or_else(
+            || {
+                let mut effects = Vec::with_capacity(4);
+                self.judge(stream, request, likeness, now, &mut effects);
+                Outcome::Judged(effects)
+            },
+            Outcome::Again,
+        )
+    }
+
+    /// Forgets what requests got, so that the next ones are judged.
+    pub fn forget(&self) {
+        self.first_level.borrow_mut().clear();
     }
 
     /// What a request under `policy` is like. Only what stands in `authorization` can be told so easily.
-    pub(super) fn likeness(&self, policy: &Policy, request: &dyn RequestView) -> Option<Likeness> {
+    fn likeness(&self, policy: &Policy, request: &dyn RequestView) -> Option<Likeness> {
         if policy.token_sources != [TokenSource::AuthorizationHeader] {
             return None;
         }

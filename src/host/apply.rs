@@ -11,7 +11,7 @@ use super::stream::Held;
 use super::{local_reply, now};
 use crate::cache::Mailbox;
 use crate::challenge::Answer;
-use crate::filter::{CallId, Description, Effect, Event, Filter, Ready, StreamId};
+use crate::filter::{CallId, Description, Effect, Event, Filter, Outcome, Ready, StreamId};
 use crate::http::HttpCall;
 use crate::metrics::{Counter, INTROSPECTION_DURATION};
 use crate::request::{HeaderEdit, RequestView};
@@ -73,14 +73,24 @@ impl Worker {
         })
     }
 
-    /// Serves a request that is like one that was just served; `None` if it is not.
-    pub(super) fn serve_again(&self, stream: StreamId, request: &dyn RequestView) -> Option<Fate> {
-        let ready = self.filter.borrow().ready(request, now())?;
-        Ready::COUNTERS.into_iter().for_each(|counter| self.count(counter));
-        if let Some(description) = &ready.description {
-            self.describe(description);
+    /// Takes a request, in its own callback.
+    pub(super) fn request(&self, stream: StreamId, request: &dyn RequestView) -> Fate {
+        let now = now();
+        let outcome = self.filter.borrow_mut().request(stream, request, now);
+        match outcome {
+            Outcome::Again(ready) => {
+                Ready::COUNTERS.into_iter().for_each(|counter| self.count(counter));
+                if let Some(description) = &ready.description {
+                    self.describe(description);
+                }
+                self.forward(stream, &ready.edits, Callback::Stream)
+            }
+            Outcome::Judged(effects) => {
+                let mut fate = Fate::Waiting;
+                self.carry_out(effects, Callback::Stream, &mut fate);
+                fate
+            }
         }
-        Some(self.forward(stream, &ready.edits, Callback::Stream))
     }
 
     fn count(&self, counter: Counter) {
@@ -138,7 +148,11 @@ impl Worker {
     }
 
     fn run(&self, event: Event<'_>, callback: Callback, fate: &mut Fate) {
-        let mut effects = VecDeque::from(self.step(event));
+        self.carry_out(self.step(event), callback, fate);
+    }
+
+    fn carry_out(&self, effects: Vec<Effect>, callback: Callback, fate: &mut Fate) {
+        let mut effects = VecDeque::from(effects);
         while let Some(effect) = effects.pop_front() {
             match effect {
                 Effect::Answer(stream, answer) => {

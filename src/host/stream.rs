@@ -23,10 +23,7 @@ pub(super) struct Held {
 
 impl Worker {
     pub(super) fn request_headers(&self, stream: StreamId, is_last: bool) -> Action {
-        let headers = Headers::read();
-        let mut fate = self
-            .serve_again(stream, &headers)
-            .unwrap_or_else(|| self.stream_event(Event::RequestHeaders(stream, &headers)));
+        let mut fate = self.request(stream, &Headers::read());
         if fate == Fate::Forwarded {
             return Action::Continue;
         }

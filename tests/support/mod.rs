@@ -15,7 +15,9 @@ use base64ct::{Base64UrlUnpadded, Encoding};
 use phantom_token_filter::cache::{Mailbox, SharedData, Version};
 use phantom_token_filter::challenge::Answer;
 use phantom_token_filter::config::Config;
-use phantom_token_filter::filter::{CallId, Description, Effect, Event, Filter, Ready, StreamId, Told};
+use phantom_token_filter::filter::{
+    CallId, Description, Effect, Event, Filter, Outcome, Ready, StreamId, Told,
+};
 use phantom_token_filter::http::{HttpCall, Reply};
 use phantom_token_filter::introspection::{self, Introspection, Keys, Response, ServerFailure};
 use phantom_token_filter::jwt::Signatures;
@@ -271,9 +273,12 @@ impl Worker {
     pub fn receive(&mut self, request: &Request) -> StreamId {
         self.next_stream += 1;
         let stream = StreamId(self.next_stream);
-        match self.filter.ready(request, self.now).filter(|_| !self.judges_all) {
-            Some(ready) => self.serve_again(stream, &ready),
-            None => self.step(Event::RequestHeaders(stream, request)),
+        if self.judges_all {
+            self.filter.forget();
+        }
+        match self.filter.request(stream, request, self.now) {
+            Outcome::Again(ready) => self.serve_again(stream, &ready),
+            Outcome::Judged(effects) => self.carry_out(effects, true),
         }
         stream
     }
@@ -398,6 +403,10 @@ impl Worker {
     fn step(&mut self, event: Event<'_>) {
         let is_stream_event = matches!(event, Event::RequestHeaders(..) | Event::StreamGone(_));
         let effects = self.filter.step(self.now, event);
+        self.carry_out(effects, is_stream_event);
+    }
+
+    fn carry_out(&mut self, effects: Vec<Effect>, is_stream_event: bool) {
         let settled =
             effects.iter().filter(|effect| matches!(effect, Effect::Answer(..) | Effect::Forward(..)));
         assert!(settled.count() <= 32, "more streams in one callback than V8's stack takes");
