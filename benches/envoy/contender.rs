@@ -27,23 +27,35 @@ pub enum Contender {
     HeaderMutation,
     /// A Wasm filter that sets a header.
     TrivialWasm,
+    /// A Wasm filter that makes the host calls of this one, and no more.
+    SameCalls,
     JwtAuthn,
+    /// The same without its cache: each request verifies a signature.
+    JwtAuthnUncached,
     PhantomToken,
     /// Another build of the filter: the how manieth `--versus FILE`.
     OtherBuild(usize),
+    /// This filter with `strategy: jwt`.
+    LocalJwt,
+    /// The same with `cache_ttl: 0s`: each request verifies a signature.
+    LocalJwtUncached,
     Lua,
     ExtAuthz,
 }
 
 impl Contender {
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 13] = [
         Self::Router,
         Self::RouterAgain,
         Self::HeaderMutation,
         Self::TrivialWasm,
+        Self::SameCalls,
         Self::JwtAuthn,
+        Self::JwtAuthnUncached,
         Self::PhantomToken,
         Self::OtherBuild(0),
+        Self::LocalJwt,
+        Self::LocalJwtUncached,
         Self::Lua,
         Self::ExtAuthz,
     ];
@@ -55,9 +67,13 @@ impl Contender {
             Self::RouterAgain => "router-again",
             Self::HeaderMutation => "header-mutation",
             Self::TrivialWasm => "trivial-wasm",
+            Self::SameCalls => "same-calls",
             Self::JwtAuthn => "jwt-authn",
+            Self::JwtAuthnUncached => "jwt-authn-uncached",
             Self::PhantomToken => "phantom-token",
             Self::OtherBuild(_) => "other-build",
+            Self::LocalJwt => "local-jwt",
+            Self::LocalJwtUncached => "local-jwt-uncached",
             Self::Lua => "lua",
             Self::ExtAuthz => "ext-authz",
         }
@@ -70,9 +86,13 @@ impl Contender {
             Self::RouterAgain => "router only, once more",
             Self::HeaderMutation => "header_mutation, one header",
             Self::TrivialWasm => "Wasm, one header",
+            Self::SameCalls => "Wasm, this filter’s host calls alone",
             Self::JwtAuthn => "jwt_authn ES256, cached",
+            Self::JwtAuthnUncached => "jwt_authn ES256, verified each time",
             Self::PhantomToken => "this filter, cache hit",
             Self::OtherBuild(number) => return format!("this filter, other build {}", number + 1).into(),
+            Self::LocalJwt => "this filter, JWT ES256, cached",
+            Self::LocalJwtUncached => "this filter, JWT ES256, verified each time",
             Self::Lua => "Lua, table cache",
             Self::ExtAuthz => "ext_authz to a no-op service",
         };
@@ -81,14 +101,19 @@ impl Contender {
 
     pub fn tokens(self, mint: &Mint, count: usize) -> Tokens {
         match self {
-            Self::JwtAuthn => mint.jwts(count),
+            Self::JwtAuthn | Self::JwtAuthnUncached | Self::LocalJwt | Self::LocalJwtUncached => {
+                mint.jwts(count)
+            }
             _ => mint.opaque(count),
         }
     }
 
     /// Whether it looks at tokens: then it remembers them, and the upstream gets a JWT.
     pub fn knows_tokens(self) -> bool {
-        matches!(self, Self::JwtAuthn | Self::PhantomToken | Self::OtherBuild(_) | Self::Lua)
+        !matches!(
+            self,
+            Self::Router | Self::RouterAgain | Self::HeaderMutation | Self::TrivialWasm | Self::ExtAuthz
+        )
     }
 
     pub fn is_this_filter(self) -> bool {
@@ -109,6 +134,10 @@ impl Contender {
         let envoy = match self {
             Self::PhantomToken | Self::OtherBuild(_) => Bootstrap::new(plugin(around, scenario.tokens))
                 .cluster(SERVER, around.authorization_server.address()),
+            Self::LocalJwt | Self::LocalJwtUncached => {
+                let cache_ttl = if self == Self::LocalJwt { LONGER_THAN_ANY_RUN } else { "0s" };
+                Bootstrap::new(local_plugin(cache_ttl)).cluster(SERVER, around.key_server.address())
+            }
             Self::Lua => Bootstrap::without_filter().cluster(SERVER, around.server_with_jwt.address()),
             Self::ExtAuthz => Bootstrap::without_filter()
                 .cluster("authorization_service", around.authorization_service.address()),
@@ -145,6 +174,7 @@ impl Contender {
                 "cluster.authorization_server.upstream_rq_total"
             }
             Self::JwtAuthn => "jwt_cache_miss",
+            Self::LocalJwt => "phantom_token.cache.miss",
             _ => return 0,
         };
         envoy.stats(&format!("{counter}$")).await.values().sum()
@@ -152,7 +182,12 @@ impl Contender {
 
     fn filter(self, tokens: usize, around: &Surroundings) -> Option<Value> {
         let (name, config) = match self {
-            Self::Router | Self::RouterAgain | Self::PhantomToken | Self::OtherBuild(_) => return None,
+            Self::Router
+            | Self::RouterAgain
+            | Self::PhantomToken
+            | Self::OtherBuild(_)
+            | Self::LocalJwt
+            | Self::LocalJwtUncached => return None,
             Self::HeaderMutation => (
                 "header_mutation.v3.HeaderMutation",
                 json!({
@@ -161,29 +196,21 @@ impl Contender {
                     ]},
                 }),
             ),
-            Self::TrivialWasm => (
-                "wasm.v3.Wasm",
-                json!({"config": {
-                    "name": "trivial",
-                    "vm_config": {
-                        "vm_id": "trivial",
-                        "runtime": "envoy.wasm.runtime.v8",
-                        "code": {"local": {"inline_bytes": Base64::encode_string(&trivial_wasm())}},
-                    },
-                }}),
-            ),
-            Self::JwtAuthn => (
-                "jwt_authn.v3.JwtAuthentication",
-                json!({
-                    "providers": {"phantom": {
-                        "issuer": ISSUER,
-                        "forward": true,
-                        "local_jwks": {"inline_string": around.jwks()},
-                        "jwt_cache_config": {"jwt_cache_size": tokens.max(100)},
-                    }},
-                    "rules": [{"match": {"prefix": "/"}, "requires": {"provider_name": "phantom"}}],
-                }),
-            ),
+            Self::TrivialWasm => ("wasm.v3.Wasm", wasm(include_str!("trivial.wat"))),
+            Self::SameCalls => ("wasm.v3.Wasm", wasm(include_str!("same-calls.wat"))),
+            Self::JwtAuthn | Self::JwtAuthnUncached => {
+                let mut provider = json!({
+                    "issuer": ISSUER,
+                    "forward": true,
+                    "local_jwks": {"inline_string": around.jwks()},
+                });
+                if self == Self::JwtAuthn {
+                    provider["jwt_cache_config"] = json!({"jwt_cache_size": tokens.max(100)});
+                }
+                let rule = json!({"match": {"prefix": "/"}, "requires": {"provider_name": "phantom"}});
+                let config = json!({"providers": {"phantom": provider}, "rules": [rule]});
+                ("jwt_authn.v3.JwtAuthentication", config)
+            }
             Self::Lua => (
                 "lua.v3.Lua",
                 json!({
@@ -217,6 +244,27 @@ fn plugin(around: &Surroundings, tokens: usize) -> Value {
     plugin
 }
 
-fn trivial_wasm() -> Vec<u8> {
-    wat::parse_str(include_str!("trivial.wat")).expect("a module in text form")
+/// The filter's configuration where it validates JWTs itself.
+fn local_plugin(cache_ttl: &str) -> Value {
+    json!({
+        "providers": {"main": {"issuer": ISSUER, "jwks": {"cluster": SERVER, "path": "/jwks"}}},
+        "policies": {"default": {
+            "strategy": "jwt",
+            "cache_ttl": cache_ttl,
+            "require": {"audiences": ["https://api.example"]},
+        }},
+    })
+}
+
+/// A module in text form as a filter.
+fn wasm(text: &str) -> Value {
+    let module = wat::parse_str(text).expect("a module in text form");
+    json!({"config": {
+        "name": "assembly",
+        "vm_config": {
+            "vm_id": "assembly",
+            "runtime": "envoy.wasm.runtime.v8",
+            "code": {"local": {"inline_bytes": Base64::encode_string(&module)}},
+        },
+    }})
 }

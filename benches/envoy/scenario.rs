@@ -29,9 +29,24 @@ pub enum Upstream {
 /// As many as keep one worker busy.
 const CONNECTIONS: usize = 32;
 
+/// Whatever forwards a request with an opaque token or a JWT that was seen before, and what it is measured by.
+const EVERYBODY: &[Contender] = &[
+    Contender::Router,
+    Contender::RouterAgain,
+    Contender::HeaderMutation,
+    Contender::TrivialWasm,
+    Contender::SameCalls,
+    Contender::JwtAuthn,
+    Contender::PhantomToken,
+    Contender::OtherBuild(0),
+    Contender::Lua,
+    Contender::ExtAuthz,
+];
+
 const COMPARED: &[Contender] = &[
     Contender::Router,
     Contender::TrivialWasm,
+    Contender::SameCalls,
     Contender::JwtAuthn,
     Contender::PhantomToken,
     Contender::OtherBuild(0),
@@ -46,11 +61,11 @@ pub const HOT: Scenario = Scenario {
     workers: 1,
     connections: CONNECTIONS,
     upstream: Upstream::Service,
-    contenders: &Contender::ALL,
+    contenders: EVERYBODY,
     is_quick: true,
 };
 
-pub const ALL: [Scenario; 8] = [
+pub const ALL: [Scenario; 10] = [
     HOT,
     Scenario {
         name: "direct",
@@ -78,6 +93,20 @@ pub const ALL: [Scenario; 8] = [
         title: "100,000 tokens, one worker",
         tokens: 100_000,
         contenders: COMPARED,
+        is_quick: false,
+        ..HOT
+    },
+    Scenario {
+        name: "jwt",
+        title: "JWTs that Envoy validates itself: one hot token, one worker",
+        contenders: &[Contender::Router, Contender::TrivialWasm, Contender::JwtAuthn, Contender::LocalJwt],
+        is_quick: false,
+        ..HOT
+    },
+    Scenario {
+        name: "jwt-new",
+        title: "JWTs that Envoy validates itself: each request verifies a signature, one worker",
+        contenders: &[Contender::Router, Contender::JwtAuthnUncached, Contender::LocalJwtUncached],
         is_quick: false,
         ..HOT
     },

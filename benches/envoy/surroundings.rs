@@ -22,6 +22,8 @@ pub struct Surroundings {
     pub server_with_jwt: StaticServer,
     /// Every request may pass.
     pub authorization_service: StaticServer,
+    /// The keys that verify the JWTs.
+    pub key_server: StaticServer,
     /// The modules of the contenders of this name.
     pub other_builds: Vec<String>,
     pub cores: Cores,
@@ -39,6 +41,7 @@ impl Surroundings {
         reply["token_type"] = json!("Bearer");
         let mut with_jwt = reply.clone();
         with_jwt["jwt"] = json!(mint.jwts(1)[0]);
+        let key_server = StaticServer::start(runtime, delay, JSON, &jwks(&key));
         Self {
             key,
             mint,
@@ -46,6 +49,7 @@ impl Surroundings {
             authorization_server: StaticServer::start(runtime, delay, JSON, &reply.to_string()),
             server_with_jwt: StaticServer::start(runtime, delay, JSON, &with_jwt.to_string()),
             authorization_service: StaticServer::start(runtime, delay, TEXT, ""),
+            key_server,
             other_builds,
             cores: Cores::available(),
         }
@@ -53,9 +57,13 @@ impl Surroundings {
 
     /// The key set by which the JWTs verify.
     pub fn jwks(&self) -> String {
-        let mut jwk = self.key.public_jwk.clone();
-        jwk["kid"] = json!(KEY_ID);
-        jwk["alg"] = json!("ES256");
-        json!({"keys": [jwk]}).to_string()
+        jwks(&self.key)
     }
+}
+
+fn jwks(key: &Key) -> String {
+    let mut jwk = key.public_jwk.clone();
+    jwk["kid"] = json!(KEY_ID);
+    jwk["alg"] = json!("ES256");
+    json!({"keys": [jwk]}).to_string()
 }
