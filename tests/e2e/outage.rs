@@ -20,8 +20,13 @@ const PER_SECOND: u32 = 1_000;
 
 const CACHE_TTL: Duration = Duration::from_secs(2);
 
-/// Long enough for a hold of the breaker that is not far from the longest: they double from 100 ms on.
-const DOWN: Duration = Duration::from_secs(14);
+/// Long enough for a hold of the breaker that is not far from the longest: they double from 100 ms on. For longer,
+/// `OUTAGE_SECONDS=30 cargo test --test e2e outage`.
+fn down() -> Duration {
+    Duration::from_secs(
+        std::env::var("OUTAGE_SECONDS").map_or(14, |seconds| seconds.parse().expect("a number")),
+    )
+}
 
 /// From the server's return on.
 const RECOVERY: Duration = Duration::from_secs(1);
@@ -144,8 +149,9 @@ impl Outage {
         let last_refused = refused.map(|answered| answered.sent.saturating_duration_since(self.ended)).max();
         let (requests, attempts) = (self.answered.len(), self.attempts);
         println!(
-            "{requests} requests, the slowest took {slowest:?}; {attempts} attempts in {DOWN:?}; \
-             refused at the latest {last_refused:?} after the server's return"
+            "{requests} requests, the slowest took {slowest:?}; {attempts} attempts in {:?}; \
+             refused at the latest {last_refused:?} after the server's return",
+            down(),
         );
         assert!(slowest <= TIMEOUT * 2 + SLACK, "answered after {slowest:?}");
         assert!(attempts <= MAX_ATTEMPTS, "{attempts} attempts");
@@ -167,7 +173,7 @@ async fn go_through(gateway: &Gateway, trouble: Trouble) -> Outage {
         Trouble::Hangs => gateway.server.answer_all(Answer::hang()),
     }
     let began = Instant::now();
-    tokio::time::sleep(DOWN).await;
+    tokio::time::sleep(down()).await;
     let ends = Instant::now();
     let attempts = attempts(gateway, trouble).await - before;
     match trouble {
