@@ -131,15 +131,21 @@ impl Envoy {
         stats.into_values().collect()
     }
 
+    /// How many each worker has ever had: unlike those it has, they do not become fewer when old ones close.
+    async fn all_connections_by_worker(&self) -> Vec<u64> {
+        let stats = self.stats("^listener.127.0.0.1_0.worker_[0-9].downstream_cx_total$").await;
+        stats.into_values().collect()
+    }
+
     /// New connections to every worker, `count` to each. Envoy chooses the worker, so it takes a few more, which
     /// are closed again; nobody else may connect meanwhile.
     pub async fn connect_to_every_worker(&self, count: usize) -> Vec<Vec<Connection>> {
-        let mut before = self.connections_by_worker().await;
+        let mut before = self.all_connections_by_worker().await;
         let mut connections: Vec<Vec<Connection>> = before.iter().map(|_| Vec::new()).collect();
         while connections.iter().any(|of_worker| of_worker.len() < count) {
             let connection = Connection::open(self.address).await.expect("a connection to Envoy");
             let (worker, after) = eventually("a worker that takes the connection", || async {
-                let after = self.connections_by_worker().await;
+                let after = self.all_connections_by_worker().await;
                 let worker = before.iter().zip(&after).position(|(before, after)| after > before)?;
                 Some((worker, after))
             })
