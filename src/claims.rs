@@ -198,6 +198,17 @@ fn strings<'m>(members: &'m Map<String, Value>, name: &'static str) -> Result<Ve
     }
 }
 
+/// Whether `aud`, a text or an array of texts (RFC 7519 §4.1.3), has one of `ours`.
+pub(crate) fn is_for(claims: &Map<String, Value>, ours: &[String]) -> bool {
+    let is_ours =
+        |audience: &Value| audience.as_str().is_some_and(|audience| ours.iter().any(|our| our == audience));
+    match claims.get("aud") {
+        Some(Value::Array(audiences)) => audiences.iter().any(is_ours),
+        Some(audience) => is_ours(audience),
+        None => false,
+    }
+}
+
 /// A NumericDate (RFC 7519 §2), leniently: integer, float or decimal string.
 pub(crate) fn numeric_date(
     members: &Map<String, Value>,

@@ -47,6 +47,12 @@ pub struct OwnedReply {
     body: Option<Vec<u8>>,
 }
 
+/// Whether a `content-type` is this media type, in any case and with any parameters (RFC 9110 §8.3.1).
+pub(crate) fn is_media_type(content_type: &[u8], media_type: &str) -> bool {
+    let essence = content_type.split(|&byte| byte == b';').next().unwrap_or_default();
+    essence.trim_ascii().eq_ignore_ascii_case(media_type.as_bytes())
+}
+
 impl Reply<'_> {
     /// Longest body that is read: 1 MiB.
     pub const MAX_BODY_BYTES: usize = 1 << 20;

@@ -4,9 +4,11 @@
 use std::rc::Rc;
 use std::time::Duration;
 
+use crate::cache::ProviderTag;
 use crate::introspection::Endpoint;
 use crate::jwt::{JwksEndpoint, JwtRules};
 use crate::policy::Expectation;
+use crate::revocation::sources::Signer;
 use crate::revocation::status_list::StatusListSource;
 use crate::token::{AccessToken, DigestSeed};
 
@@ -84,6 +86,18 @@ impl Origin {
     /// its provider's name, where it has none.
     pub fn identity(&self) -> &str {
         self.expects.issuer.as_deref().unwrap_or(&self.provider)
+    }
+}
+
+impl Validator {
+    /// Who signs its tokens, and whatever else is signed with the same keys.
+    pub fn signer(&self) -> Signer {
+        Signer {
+            provider: self.origin.provider.clone(),
+            tag: ProviderTag::new(self.origin.identity()),
+            jwks: Rc::clone(&self.jwks),
+            algorithms: self.rules.algorithms.clone(),
+        }
     }
 }
 

@@ -158,11 +158,5 @@ fn signer(section: &Section<'_>, providers: &[Provider]) -> Result<(Signer, Stri
         );
         return Err(section.error("provider", &problem));
     };
-    let signer = Signer {
-        provider: provider.name.clone(),
-        tag: ProviderTag::new(provider.identity()),
-        jwks: validator.jwks.clone(),
-        algorithms: validator.rules.algorithms.clone(),
-    };
-    Ok((signer, validator.rules.issuer.clone()))
+    Ok((validator.signer(), validator.rules.issuer.clone()))
 }

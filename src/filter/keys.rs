@@ -6,8 +6,8 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::rc::Rc;
-use std::time::Duration;
 
+use super::back_off::{MAX_RETRY, MIN_INTERVAL, back_off};
 use super::inquiry::{Inquiry, Way};
 use super::{CallId, Case, Effect, Filter, NOW_AND_THEN, Source, StreamId};
 use crate::config::Config;
@@ -310,12 +310,10 @@ impl Filter {
             effects.push(Effect::Count(Counter::CacheMiss));
             return self.refuse(&Case { source: Source::Miss, ..inquiry.case }, &reason.into(), effects);
         }
-        let headers = super::calls::trace_headers(request);
-        self.keys.parked.insert(inquiry.case.stream, Parked { inquiry, headers });
-        effects.push(Effect::AskForTurn);
+        self.park_aside(inquiry, request, effects);
     }
 
-    /// Lets a request wait for something other than keys.
+    /// Lets a request wait until somebody takes it up.
     pub(super) fn park_aside(
         &mut self,
         inquiry: Inquiry,
@@ -370,7 +368,7 @@ impl Filter {
             Err(reason) => {
                 log::warn!("provider {:?}: jwks: no keys fetched: {reason}", ring.jwks.provider);
                 ring.failures = ring.failures.saturating_add(1);
-                let pause = (MIN_INTERVAL * 2_u32.saturating_pow(ring.failures.min(8))).min(MAX_RETRY);
+                let pause = back_off(MIN_INTERVAL, MAX_RETRY, ring.failures);
                 ring.refresh_at = now.plus(pause.min(ring.jwks.refresh_interval));
                 ring.not_before = now.plus(MIN_INTERVAL);
                 effects.push(Effect::Count(Counter::JwksError));
@@ -405,12 +403,6 @@ impl Filter {
         true
     }
 }
-
-/// Fetches of one provider's keys are at least so far apart, whatever tokens name.
-const MIN_INTERVAL: Duration = Duration::from_secs(1);
-
-/// A fetch that failed is tried again after this at the latest.
-const MAX_RETRY: Duration = Duration::from_secs(30);
 
 /// After which part of `refresh_interval` keys are fetched again, so that they are here before it is over.
 const REFRESH_AHEAD: f64 = 0.75;

@@ -6,6 +6,7 @@
 //! turn calls are sent ([`Event::Turn`]). When a call is answered, waiting streams are settled in batches: the
 //! host unwinds its stack once per stream that goes on, and too many in one callback overflow it.
 
+mod back_off;
 mod breaker;
 mod calls;
 mod inquiry;
@@ -267,24 +268,8 @@ impl Filter {
             Event::Body(stream, body) => self.body(stream, body, now, &mut effects),
             // Several may come in one callback, and a turn follows them.
             Event::Told(digest, told) => self.told(&digest, told, now, &mut effects),
-            Event::CallFailed(call) => {
-                if !self.keys_reply(call, None, now, &mut effects)
-                    && !self.status_list_reply(call, None, now)
-                    && !self.poll_reply(call, None, now, &mut effects)
-                {
-                    self.call_failed(call, now, &mut effects);
-                }
-                self.settle(now, &mut effects);
-            }
-            Event::Reply(call, reply) => {
-                if !self.keys_reply(call, Some(&reply), now, &mut effects)
-                    && !self.status_list_reply(call, Some(&reply), now)
-                    && !self.poll_reply(call, Some(&reply), now, &mut effects)
-                {
-                    self.reply(call, &reply, now, &mut effects);
-                }
-                self.settle(now, &mut effects);
-            }
+            Event::CallFailed(call) => self.call_ended(call, None, now, &mut effects),
+            Event::Reply(call, reply) => self.call_ended(call, Some(&reply), now, &mut effects),
             Event::Start => {}
             Event::Tick => {
                 self.take_over_overdue(now, &mut effects);
@@ -303,6 +288,25 @@ impl Filter {
         }
         self.set_tick(&mut effects);
         effects
+    }
+
+    /// Gives a call's answer, if there is one, to whoever made it.
+    fn call_ended(
+        &mut self,
+        call: CallId,
+        reply: Option<&Reply<'_>>,
+        now: UnixMillis,
+        effects: &mut Vec<Effect>,
+    ) {
+        let is_fetch = self.keys_reply(call, reply, now, effects)
+            || self.status_list_reply(call, reply, now)
+            || self.poll_reply(call, reply, now, effects);
+        match reply {
+            _ if is_fetch => {}
+            Some(reply) => self.reply(call, reply, now, effects),
+            None => self.call_failed(call, now, effects),
+        }
+        self.settle(now, effects);
     }
 
     /// Asks for ticks as often as something may fall due.

@@ -8,6 +8,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
+use super::back_off::back_off;
 use super::keys::KeysWanted;
 use super::signals::NotVerified;
 use super::{CallId, Effect, Filter};
@@ -120,8 +121,8 @@ impl Filter {
             Err(reason) => {
                 log::warn!("provider {:?}: no security events polled: {reason}", events.signer.provider);
                 self.polling.failures = self.polling.failures.saturating_add(1);
-                let pause = poll.interval * 2_u32.saturating_pow(self.polling.failures.min(6));
-                self.polling.not_before = now.plus(pause.min(MAX_PAUSE.max(poll.interval)));
+                let longest = MAX_PAUSE.max(poll.interval);
+                self.polling.not_before = now.plus(back_off(poll.interval, longest, self.polling.failures));
             }
         }
         self.poll(now, effects);

@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::signals::{Incoming, pushed};
 use super::{Effect, Filter, StreamId};
 use crate::cache::Cached;
+use crate::http::is_media_type;
 use crate::metrics::Counter;
 use crate::request::RequestView;
 use crate::revocation::admin::Withdrawal;
@@ -113,7 +114,7 @@ impl Filter {
                 }
             },
             Receiver::Push => {
-                let is_event = is_secevent(content_type);
+                let is_event = is_media_type(content_type, "application/secevent+jwt");
                 let token = body.filter(|_| is_event).and_then(|body| std::str::from_utf8(body).ok());
                 match token {
                     Some(token) => self.signal(stream, Receiver::Push, token.trim().to_owned(), now, effects),
@@ -169,12 +170,6 @@ impl Filter {
             Err(reason) => self.refuse_signal(stream, answer::admin_refused(reason), effects),
         }
     }
-}
-
-/// `application/secevent+jwt`, in any case and with any parameters.
-fn is_secevent(content_type: &[u8]) -> bool {
-    let essence = content_type.split(|&byte| byte == b';').next().unwrap_or_default();
-    essence.trim_ascii().eq_ignore_ascii_case(b"application/secevent+jwt")
 }
 
 /// How long a body may take.

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::time::Duration;
 
+use super::back_off::{MAX_RETRY, MIN_INTERVAL, back_off};
 use super::inquiry::Inquiry;
 use super::keys::KeysWanted;
 use super::signals::NotVerified;
@@ -18,7 +19,6 @@ use crate::metrics::Counter;
 use crate::policy::{Denial, InvalidToken, Unavailable};
 use crate::provider::Validator;
 use crate::request::RequestView;
-use crate::revocation::sources::Signer;
 use crate::revocation::status_list::{Status, StatusList, StatusReference, is_status_list};
 use crate::token::UnixMillis;
 
@@ -194,8 +194,7 @@ impl Filter {
             Err(reason) => {
                 log::warn!("provider {:?}: no status list fetched: {reason}", validator.origin.provider);
                 listed.failures = listed.failures.saturating_add(1);
-                let pause = MIN_INTERVAL * 2_u32.saturating_pow(listed.failures.min(8));
-                listed.not_before = now.plus(pause.min(MAX_RETRY));
+                listed.not_before = now.plus(back_off(MIN_INTERVAL, MAX_RETRY, listed.failures));
             }
         }
         for stream in std::mem::take(&mut listed.waiting) {
@@ -217,13 +216,7 @@ impl Filter {
         }
         let body = reply.body.ok_or("the body is too long")?;
         let text = std::str::from_utf8(body.trim_ascii()).map_err(|_| "expected a JWT, got none")?;
-        let signer = Signer {
-            provider: validator.origin.provider.clone(),
-            tag: crate::cache::ProviderTag::new(validator.origin.identity()),
-            jwks: Rc::clone(&validator.jwks),
-            algorithms: validator.rules.algorithms.clone(),
-        };
-        match self.verify_signal(&signer, StatusList::admits, text) {
+        match self.verify_signal(&validator.signer(), StatusList::admits, text) {
             Ok(jwt) => {
                 StatusList::read(jwt.typ(), jwt.claims(), uri, now).map_err(|reason| reason.to_string())
             }
@@ -239,9 +232,3 @@ impl Filter {
 
 /// Lists that a worker remembers; with at most 1 MiB each.
 const MAX_LISTS: usize = 16;
-
-/// Fetches of one list that fail are at least so far apart.
-const MIN_INTERVAL: Duration = Duration::from_secs(1);
-
-/// A fetch that failed is tried again after this at the latest.
-const MAX_RETRY: Duration = Duration::from_secs(30);

@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 
 use super::signed::{self, Keys, Response, SignedReplyKind};
 use crate::claims::{BadMember, ClaimsBuf};
-use crate::http::Reply;
+use crate::http::{Reply, is_media_type};
 use crate::json::{self, NotAnObject};
 use crate::jwt::Minted;
 use crate::token::UnixMillis;
@@ -185,7 +185,7 @@ pub fn parse(
     match response {
         Response::Json { jwt_member } => {
             let body = reply.body.ok_or(ServerFailure::BodyTooLong)?;
-            if !essence(reply.content_type).eq_ignore_ascii_case(b"application/json") {
+            if !is_media_type(reply.content_type, "application/json") {
                 return Err(ServerFailure::OtherContentType);
             }
             let mut members = json::object(body).map_err(ServerFailure::NotJson)?;
@@ -216,11 +216,6 @@ pub(super) fn verdict(
         return Ok(Introspection::Inactive);
     }
     Ok(Introspection::Active { claims, jwt: None })
-}
-
-/// A media type without its parameters (RFC 9110 §8.3.1); compared in any case.
-pub(super) fn essence(content_type: &[u8]) -> &[u8] {
-    content_type.split(|&byte| byte == b';').next().unwrap_or_default().trim_ascii()
 }
 
 #[cfg(test)]

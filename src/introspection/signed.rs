@@ -8,8 +8,9 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::reply::{Introspection, ServerFailure, essence, verdict};
-use crate::http::Reply;
+use super::reply::{Introspection, ServerFailure, verdict};
+use crate::claims;
+use crate::http::{Reply, is_media_type};
 use crate::jwt::{Algorithm, JwksEndpoint, KeySet, Minted, Signatures, UntrustedJwt, VerifiedJwt};
 use crate::token::UnixMillis;
 
@@ -103,7 +104,7 @@ impl SignedReply {
         now: UnixMillis,
     ) -> Result<Introspection, ServerFailure> {
         let body = reply.body.ok_or(ServerFailure::BodyTooLong)?;
-        if !essence(reply.content_type).eq_ignore_ascii_case(self.kind.media_type().as_bytes()) {
+        if !is_media_type(reply.content_type, self.kind.media_type()) {
             return Err(ServerFailure::OtherContentType);
         }
         let text = body.trim_ascii();
@@ -144,13 +145,7 @@ fn introspection_response(
     if !jwt.is_of_type("token-introspection+jwt") {
         return Err(ServerFailure::OtherJwtType);
     }
-    let is_for_us = |aud: &Value| aud.as_str().is_some_and(|aud| audiences.iter().any(|us| us == aud));
-    let is_ours = match jwt.claims().get("aud") {
-        Some(Value::Array(many)) => many.iter().any(is_for_us),
-        Some(one) => is_for_us(one),
-        None => false,
-    };
-    if !is_ours {
+    if !claims::is_for(jwt.claims(), audiences) {
         return Err(ServerFailure::OtherAudience);
     }
     // Each answer is made for its question; an old one is somebody's recording.

@@ -37,3 +37,4 @@ pub use verifying_key::UnusableKey;
 
 pub(crate) use compact::sign_compact;
 pub(crate) use mint::random_id;
+pub(crate) use untrusted::is_type;

@@ -161,7 +161,7 @@ impl fmt::Display for MalformedJwt {
 
 /// Types are media types: compared without case, and without the `application/` that may be left out
 /// (RFC 7515 §4.1.9).
-pub(super) fn is_type(typ: Option<&str>, wanted: &str) -> bool {
+pub(crate) fn is_type(typ: Option<&str>, wanted: &str) -> bool {
     short_type(typ.unwrap_or_default()).eq_ignore_ascii_case(short_type(wanted))
 }
 

@@ -8,8 +8,9 @@ use std::time::Duration;
 
 use serde_json::{Map, Value};
 
-use super::claim::{LEEWAY, is_for, is_form, is_typ, text, time};
+use super::claim::{LEEWAY, is_form, text, time};
 use crate::cache::Which;
+use crate::jwt::is_type;
 use crate::token::UnixMillis;
 
 /// What logout tokens have to say to count here.
@@ -96,7 +97,7 @@ impl LogoutRules {
     /// Whether a JWT of this type may be a logout token. A specific type of something else is none, whatever it
     /// says; `JWT` and none are not specific.
     pub fn admits(typ: Option<&str>) -> bool {
-        typ.is_none_or(|typ| is_typ(typ, "logout+jwt") || is_typ(typ, "jwt"))
+        typ.is_none() || is_type(typ, "logout+jwt") || is_type(typ, "jwt")
     }
 
     /// Checks a verified logout token.
@@ -116,7 +117,7 @@ impl LogoutRules {
         if text(claims, "iss") != Some(&self.issuer) {
             return Err(LogoutRefused::OtherIssuer);
         }
-        if !is_for(claims, &self.audiences) {
+        if !crate::claims::is_for(claims, &self.audiences) {
             return Err(LogoutRefused::OtherAudience);
         }
         let replayable_until = self.replayable_until(claims, now)?;

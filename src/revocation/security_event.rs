@@ -9,9 +9,10 @@ use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 
-use super::claim::{LEEWAY, is_for, is_typ, text, time};
+use super::claim::{LEEWAY, text, time};
 use super::subject_identifier::verdicts_about;
 use crate::cache::Which;
+use crate::jwt::is_type;
 use crate::token::UnixMillis;
 
 /// What security event tokens have to say to count here.
@@ -112,7 +113,7 @@ impl fmt::Display for SetRefused {
 impl SecurityEventRules {
     /// Whether a JWT of this type may be a security event token.
     pub fn admits(typ: Option<&str>) -> bool {
-        typ.is_some_and(|typ| is_typ(typ, "secevent+jwt"))
+        is_type(typ, "secevent+jwt")
     }
 
     /// Checks a verified security event token.
@@ -133,7 +134,7 @@ impl SecurityEventRules {
         if text(claims, "iss") != Some(&self.issuer) {
             return Err(SetError::InvalidIssuer.because("iss is another issuer"));
         }
-        if !is_for(claims, &self.audiences) {
+        if !crate::claims::is_for(claims, &self.audiences) {
             return Err(SetError::InvalidAudience.because("aud is for somebody else"));
         }
         let iat = time(claims, "iat").ok_or_else(|| bad("iat is absent or not a time"))?;

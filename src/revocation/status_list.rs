@@ -11,8 +11,9 @@ use std::time::Duration;
 use base64ct::{Base64UrlUnpadded, Encoding};
 use serde_json::{Map, Value};
 
-use super::claim::{LEEWAY, is_typ, text, time};
-use crate::http::HttpCall;
+use super::claim::{LEEWAY, text, time};
+use crate::http::{HttpCall, is_media_type};
+use crate::jwt::is_type;
 use crate::token::UnixMillis;
 
 /// Where a token's status stands (§6.2): its `status.status_list`.
@@ -80,8 +81,7 @@ impl StatusListSource {
 
 /// Whether this is the media type of a status list.
 pub fn is_status_list(content_type: &[u8]) -> bool {
-    let essence = content_type.split(|&byte| byte == b';').next().unwrap_or_default();
-    essence.trim_ascii().eq_ignore_ascii_case(STATUS_LIST.as_bytes())
+    is_media_type(content_type, STATUS_LIST)
 }
 
 /// What a list says of a token (§7.1).
@@ -146,7 +146,7 @@ impl fmt::Display for StatusListRefused {
 impl StatusList {
     /// Whether a JWT of this type may be a status list.
     pub fn admits(typ: Option<&str>) -> bool {
-        typ.is_some_and(|typ| is_typ(typ, "statuslist+jwt"))
+        is_type(typ, "statuslist+jwt")
     }
 
     /// How long before its end it is fetched again, if it is in use: then nobody waits.

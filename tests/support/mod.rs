@@ -3,6 +3,7 @@
 #![allow(dead_code, unreachable_pub, reason = "each test program uses its part")]
 
 pub mod issuer;
+pub mod mutations;
 pub mod rustcrypto;
 
 use std::borrow::Cow;

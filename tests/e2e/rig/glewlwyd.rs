@@ -8,15 +8,16 @@ use std::{
     time::Duration,
 };
 
-use base64ct::{Base64, Encoding};
+use base64ct::Encoding;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::{net::TcpSocket, sync::Mutex};
 
 use super::{
     ROOT,
-    browser::{Browser, Session, form, parameter, query},
+    browser::{Browser, Session, parameter, query},
     client::Request,
+    oauth_client::{post_as, text},
     process::Process,
     within_limit,
 };
@@ -208,19 +209,10 @@ impl Glewlwyd {
 
     async fn post(&self, client: &str, path: &str, fields: &[(&str, &str)]) -> Value {
         let secret = if client == "app" { "app-secret" } else { "gw-secret" };
-        let credentials = Base64::encode_string(format!("{client}:{secret}").as_bytes());
-        let request =
-            form(&format!("/api{path}"), fields).header("authorization", format!("Basic {credentials}"));
-        let reply = request.send(self.address).await;
-        assert_eq!(reply.status, 200, "{path}: {reply:?}");
-        serde_json::from_slice(&reply.body).unwrap_or(Value::Null)
+        post_as((client, secret), self.address, &format!("/api{path}"), fields).await
     }
 }
 
 fn json_request(method: &'static str, path: &str, body: &Value) -> Request {
     Request::new(method, path).body(body.to_string()).header("content-type", "application/json")
-}
-
-fn text(reply: &Value, name: &str) -> String {
-    reply[name].as_str().unwrap_or_else(|| panic!("expected {name}, got {reply}")).to_owned()
 }

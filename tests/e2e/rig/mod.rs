@@ -18,6 +18,7 @@ pub mod glewlwyd;
 pub mod http_server;
 pub mod jose;
 pub mod node;
+pub mod oauth_client;
 pub mod oidc_provider;
 pub mod process;
 pub mod signer;

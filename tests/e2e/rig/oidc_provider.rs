@@ -6,14 +6,14 @@ use std::{
     thread,
 };
 
-use base64ct::{Base64, Encoding};
 use serde_json::{Value, json};
 use tokio::sync::oneshot;
 
 use super::{
-    browser::{Browser, Session, form, parameter, query},
+    browser::{Browser, Session, parameter, query},
     client::Request,
     node,
+    oauth_client::{post_as, text},
     process::Process,
     within_limit,
 };
@@ -171,14 +171,6 @@ impl OidcProvider {
     }
 
     async fn post(&self, client: &str, path: &str, fields: &[(&str, &str)]) -> Value {
-        let credentials = Base64::encode_string(format!("{client}:{client}-secret").as_bytes());
-        let request = form(path, fields).header("authorization", format!("Basic {credentials}"));
-        let reply = request.send(self.address).await;
-        assert_eq!(reply.status, 200, "{path}: {reply:?}");
-        serde_json::from_slice(&reply.body).unwrap_or(Value::Null)
+        post_as((client, &format!("{client}-secret")), self.address, path, fields).await
     }
-}
-
-fn text(reply: &Value, name: &str) -> String {
-    reply[name].as_str().unwrap_or_else(|| panic!("expected {name}, got {reply}")).to_owned()
 }
