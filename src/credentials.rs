@@ -5,7 +5,7 @@
 //! possession is not verified here.
 
 use crate::policy::InvalidRequest;
-use crate::request::{HeaderEdit, RequestView};
+use crate::request::{HeaderEditsBuf, RequestView};
 use crate::token::AccessToken;
 
 /// A place where a token may stand.
@@ -56,10 +56,11 @@ pub fn access_token(
 }
 
 /// What takes the client's token out of a request, wherever it may stand but in `authorization`.
-pub fn removal(request: &dyn RequestView, sources: &[TokenSource]) -> Vec<HeaderEdit> {
-    let edit = |source: &TokenSource| match source {
-        TokenSource::AuthorizationHeader => None,
-        TokenSource::Header(name) => Some(HeaderEdit::Remove(name.clone())),
+pub fn removal(request: &dyn RequestView, sources: &[TokenSource]) -> HeaderEditsBuf {
+    let mut edits = HeaderEditsBuf::default();
+    sources.iter().for_each(|source| match source {
+        TokenSource::AuthorizationHeader => {}
+        TokenSource::Header(name) => edits.remove(name),
         TokenSource::Cookie(name) => {
             let copies = request.copies("cookie");
             let others: Vec<&[u8]> = copies
@@ -67,13 +68,13 @@ pub fn removal(request: &dyn RequestView, sources: &[TokenSource]) -> Vec<Header
                 .flat_map(|copy| cookies(copy))
                 .filter(|cookie| value_of(cookie, name).is_none())
                 .collect();
-            Some(match others.as_slice() {
-                [] => HeaderEdit::Remove("cookie".to_owned()),
-                others => HeaderEdit::Set("cookie".to_owned(), others.join(&b"; "[..])),
-            })
+            match others.as_slice() {
+                [] => edits.remove("cookie"),
+                others => edits.set("cookie", &[&others.join(&b"; "[..])]),
+            }
         }
-    };
-    sources.iter().filter_map(edit).collect()
+    });
+    edits
 }
 
 /// What follows the scheme in a value of `authorization`; `None` under another scheme.
@@ -123,7 +124,7 @@ mod tests {
     use std::borrow::Cow;
 
     use super::*;
-    use crate::request::Unreadable;
+    use crate::request::{HeaderEdit, Unreadable};
 
     struct Headers(Vec<(&'static str, &'static [u8])>);
 
@@ -205,11 +206,10 @@ mod tests {
         let sources = [TokenSource::Cookie("at".to_owned())];
         let headers = Headers(vec![("cookie", b"a=1; at=tok; b=2"), ("cookie", b"xat=no")]);
         assert_eq!(access_token(&headers, &sources).unwrap().unwrap().secret(), "tok");
-        assert_eq!(
-            removal(&headers, &sources),
-            [HeaderEdit::Set("cookie".to_owned(), b"a=1; b=2; xat=no".to_vec())]
-        );
+        let edits = removal(&headers, &sources).share();
+        assert_eq!(edits.iter().collect::<Vec<_>>(), [HeaderEdit::Set("cookie", b"a=1; b=2; xat=no")]);
         let alone = Headers(vec![("cookie", b"at=tok")]);
-        assert_eq!(removal(&alone, &sources), [HeaderEdit::Remove("cookie".to_owned())]);
+        let edits = removal(&alone, &sources).share();
+        assert_eq!(edits.iter().collect::<Vec<_>>(), [HeaderEdit::Remove("cookie")]);
     }
 }

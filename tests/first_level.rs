@@ -52,15 +52,15 @@ fn configurations() -> Vec<Value> {
 
 /// What became of a request, but for when a JWT was minted and what is random in it.
 fn outcome(worker: &Worker, fate: Option<Fate>) -> Value {
-    let edit = |edit: &HeaderEdit| match edit {
-        HeaderEdit::Set(name, value) if name == "authorization" => {
+    let edit = |edit: HeaderEdit<'_>| match edit {
+        HeaderEdit::Set(name @ "authorization", value) => {
             let mut claims = part(std::str::from_utf8(value).unwrap().strip_prefix("Bearer ").unwrap(), 1);
             for own in ["jti", "iat", "exp"] {
                 claims.as_object_mut().unwrap().remove(own).expect("every JWT has one");
             }
             json!([name, claims])
         }
-        HeaderEdit::Set(name, value) => json!([name, String::from_utf8(value.clone()).unwrap()]),
+        HeaderEdit::Set(name, value) => json!([name, String::from_utf8(value.to_vec()).unwrap()]),
         HeaderEdit::Remove(name) => json!([name]),
     };
     let fate = match fate {

@@ -61,7 +61,7 @@ fn keys_are_there_before_the_first_request_and_the_jwt_goes_on_as_it_is() {
     assert_eq!(worker.called(), ["/jwks"]);
     worker.answer(&jwks(&[Algorithm::ES256]));
     let stream = worker.receive(&Request::bearer(&es256(json!({}))));
-    assert_eq!(worker.fate(stream), Fate::Forwarded(vec![]));
+    assert_eq!(worker.fate(stream), Fate::unchanged());
     assert!(worker.calls.is_empty());
     assert_eq!(worker.count(Counter::JwksRefreshed), 1);
 }
@@ -268,7 +268,7 @@ fn a_validated_jwt_can_be_replaced_by_a_phantom_token() {
 fn auto_validates_what_it_can_and_asks_about_the_rest() {
     let mut worker = ready(json!({"policies": {"default": {"strategy": "auto"}}}));
     let validated = worker.receive(&Request::bearer(&es256(json!({}))));
-    assert_eq!(worker.fate(validated), Fate::Forwarded(vec![]));
+    assert_eq!(worker.fate(validated), Fate::unchanged());
     let others = es256(json!({"iss": "https://other.example"}));
     for token in ["opaque", "a.b.c", &others] {
         let stream = worker.receive(&Request::bearer(token));
@@ -333,7 +333,7 @@ fn jwt_and_introspection_wants_both() {
     let stream = worker.receive(&Request::bearer("opaque"));
     assert_eq!(worker.fate(stream).reason(), "jwt_malformed");
     assert!(worker.give_turns().calls.is_empty(), "nobody is asked about what is no JWT of ours");
-    assert_eq!(worker.call(&Request::bearer(&es256(json!({}))), &active()), Fate::Forwarded(vec![]));
+    assert_eq!(worker.call(&Request::bearer(&es256(json!({}))), &active()), Fate::unchanged());
     let again = worker.receive(&Request::bearer(&es256(json!({}))));
     assert!(worker.is_waiting(again) || is_forwarded(&worker.fate(again)));
     let revoked = worker.call(&Request::bearer(&es256(json!({"jti": "2"}))), &inactive());

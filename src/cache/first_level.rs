@@ -4,21 +4,25 @@
 //! an entry of the cache is withdrawn, taken away or pushed out before its time, and whenever keys change: so nothing
 //! outlives what it was made of.
 //!
-//! Memory is bounded: by the number of places, by the size of what is in them, and by the sum of these sizes.
+//! It grows with what is used, up to a bound that goes by the number of the cache's entries: [`max_first_level_bytes`].
 
 use std::hash::Hasher;
-use std::rc::Rc;
 
 use siphasher::sip128::{Hasher128, SipHasher24};
 
 use crate::token::{UnixMillis, Window};
 
-/// Values by tags.
+/// Values by tags; what is cheap to clone.
 pub struct FirstLevel<T> {
     /// Of this worker alone, and made anew with it. `None` where there is no randomness: then nothing is kept.
     key: Option<[u8; 16]>,
-    sets: Vec<Set<T>>,
+    /// A power of two of them; `None` until something falls there.
+    sets: Vec<Option<Box<Set<T>>>>,
+    /// What all values take.
     bytes: usize,
+    max_bytes: usize,
+    /// Which set is the next to go when there is no room.
+    next: usize,
 }
 
 /// What a request is known by. It is a keyed hash of 128 bits (SipHash-2-4): who does not know the key, which never
@@ -48,22 +52,29 @@ struct Set<T> {
 struct Place<T> {
     window: Window,
     basis: Basis,
-    value: Rc<T>,
+    value: T,
     len: usize,
 }
 
-impl<T> FirstLevel<T> {
-    /// An empty one.
-    pub fn new() -> Self {
+/// How much a worker may keep whose cache has so many entries.
+pub fn max_first_level_bytes(entries: u32) -> usize {
+    (entries as usize).saturating_mul(BYTES_PER_ENTRY).min(MAX_BYTES)
+}
+
+impl<T: Clone> FirstLevel<T> {
+    /// An empty one, of a worker whose cache has so many entries.
+    pub fn new(entries: u32) -> Self {
         let mut key = [0; 16];
         let key = getrandom::fill(&mut key).ok().map(|()| key);
-        let set = |_| Set {
-            tags: [Tag::default(); WAYS],
-            places: [const { None }; WAYS],
+        // Twice as many places, for tags do not spread evenly.
+        let sets = (2 * entries as usize).div_ceil(WAYS).next_power_of_two().min(MAX_SETS);
+        Self {
+            key,
+            sets: std::iter::repeat_with(|| None).take(sets).collect(),
+            bytes: 0,
+            max_bytes: max_first_level_bytes(entries),
             next: 0,
-            candidates: [Tag::default(); WAYS],
-        };
-        Self { key, sets: (0..SETS).map(set).collect(), bytes: 0 }
+        }
     }
 
     /// The tag of `value` in the realm of `name`.
@@ -76,71 +87,116 @@ impl<T> FirstLevel<T> {
     }
 
     /// What there is for `tag`, if it holds.
-    pub fn get(&self, tag: Tag, basis: Basis, now: UnixMillis) -> Option<Rc<T>> {
-        let set = self.sets.get(place(tag))?;
+    pub fn get(&self, tag: Tag, basis: Basis, now: UnixMillis) -> Option<T> {
+        let set = self.sets.get(self.index(tag))?.as_ref()?;
         let way = set.tags.iter().position(|other| *other == tag)?;
         let place = set.places.get(way)?.as_ref()?;
-        (place.basis == basis && place.window.contains(now)).then(|| Rc::clone(&place.value))
+        (place.basis == basis && place.window.contains(now)).then(|| place.value.clone())
     }
 
     /// Keeps a value of `len` bytes, which rests on `basis`, if it is the second time lately that it is put: what is
     /// used but once would push out what is used all the time, and cost more than it saves.
     pub fn put(&mut self, tag: Tag, basis: Basis, window: Window, value: T, len: usize) {
-        if len > MAX_VALUE_BYTES {
+        let len = len + BYTES_PER_VALUE;
+        if len > MAX_VALUE_BYTES.min(self.max_bytes) {
             return;
         }
-        if self.bytes + len > MAX_BYTES {
-            self.clear();
-        }
-        let Some(set) = self.sets.get_mut(place(tag)) else { return };
-        if !set.tags.contains(&tag) && !set.candidates.contains(&tag) {
-            set.candidates.rotate_right(1);
-            if let Some(first) = set.candidates.first_mut() {
-                *first = tag;
-            }
-            return;
-        }
-        let way = set.tags.iter().position(|other| *other == tag).unwrap_or_else(|| {
-            set.next = (set.next + 1) % WAYS;
-            set.next
-        });
+        let index = self.index(tag);
+        let Some(set) = self.sets.get_mut(index) else { return };
+        let set = set.get_or_insert_with(Box::default);
+        let Some(way) = set.way(tag, basis) else { return };
+        self.bytes -= set.clear(way);
+        self.make_room(len);
+        // It may have been this very set that made room.
+        let Some(set) = self.sets.get_mut(index) else { return };
+        let set = set.get_or_insert_with(Box::default);
         if let (Some(known), Some(place)) = (set.tags.get_mut(way), set.places.get_mut(way)) {
             *known = tag;
-            let old = place.replace(Place { window, basis, value: Rc::new(value), len });
-            self.bytes = (self.bytes + len).saturating_sub(old.map_or(0, |old| old.len));
+            *place = Some(Place { window, basis, value, len });
+            self.bytes += len;
         }
     }
 
     /// Throws everything away.
     pub fn clear(&mut self) {
         self.bytes = 0;
-        for set in &mut self.sets {
-            set.places = [const { None }; WAYS];
+        self.sets.fill_with(|| None);
+    }
+
+    /// Makes sets go, one after the other, until there is room for so many bytes.
+    fn make_room(&mut self, len: usize) {
+        while self.bytes + len > self.max_bytes {
+            let Some(set) = self.sets.get_mut(self.next).map(Option::take) else { return };
+            self.bytes -= set.map_or(0, |set| set.bytes());
+            self.next = (self.next + 1) % self.sets.len();
         }
     }
-}
 
-impl<T> Default for FirstLevel<T> {
-    fn default() -> Self {
-        Self::new()
+    /// Which set a tag falls into.
+    fn index(&self, Tag(tag): Tag) -> usize {
+        tag as usize & (self.sets.len() - 1)
     }
 }
 
-/// Which set a tag falls into.
-fn place(Tag(tag): Tag) -> usize {
-    tag as usize % SETS
+impl<T> Set<T> {
+    /// Where a value is to be kept; `None` if it is not, for it is the first time lately that it is put.
+    fn way(&mut self, tag: Tag, basis: Basis) -> Option<usize> {
+        if let Some(way) = self.tags.iter().position(|other| *other == tag) {
+            return Some(way);
+        }
+        if !self.candidates.contains(&tag) {
+            self.candidates.rotate_right(1);
+            if let Some(first) = self.candidates.first_mut() {
+                *first = tag;
+            }
+            return None;
+        }
+        let is_free = |place: &Option<Place<T>>| place.as_ref().is_none_or(|place| place.basis != basis);
+        self.places.iter().position(is_free).or_else(|| {
+            self.next = (self.next + 1) % WAYS;
+            Some(self.next)
+        })
+    }
+
+    /// Clears a place; gives back how many bytes that freed.
+    fn clear(&mut self, way: usize) -> usize {
+        self.places.get_mut(way).and_then(Option::take).map_or(0, |place| place.len)
+    }
+
+    /// What its values take.
+    fn bytes(&self) -> usize {
+        self.places.iter().flatten().map(|place| place.len).sum()
+    }
+}
+
+impl<T> Default for Set<T> {
+    fn default() -> Self {
+        Self {
+            tags: [Tag::default(); WAYS],
+            places: [const { None }; WAYS],
+            next: 0,
+            candidates: [Tag::default(); WAYS],
+        }
+    }
 }
 
 /// As many tags as a line of the processor's cache holds.
 const WAYS: usize = 4;
 
-const SETS: usize = 1024;
+/// Of 300 bytes each.
+const MAX_SETS: usize = 1 << 16;
 
 /// What is larger is made anew each time.
 const MAX_VALUE_BYTES: usize = 8 << 10;
 
-/// What is more than this is thrown away as a whole.
-const MAX_BYTES: usize = 8 << 20;
+/// Its share of a set, and what allocations cost.
+const BYTES_PER_VALUE: usize = 192;
+
+/// As much as most values take.
+const BYTES_PER_ENTRY: usize = 1 << 10;
+
+/// However many entries the cache has, no more than this is kept: 128 MiB.
+const MAX_BYTES: usize = 128 << 20;
 
 #[cfg(test)]
 mod tests {
@@ -160,7 +216,7 @@ mod tests {
 
     #[test]
     fn tags_are_of_this_worker_and_of_all_that_they_are_made_of() {
-        let (one, two) = (FirstLevel::<u32>::new(), FirstLevel::<u32>::new());
+        let (one, two) = (FirstLevel::<u32>::new(1_000), FirstLevel::<u32>::new(1_000));
         assert_eq!(one.tag("a", b"b"), one.tag("a", b"b"));
         assert_ne!(one.tag("a", b"b"), two.tag("a", b"b"));
         assert_ne!(one.tag("a", b"b"), one.tag("a", b"c"));
@@ -170,11 +226,11 @@ mod tests {
 
     #[test]
     fn a_value_holds_on_its_basis_and_in_its_time() {
-        let mut level = FirstLevel::new();
+        let mut level = FirstLevel::new(1_000);
         let (from, until) = (UnixMillis::from_secs(10), UnixMillis::from_secs(20));
         let tag = tag(&level, 1);
         keep(&mut level, tag, Window { from, until }, 7, 100);
-        let get = |basis, millis| level.get(tag, basis, UnixMillis::from_millis(millis)).map(|value| *value);
+        let get = |basis, millis| level.get(tag, basis, UnixMillis::from_millis(millis));
         assert_eq!(
             [9_999, 10_000, 19_999, 20_000].map(|now| get(BASIS, now)),
             [None, Some(7), Some(7), None]
@@ -185,45 +241,62 @@ mod tests {
 
     #[test]
     fn a_later_value_takes_the_place_of_an_earlier_one() {
-        let mut level = FirstLevel::new();
+        let mut level = FirstLevel::new(1_000);
         let tag = tag(&level, 1);
         keep(&mut level, tag, ALWAYS, 7, 100);
         keep(&mut level, tag, ALWAYS, 8, 200);
-        assert_eq!(level.get(tag, BASIS, UnixMillis::from_secs(1)).as_deref(), Some(&8));
-        assert_eq!(level.bytes, 200);
+        assert_eq!(level.get(tag, BASIS, UnixMillis::from_secs(1)), Some(8));
+        assert_eq!(level.bytes, 200 + BYTES_PER_VALUE);
     }
 
     #[test]
-    fn a_thousand_values_have_room_and_memory_is_bounded() {
-        let mut level = FirstLevel::new();
-        for number in 0..1_000 {
-            let tag = tag(&level, number);
-            keep(&mut level, tag, ALWAYS, number, 600);
+    fn as_many_values_as_the_cache_has_entries_have_room() {
+        let mut level = FirstLevel::new(10_000);
+        let tags: Vec<Tag> = (0..10_000).map(|number| tag(&level, number)).collect();
+        for (number, tag) in (0..).zip(&tags) {
+            keep(&mut level, *tag, ALWAYS, number, 600);
         }
-        let found = (0..1_000).filter(|number| {
-            level.get(tag(&level, *number), BASIS, UnixMillis::from_secs(1)).as_deref() == Some(number)
-        });
-        assert!(found.count() > 980);
-        for number in 0..100_000 {
-            let tag = tag(&level, number);
-            keep(&mut level, tag, ALWAYS, number, MAX_VALUE_BYTES);
-            let kept = level.sets.iter().flat_map(|set| &set.places).flatten().map(|place| place.len);
-            assert!(number % 1_000 > 0 || kept.sum::<usize>() == level.bytes && level.bytes <= MAX_BYTES);
+        let is_found =
+            |(number, tag): &(u32, &Tag)| level.get(**tag, BASIS, UnixMillis::from_secs(1)) == Some(*number);
+        assert!((0..).zip(&tags).filter(is_found).count() > 9_500);
+    }
+
+    #[test]
+    fn memory_is_bounded_and_goes_round() {
+        for entries in [1, 100, 1_000_000] {
+            let mut level = FirstLevel::new(entries);
+            for number in 0..50_000 {
+                let tag = tag(&level, number);
+                keep(&mut level, tag, ALWAYS, number, MAX_VALUE_BYTES - BYTES_PER_VALUE);
+                assert!(level.bytes <= level.max_bytes);
+                if level.max_bytes >= MAX_VALUE_BYTES {
+                    let kept = level.get(tag, BASIS, UnixMillis::from_secs(1));
+                    assert_eq!(kept, Some(number), "the latest is there");
+                }
+            }
+            assert_eq!(level.bytes, level.sets.iter().flatten().map(|set| set.bytes()).sum::<usize>());
+            assert!(level.max_bytes < MAX_VALUE_BYTES || level.bytes > level.max_bytes / 2);
+            assert!(level.max_bytes <= MAX_BYTES);
         }
+    }
+
+    #[test]
+    fn a_value_that_is_too_long_is_not_kept() {
+        let mut level = FirstLevel::new(1_000);
         let tag = tag(&level, 0);
         keep(&mut level, tag, ALWAYS, 7, MAX_VALUE_BYTES + 1);
-        assert_ne!(level.get(tag, BASIS, UnixMillis::from_secs(1)).as_deref(), Some(&7));
+        assert_eq!(level.get(tag, BASIS, UnixMillis::from_secs(1)), None);
     }
 
     #[test]
     fn what_is_used_but_once_pushes_out_nothing() {
-        let mut level = FirstLevel::new();
+        let mut level = FirstLevel::new(1_000);
         let hot = tag(&level, 0);
         keep(&mut level, hot, ALWAYS, 0, 600);
         for number in 1..100_000 {
             let tag = tag(&level, number);
             level.put(tag, BASIS, ALWAYS, number, 600);
         }
-        assert_eq!(level.get(hot, BASIS, UnixMillis::from_secs(1)).as_deref(), Some(&0));
+        assert_eq!(level.get(hot, BASIS, UnixMillis::from_secs(1)), Some(0));
     }
 }

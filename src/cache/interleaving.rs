@@ -75,7 +75,7 @@ fn withdrawal(random: &mut Random) -> Withdrawal {
 struct Worker {
     handle: Handle,
     cache: Cache,
-    first_level: FirstLevel<ActiveEntry>,
+    first_level: FirstLevel<Rc<ActiveEntry>>,
     random: Random,
 }
 
@@ -128,7 +128,7 @@ impl Worker {
         let found = kept.or_else(|| match self.cache.find(&token.digest(), now) {
             Some(Cached::Active(entry)) => {
                 let window = Window { from: UnixMillis::from_millis(0), until: entry.good_until() };
-                self.first_level.put(tag, basis, window, entry.as_ref().clone(), 1_000);
+                self.first_level.put(tag, basis, window, Rc::clone(&entry), 1_000);
                 Some(entry)
             }
             _ => None,
@@ -273,7 +273,7 @@ fn run(seed: u64, slots: u32) -> (u64, u64) {
             std::thread::spawn(move || {
                 let cache = cache(handle.clone(), slots);
                 let random = Random(seed.wrapping_mul(31).wrapping_add(me as u64));
-                let first_level = FirstLevel::new();
+                let first_level = FirstLevel::new(TOKENS as u32);
                 Worker { handle, cache, first_level, random }.run();
             })
         })

@@ -24,7 +24,7 @@ use crate::token::{TokenDigest, UnixMillis};
 pub use entry::{ActiveEntry, CachedJwt};
 use entry::{Entry, Kind};
 pub use epoch::Moment;
-pub use first_level::{Basis, FirstLevel, Tag};
+pub use first_level::{Basis, FirstLevel, Tag, max_first_level_bytes};
 pub use lease::{Claim, Leases, Mailbox};
 pub use subject::{ProviderTag, Subject, Which, Withdrawable};
 pub(crate) use table::Table;

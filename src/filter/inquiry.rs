@@ -13,7 +13,7 @@ use crate::jwt::{JwksEndpoint, UntrustedJwt};
 use crate::metrics::Counter;
 use crate::policy::{Authorization, Denial, InvalidToken, Policy, Strategy, Unavailable};
 use crate::provider::{Introspector, Origin, TokenFormat, Validator};
-use crate::request::{HeaderEdit, RequestView};
+use crate::request::{HeaderEditsBuf, RequestView};
 use crate::token::{AccessToken, TokenDigest, UnixMillis};
 
 /// A request that carries a token.
@@ -98,13 +98,13 @@ impl Filter {
             return self.deny(stream, None, Source::None, &Unavailable::UnknownPolicy.into(), effects);
         };
         if let Strategy::Allow = policy.strategy {
-            return self.forward_unjudged(stream, policy, Vec::new(), effects);
+            return self.forward_unjudged(stream, policy, HeaderEditsBuf::default(), effects);
         }
         let token = match credentials::access_token(request, &policy.token_sources) {
             Ok(Some(token)) => token,
             Ok(None) if policy.allow_missing => {
                 let mut edits = credentials::removal(request, &policy.token_sources);
-                edits.push(HeaderEdit::Remove("authorization".to_owned()));
+                edits.remove("authorization");
                 return self.forward_unjudged(stream, policy, edits, effects);
             }
             Ok(None) => return self.deny(stream, Some(policy), Source::None, &Denial::MissingToken, effects),
@@ -119,7 +119,7 @@ impl Filter {
         };
         let origin = Rc::clone(way.origin());
         let removal = match policy.authorization(&origin) {
-            Authorization::Original => Vec::new(),
+            Authorization::Original => HeaderEditsBuf::default(),
             Authorization::Jwt | Authorization::Remove => {
                 credentials::removal(request, &policy.token_sources)
             }

@@ -11,7 +11,7 @@ use crate::jwt::{self, Minted, PhantomToken, PhantomTokenId};
 use crate::metrics::Counter;
 use crate::policy::{self, Authorization, Denial, InvalidToken, Permit, Policy, Unavailable};
 use crate::provider::OriginKind;
-use crate::request::HeaderEdit;
+use crate::request::HeaderEditsBuf;
 use crate::token::UnixMillis;
 
 /// The outcome of a call, and the streams that have yet to be told.
@@ -330,22 +330,19 @@ impl Filter {
 
     /// Passes a permitted request on. Without a phantom token where the policy wants one, it does not pass.
     fn forward(&self, case: Case, permit: &Permit<'_>, jwt: Option<&[u8]>, effects: &mut Vec<Effect>) {
-        let authorization = "authorization".to_owned();
-        let edit = match (case.policy.authorization(&case.origin), jwt) {
-            (Authorization::Jwt, Some(jwt)) => {
-                Some(HeaderEdit::Set(authorization, [b"Bearer ", jwt].concat()))
-            }
-            (Authorization::Jwt, None) => {
-                return self.refuse(&case, &Unavailable::NotSigned.into(), effects);
-            }
-            (Authorization::Original, _) => None,
-            (Authorization::Remove, _) => Some(HeaderEdit::Remove(authorization)),
-        };
+        let authorization = case.policy.authorization(&case.origin);
+        if authorization == Authorization::Jwt && jwt.is_none() {
+            return self.refuse(&case, &Unavailable::NotSigned.into(), effects);
+        }
         let Case { stream, policy, removal: mut edits, source, repeat, .. } = case;
         let claims = permit.claims();
-        edits.extend(edit);
-        edits.extend(self.config.identity_headers.edits(&policy, Some(claims)));
-        let edits = Rc::from(edits);
+        match authorization {
+            Authorization::Jwt => edits.set("authorization", &[b"Bearer ", jwt.unwrap_or_default()]),
+            Authorization::Original => {}
+            Authorization::Remove => edits.remove("authorization"),
+        }
+        self.config.identity_headers.edit(&policy, Some(claims), &mut edits);
+        let edits = edits.share();
         effects.push(Effect::Count(Counter::Forwarded));
         // Five host calls, more than all else that a hit takes: only where they are wanted.
         let is_described = source != Source::Hit || self.config.access_log_hits;
@@ -357,7 +354,8 @@ impl Filter {
             sub: claims.sub.map(<[u8]>::to_vec),
         });
         if let Some(repeat) = repeat.filter(|_| source == Source::Hit) {
-            self.keep(repeat, Ready { edits: Rc::clone(&edits), description: description.clone() });
+            let description = description.clone().map(Rc::new);
+            self.keep(repeat, Ready { edits: edits.clone(), description });
         }
         effects.extend(description.map(|description| Effect::Describe(stream, description)));
         effects.push(Effect::Forward(stream, edits));
@@ -368,13 +366,13 @@ impl Filter {
         &self,
         stream: StreamId,
         policy: &Policy,
-        mut edits: Vec<HeaderEdit>,
+        mut edits: HeaderEditsBuf,
         effects: &mut Vec<Effect>,
     ) {
-        edits.extend(self.config.identity_headers.edits(policy, None));
+        self.config.identity_headers.edit(policy, None, &mut edits);
         effects.push(Effect::Count(Counter::Forwarded));
         effects.push(Effect::Describe(stream, Description::new(FORWARDED, Some(policy), Source::None)));
-        effects.push(Effect::Forward(stream, edits.into()));
+        effects.push(Effect::Forward(stream, edits.share()));
     }
 
     /// Refuses a request that was to be judged.

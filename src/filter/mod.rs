@@ -34,7 +34,7 @@ use crate::jwt::Signatures;
 use crate::metrics::Counter;
 use crate::policy::{Policy, Unavailable};
 use crate::provider::{Origin, Provider};
-use crate::request::{HeaderEdit, RequestView};
+use crate::request::{HeaderEdits, HeaderEditsBuf, RequestView};
 use crate::revocation::Replay;
 use crate::revocation::revocation_endpoint::RevocationRequest;
 use crate::token::{TokenDigest, UnixMillis};
@@ -107,7 +107,7 @@ pub enum Effect {
     /// Say this of the request in access logs.
     Describe(StreamId, Description),
     /// Pass the request on.
-    Forward(StreamId, Rc<[HeaderEdit]>),
+    Forward(StreamId, HeaderEdits),
     /// Read the request's body ([`Event::Body`]), and let nothing of the request pass.
     Receive(StreamId),
     /// Record how long an answer of the authorization server took, in milliseconds.
@@ -167,7 +167,7 @@ struct Case {
     /// Where the verdict on its token comes from.
     origin: Rc<Origin>,
     /// What takes the client's token out of the request.
-    removal: Vec<HeaderEdit>,
+    removal: HeaderEditsBuf,
     source: Source,
     /// How those that come after may get the same.
     repeat: Option<Repeat>,
@@ -219,8 +219,8 @@ impl Filter {
         signatures: Rc<dyn Signatures>,
         mailbox: Mailbox,
     ) -> Self {
-        let cache =
-            Cache::new(Rc::clone(&shared), config.cache.max_entries, config.cache.max_negative_entries);
+        let max_entries = config.cache.max_entries;
+        let cache = Cache::new(Rc::clone(&shared), max_entries, config.cache.max_negative_entries);
         cache.withdrawals().announce(longest_life(&config));
         let replay = Replay::new(Rc::clone(&shared));
         if config.revocation.is_any() {
@@ -237,7 +237,7 @@ impl Filter {
             replay,
             config,
             cache,
-            first_level: RefCell::default(),
+            first_level: RefCell::new(FirstLevel::new(max_entries)),
             signatures,
             leases,
             calls: Calls::default(),

@@ -15,14 +15,14 @@ use crate::cache::{ActiveEntry, Basis, Tag};
 use crate::credentials::TokenSource;
 use crate::metrics::Counter;
 use crate::policy::Policy;
-use crate::request::{HeaderEdit, RequestView};
+use crate::request::{HeaderEdits, RequestView};
 use crate::token::{UnixMillis, Window};
 
 /// What becomes of a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
     /// It passes, as one did that was like it.
-    Again(Rc<Ready>),
+    Again(Ready),
     /// It was judged: this is to be done, in this order.
     Judged(Vec<Effect>),
 }
@@ -31,9 +31,9 @@ pub enum Outcome {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Ready {
     /// What happens to its headers.
-    pub edits: Rc<[HeaderEdit]>,
+    pub edits: HeaderEdits,
     /// What access logs can say of it, if they are to be told.
-    pub description: Option<Description>,
+    pub description: Option<Rc<Description>>,
 }
 
 impl Ready {
@@ -43,19 +43,18 @@ impl Ready {
     /// The same as effects.
     pub(super) fn effects(&self, stream: StreamId) -> Vec<Effect> {
         let mut effects = Self::COUNTERS.map(Effect::Count).to_vec();
-        effects.extend(self.description.clone().map(|description| Effect::Describe(stream, description)));
-        effects.push(Effect::Forward(stream, Rc::clone(&self.edits)));
+        let description = self.description.as_deref().cloned();
+        effects.extend(description.map(|description| Effect::Describe(stream, description)));
+        effects.push(Effect::Forward(stream, self.edits.clone()));
         effects
     }
 
     /// Roughly what it takes of memory.
     fn len(&self) -> usize {
-        let len = |edit: &HeaderEdit| match edit {
-            HeaderEdit::Remove(name) => name.len(),
-            HeaderEdit::Set(name, value) => name.len() + value.len(),
-        };
-        let description = self.description.iter().flat_map(|it| [&it.client_id, &it.sub]).flatten();
-        512 + self.edits.iter().map(len).sum::<usize>() + description.map(Vec::len).sum::<usize>()
+        let texts =
+            |it: &Description| [&it.client_id, &it.sub].into_iter().flatten().map(Vec::len).sum::<usize>();
+        let description = self.description.as_deref().map(|it| size_of_val(it) + texts(it));
+        self.edits.size() + description.unwrap_or(0)
     }
 }
 

@@ -9,7 +9,7 @@ use super::{Effect, Filter, StreamId};
 use crate::cache::Cached;
 use crate::http::is_media_type;
 use crate::metrics::Counter;
-use crate::request::RequestView;
+use crate::request::{HeaderEditsBuf, RequestView};
 use crate::revocation::admin::Withdrawal;
 use crate::revocation::answer;
 use crate::revocation::back_channel_logout::logout_token;
@@ -62,7 +62,7 @@ impl Filter {
         if receiver == Receiver::Endpoint {
             effects.push(Effect::Count(Counter::Forwarded));
             effects.push(Effect::Watch(stream));
-            effects.push(Effect::Forward(stream, [].into()));
+            effects.push(Effect::Forward(stream, HeaderEditsBuf::default().share()));
         } else {
             effects.push(Effect::Receive(stream));
             self.set_tick(effects);

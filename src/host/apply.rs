@@ -14,7 +14,7 @@ use crate::challenge::Answer;
 use crate::filter::{CallId, Description, Effect, Event, Filter, Outcome, Ready, StreamId};
 use crate::http::HttpCall;
 use crate::metrics::{Counter, INTROSPECTION_DURATION};
-use crate::request::{HeaderEdit, RequestView};
+use crate::request::{HeaderEdit, HeaderEdits, RequestView};
 
 /// What a worker's root context and its streams share.
 pub(super) struct Worker {
@@ -215,7 +215,7 @@ impl Worker {
         callback == Callback::Stream || hostcalls::set_effective_context(stream.0).is_ok()
     }
 
-    fn forward(&self, stream: StreamId, edits: &[HeaderEdit], callback: Callback) -> Fate {
+    fn forward(&self, stream: StreamId, edits: &HeaderEdits, callback: Callback) -> Fate {
         let edited = edits.iter().try_for_each(|edit| match edit {
             HeaderEdit::Remove(name) => hostcalls::remove_map_value(MapType::Request, name),
             HeaderEdit::Set(name, value) => hostcalls::set_map_value_bytes(MapType::Request, name, value),

@@ -10,7 +10,7 @@ use super::logger;
 use super::mailbox::{self, Message};
 use super::shared_data::SharedData;
 use super::signatures::Signatures;
-use crate::cache::MAX_ENTRY_BYTES;
+use crate::cache::{MAX_ENTRY_BYTES, max_first_level_bytes};
 use crate::config::Config;
 use crate::filter::{Event, Filter};
 use crate::http::Reply;
@@ -33,11 +33,11 @@ pub(super) fn configure(root: u32) -> Result<Worker, String> {
     config.try_out_keys(signatures.as_ref()).map_err(|error| error.to_string())?;
     config.warnings.iter().for_each(|warning| warn!("{warning}"));
     let limits = config.cache;
+    let verdicts = u64::from(limits.max_entries) * MAX_ENTRY_BYTES as u64;
     info!(
-        "at most {} MiB of verdicts",
-        (u64::from(limits.max_entries) * MAX_ENTRY_BYTES as u64
-            + u64::from(limits.max_negative_entries) * 256)
-            >> 20
+        "at most {} MiB of verdicts, and {} MiB for each worker",
+        (verdicts + u64::from(limits.max_negative_entries) * 256) >> 20,
+        max_first_level_bytes(limits.max_entries) >> 20,
     );
     let mailbox = mailbox::open()?;
     let no_metrics = |_| "expected a host with metrics, got one without".to_owned();

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::Policy;
 use crate::claims::Claims;
-use crate::request::HeaderEdit;
+use crate::request::HeaderEditsBuf;
 
 /// All headers that some policy writes a claim into. An upstream takes what stands in them for ours, so a
 /// client's own copy is removed from every request that passes, whatever its policy.
@@ -21,21 +21,20 @@ impl IdentityHeaders {
         Self(names.collect())
     }
 
-    /// What makes these headers say what `claims` say, under `policy`.
-    pub fn edits(&self, policy: &Policy, claims: Option<&Claims<'_>>) -> Vec<HeaderEdit> {
+    /// Makes these headers say what `claims` say, under `policy`.
+    pub fn edit(&self, policy: &Policy, claims: Option<&Claims<'_>>, edits: &mut HeaderEditsBuf) {
         if self.0.is_empty() {
-            return Vec::new();
+            return;
         }
         let members =
             claims.filter(|_| !policy.claim_headers.is_empty()).map(Claims::members).unwrap_or_default();
-        let edit = |name: &String| {
+        for name in &self.0 {
             let claim = policy.claim_headers.iter().find(|(header, _)| header == name);
             match claim.and_then(|(_, claim)| members.get(claim)).and_then(header_value) {
-                Some(value) => HeaderEdit::Set(name.clone(), value.into_bytes()),
-                None => HeaderEdit::Remove(name.clone()),
+                Some(value) => edits.set(name, &[value.as_bytes()]),
+                None => edits.remove(name),
             }
-        };
-        self.0.iter().map(edit).collect()
+        }
     }
 }
 

@@ -23,7 +23,7 @@ use phantom_token_filter::http::{HttpCall, Reply};
 use phantom_token_filter::introspection::{self, Introspection, Keys, Response, ServerFailure};
 use phantom_token_filter::jwt::Signatures;
 use phantom_token_filter::metrics::Counter;
-use phantom_token_filter::request::{HeaderEdit, RequestView, Unreadable};
+use phantom_token_filter::request::{HeaderEdit, HeaderEdits, HeaderEditsBuf, RequestView, Unreadable};
 use phantom_token_filter::token::{TokenDigest, UnixMillis};
 use serde_json::{Value, json};
 
@@ -217,7 +217,7 @@ pub struct Worker {
 #[derive(Clone, Debug, PartialEq)]
 pub enum Fate {
     Answered(Answer),
-    Forwarded(Vec<HeaderEdit>),
+    Forwarded(HeaderEdits),
 }
 
 impl Worker {
@@ -287,8 +287,8 @@ impl Worker {
     fn serve_again(&mut self, stream: StreamId, ready: &Ready) {
         self.served_again += 1;
         Ready::COUNTERS.into_iter().for_each(|counter| *self.counters.entry(counter).or_default() += 1);
-        self.descriptions.extend(ready.description.clone());
-        self.fates.push((stream, Fate::Forwarded(ready.edits.to_vec())));
+        self.descriptions.extend(ready.description.as_deref().cloned());
+        self.fates.push((stream, Fate::Forwarded(ready.edits.clone())));
     }
 
     /// The root gets all the turns that it asked for.
@@ -421,7 +421,7 @@ impl Worker {
                 }
                 Effect::Count(counter) => *self.counters.entry(counter).or_default() += 1,
                 Effect::Describe(_, description) => self.descriptions.push(description),
-                Effect::Forward(stream, edits) => self.fates.push((stream, Fate::Forwarded(edits.to_vec()))),
+                Effect::Forward(stream, edits) => self.fates.push((stream, Fate::Forwarded(edits))),
                 Effect::IntrospectionDuration(_) => {}
                 Effect::Receive(stream) => self.receiving.push(stream),
                 Effect::Watch(stream) => self.watched.push(stream),
@@ -433,18 +433,23 @@ impl Worker {
 }
 
 impl Fate {
+    /// That of a request that passes as it came.
+    pub fn unchanged() -> Self {
+        Self::Forwarded(HeaderEditsBuf::default().share())
+    }
+
     /// The value that a header of a forwarded request was given.
     pub fn header(&self, name: &str) -> Option<String> {
         let Self::Forwarded(edits) = self else { panic!("not forwarded: {self:?}") };
         edits.iter().find_map(|edit| match edit {
-            HeaderEdit::Set(set, value) if set == name => Some(String::from_utf8(value.clone()).unwrap()),
+            HeaderEdit::Set(set, value) if set == name => Some(String::from_utf8(value.to_vec()).unwrap()),
             _ => None,
         })
     }
 
     pub fn removes(&self, name: &str) -> bool {
         let Self::Forwarded(edits) = self else { panic!("not forwarded: {self:?}") };
-        edits.contains(&HeaderEdit::Remove(name.to_owned()))
+        edits.iter().any(|edit| edit == HeaderEdit::Remove(name))
     }
 
     /// The phantom token of a forwarded request.
