@@ -30,20 +30,19 @@ pub fn access_token(
 ) -> Result<Option<AccessToken>, InvalidRequest> {
     let mut found = None;
     for source in sources {
-        let mut texts = match source {
-            TokenSource::AuthorizationHeader => {
-                let Some(value) = request.header("authorization") else { continue };
-                let Some(text) = bearer(&value)? else { continue };
-                vec![text.to_vec()]
-            }
-            TokenSource::Cookie(name) => cookie_values(&request.copies("cookie"), name),
-            TokenSource::Header(name) => request.copies(name),
+        let token = match source {
+            TokenSource::AuthorizationHeader => match request.header("authorization") {
+                Some(value) => bearer(&value)?.map(AccessToken::parse),
+                None => None,
+            },
+            TokenSource::Cookie(name) => only(&cookie_values(&request.copies("cookie"), name))?,
+            TokenSource::Header(name) => only(&request.copies(name))?,
         };
-        let Some(text) = texts.pop() else { continue };
-        if found.is_some() || !texts.is_empty() {
+        let Some(token) = token else { continue };
+        if found.is_some() {
             return Err(InvalidRequest::SeveralTokens);
         }
-        found = Some(AccessToken::parse(&text).ok_or(InvalidRequest::MalformedToken)?);
+        found = Some(token.ok_or(InvalidRequest::MalformedToken)?);
     }
     // A token that nobody looks at must not travel along with the one that is judged.
     if found.is_some() && !sources.contains(&TokenSource::AuthorizationHeader) {
@@ -53,6 +52,15 @@ pub fn access_token(
         }
     }
     Ok(found)
+}
+
+/// The one token that stands in a place, if any does; within, `None` if it is malformed.
+fn only(texts: &[Vec<u8>]) -> Result<Option<Option<AccessToken>>, InvalidRequest> {
+    match texts {
+        [] => Ok(None),
+        [text] => Ok(Some(AccessToken::parse(text))),
+        _ => Err(InvalidRequest::SeveralTokens),
+    }
 }
 
 /// What takes the client's token out of a request, wherever it may stand but in `authorization`.

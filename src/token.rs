@@ -20,7 +20,7 @@ impl AccessToken {
         let body = bytes.iter().position(|&byte| byte == b'=').unwrap_or(bytes.len());
         let (body, padding) = bytes.split_at_checked(body)?;
         let well_formed = !body.is_empty()
-            && body.iter().all(|byte| byte.is_ascii_alphanumeric() || b"-._~+/".contains(byte))
+            && body.iter().all(is_token_byte)
             && padding.iter().all(|&byte| byte == b'=');
         let text = std::str::from_utf8(bytes).ok()?;
         well_formed.then(|| Self(text.into()))
@@ -30,6 +30,11 @@ impl AccessToken {
     pub fn secret(&self) -> &str {
         &self.0
     }
+}
+
+/// Whether a `b64token` may have this before its padding.
+fn is_token_byte(byte: &u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~' | b'+' | b'/')
 }
 
 impl fmt::Debug for AccessToken {
