@@ -19,9 +19,8 @@ impl AccessToken {
     pub fn parse(bytes: &[u8]) -> Option<Self> {
         let body = bytes.iter().position(|&byte| byte == b'=').unwrap_or(bytes.len());
         let (body, padding) = bytes.split_at_checked(body)?;
-        let well_formed = !body.is_empty()
-            && body.iter().all(is_token_byte)
-            && padding.iter().all(|&byte| byte == b'=');
+        let well_formed =
+            !body.is_empty() && body.iter().all(is_token_byte) && padding.iter().all(|&byte| byte == b'=');
         let text = std::str::from_utf8(bytes).ok()?;
         well_formed.then(|| Self(text.into()))
     }

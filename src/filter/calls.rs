@@ -1,18 +1,15 @@
-//! Calls to the authorization server: queued, under way, answered, tried again.
+//! The calls to authorization servers that have no verdict yet, and who waits for which.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::rc::Rc;
 
 use super::breaker::Breaker;
 use super::inquiry::Inquiry;
-use super::judge::Outcome;
-use super::{CallId, Case, Effect, Filter, Source, StreamId, Told, Waiter, is_fresh};
-use crate::cache::{ActiveEntry, Moment};
+use super::{CallId, StreamId, is_fresh};
+use crate::cache::Moment;
 use crate::claims::ClaimsBuf;
-use crate::http::{OwnedReply, Reply};
-use crate::introspection::{self, Introspection, ServerFailure};
-use crate::metrics::Counter;
-use crate::policy::{Policy, Unavailable};
+use crate::http::OwnedReply;
+use crate::policy::Policy;
 use crate::provider::{Introspector, Origin};
 use crate::request::{KeptHeaders, RequestView};
 use crate::token::{AccessToken, TokenDigest, UnixMillis};
@@ -40,10 +37,10 @@ pub(super) struct Call {
     pub(super) token: AccessToken,
     /// What the token says itself, where it was validated before.
     pub(super) validated: Option<ClaimsBuf>,
-    trace: KeptHeaders,
+    pub(super) trace: KeptHeaders,
     /// A signed reply that waits for keys.
-    held: Option<OwnedReply>,
-    has_waited_for_keys: bool,
+    pub(super) held: Option<OwnedReply>,
+    pub(super) has_waited_for_keys: bool,
     /// Streams that asked; some may be gone since.
     pub(super) streams: VecDeque<StreamId>,
     pub(super) asker: Asker,
@@ -71,7 +68,12 @@ pub(super) enum Asker {
 
 impl Calls {
     /// A call that a request under `policy` may join: one whose verdict will be fresh enough for it.
-    fn joinable(&mut self, digest: &TokenDigest, policy: &Policy, now: UnixMillis) -> Option<&mut Call> {
+    pub(super) fn joinable(
+        &mut self,
+        digest: &TokenDigest,
+        policy: &Policy,
+        now: UnixMillis,
+    ) -> Option<&mut Call> {
         let call = self.open.get_mut(self.by_digest.get(digest)?)?;
         is_fresh(call.sent.unwrap_or(now), policy.cache_ttl, now).then_some(call)
     }
@@ -120,7 +122,7 @@ impl Calls {
         CallId(self.next_id)
     }
 
-    fn under_way(&self, introspector: &Rc<Introspector>) -> usize {
+    pub(super) fn under_way(&self, introspector: &Rc<Introspector>) -> usize {
         let is_ours = |call: &&Call| {
             Rc::ptr_eq(&call.introspector, introspector) && !matches!(call.asker, Asker::Another { .. })
         };
@@ -137,6 +139,11 @@ impl Calls {
         self.breakers.get(&introspector.origin.provider).is_some_and(Breaker::is_open)
     }
 
+    /// A call that is to be sent.
+    pub(super) fn take_unsent(&mut self) -> Option<CallId> {
+        self.unsent.pop_front()
+    }
+
     pub(super) fn get(&self, id: CallId) -> Option<&Call> {
         self.open.get(&id)
     }
@@ -145,7 +152,7 @@ impl Calls {
         self.open.get_mut(&id)
     }
 
-    fn breaker(&mut self, introspector: &Introspector) -> &mut Breaker {
+    pub(super) fn breaker(&mut self, introspector: &Introspector) -> &mut Breaker {
         self.breakers.entry(introspector.origin.provider.clone()).or_default()
     }
 
@@ -187,230 +194,6 @@ impl Call {
     }
 }
 
-impl Filter {
-    /// Lets a stream wait for a verdict: of a call that is under way, or of a new one. `validated` is what the
-    /// token says itself, where it is a JWT that was validated before.
-    #[expect(clippy::too_many_arguments, reason = "all that a call consists of")]
-    pub(super) fn wait(
-        &mut self,
-        mut inquiry: Inquiry,
-        digest: TokenDigest,
-        validated: Option<ClaimsBuf>,
-        request: &dyn RequestView,
-        stale: Option<Rc<ActiveEntry>>,
-        now: UnixMillis,
-        effects: &mut Vec<Effect>,
-    ) {
-        inquiry.case.source = Source::Miss;
-        let Some(introspector) = inquiry.way.introspector().cloned() else {
-            // A way without a server to ask does not lead here; nobody passes by mistake.
-            return self.refuse(&inquiry.case, &Unavailable::Host.into(), effects);
-        };
-        if self.is_full() {
-            return self.refuse(&inquiry.case, &Unavailable::TooManyWaiting.into(), effects);
-        }
-        if let Some(call) = self.calls.joinable(&digest, &inquiry.case.policy, now) {
-            call.streams.push_back(inquiry.case.stream);
-            return self.wait_in(Source::Coalesced, inquiry.case, stale, effects);
-        }
-        let asker = self.asker(&introspector, &inquiry, &digest, now);
-        if asker == Asker::UsForAll
-            && let Some(entry) = self.verdict_meanwhile(&inquiry, &digest, now)
-        {
-            effects.extend(self.release(&digest, Told::Verdict));
-            return self.hit(inquiry.case, &entry, now, effects);
-        }
-        let is_anothers = matches!(asker, Asker::Another { .. });
-        if !is_anothers && let Err(reason) = self.admit(&introspector, now) {
-            effects.push(Effect::Count(Counter::CacheMiss));
-            if asker == Asker::UsForAll {
-                effects.extend(self.release(&digest, Told::Failed { is_transient: true }));
-            }
-            let waiter = Waiter { case: inquiry.case, stale };
-            return self.settle_without_verdict(waiter, &reason, now, effects);
-        }
-        let mut call = Call::new(&introspector, &inquiry, digest, validated, request, asker);
-        let case = inquiry.case;
-        call.streams.push_back(case.stream);
-        call.sent = is_anothers.then_some(now);
-        self.calls.open(call);
-        if is_anothers {
-            self.wait_in(Source::Coalesced, case, stale, effects);
-            self.set_tick(effects);
-        } else {
-            effects.push(Effect::AskForTurn);
-            self.wait_in(Source::Miss, case, stale, effects);
-        }
-    }
-
-    fn wait_in(
-        &mut self,
-        source: Source,
-        case: Case,
-        stale: Option<Rc<ActiveEntry>>,
-        effects: &mut Vec<Effect>,
-    ) {
-        let is_coalesced = source == Source::Coalesced;
-        effects.push(Effect::Count(if is_coalesced { Counter::CacheCoalesced } else { Counter::CacheMiss }));
-        self.waiting.insert(case.stream, Waiter { case: Case { source, ..case }, stale });
-    }
-
-    /// Whether no more requests may wait.
-    pub(super) fn is_full(&self) -> bool {
-        self.waiting.len() + self.keys.parked_count() >= MAX_WAITING
-    }
-
-    /// Whether a call to this server may be made now.
-    pub(super) fn admit(
-        &mut self,
-        introspector: &Rc<Introspector>,
-        now: UnixMillis,
-    ) -> Result<(), Unavailable> {
-        if self.calls.under_way(introspector) >= introspector.endpoint.max_concurrent_calls {
-            return Err(Unavailable::TooManyCalls);
-        }
-        let is_admitted = self.calls.breaker(introspector).admits(now);
-        is_admitted.then_some(()).ok_or(Unavailable::AuthorizationServer(ServerFailure::HeldBack))
-    }
-
-    /// The root's turn: sends what is unsent.
-    pub(super) fn turn(&mut self, now: UnixMillis, effects: &mut Vec<Effect>) {
-        while let Some(id) = self.calls.unsent.pop_front() {
-            let is_wanted = |call: &Call| {
-                call.is_renewal || call.streams.iter().any(|stream| self.waiting.contains_key(stream))
-            };
-            if self.calls.open.get(&id).is_some_and(is_wanted) {
-                self.send(id, now, effects);
-            } else if let Some(call) = self.calls.close(id)
-                && call.asker == Asker::UsForAll
-            {
-                // Whoever else waits for this one asks for itself.
-                effects.extend(self.release(&call.digest, Told::Verdict));
-            }
-        }
-    }
-
-    pub(super) fn send(&mut self, id: CallId, now: UnixMillis, effects: &mut Vec<Effect>) {
-        let Some(call) = self.calls.open.get_mut(&id) else { return };
-        call.sent = Some(now);
-        call.moment = self.cache.withdrawals().moment();
-        let endpoint = &call.introspector.endpoint;
-        match endpoint.request(&call.token, &call.trace.0, self.signatures.as_ref(), now) {
-            Ok(request) => effects.push(Effect::Call(id, request)),
-            Err(reason) => {
-                log::error!("provider {:?}: no introspection: {reason}", call.origin.provider);
-                self.no_verdict(id, ServerFailure::NotSigned, now, effects);
-            }
-        }
-    }
-
-    pub(super) fn reply(
-        &mut self,
-        id: CallId,
-        reply: &Reply<'_>,
-        now: UnixMillis,
-        effects: &mut Vec<Effect>,
-    ) {
-        let Some(sent) = self.calls.open.get(&id).and_then(|call| call.sent) else { return };
-        let duration = u64::try_from(now.since(sent).as_millis()).unwrap_or(u64::MAX);
-        effects.push(Effect::IntrospectionDuration(duration));
-        self.read_reply(id, reply, now, effects);
-    }
-
-    /// Reads a signed reply that has waited for keys; `is_last`: they were fetched for its sake.
-    pub(super) fn read_held_reply(
-        &mut self,
-        id: CallId,
-        is_last: bool,
-        now: UnixMillis,
-        effects: &mut Vec<Effect>,
-    ) {
-        let Some(call) = self.calls.open.get_mut(&id) else { return };
-        call.has_waited_for_keys |= is_last;
-        if let Some(reply) = call.held.take() {
-            self.read_reply(id, &reply.view(), now, effects);
-        }
-    }
-
-    fn read_reply(&mut self, id: CallId, reply: &Reply<'_>, now: UnixMillis, effects: &mut Vec<Effect>) {
-        let Some(call) = self.calls.open.get(&id) else { return };
-        let (introspector, has_waited) = (Rc::clone(&call.introspector), call.has_waited_for_keys);
-        let keys = self.keys_for(&introspector);
-        match introspection::parse(reply, &introspector.endpoint.response, keys, now) {
-            Ok(verdict) => {
-                effects.push(Effect::Count(match verdict {
-                    Introspection::Active { .. } => Counter::IntrospectionActive,
-                    Introspection::Inactive => Counter::IntrospectionInactive,
-                }));
-                if let Some(call) = self.calls.close(id) {
-                    self.calls.breaker(&introspector).succeeded();
-                    self.verdict(call, verdict, now, effects);
-                }
-            }
-            Err(ServerFailure::UnknownKey) if !has_waited && self.hold_for_keys(id, &introspector) => {
-                if let Some(call) = self.calls.open.get_mut(&id) {
-                    call.held = Some(reply.to_owned());
-                }
-                self.fetch_keys(now, effects);
-            }
-            Err(failure) => self.no_verdict(id, failure, now, effects),
-        }
-    }
-
-    /// A call that could not be sent or whose answer broke off, which a timeout does, too.
-    pub(super) fn call_failed(&mut self, id: CallId, now: UnixMillis, effects: &mut Vec<Effect>) {
-        let Some(call) = self.calls.open.get(&id) else { return };
-        let timeout = call.introspector.endpoint.timeout;
-        let timed_out = call.sent.is_some_and(|sent| now.since(sent) >= timeout);
-        let failure = if timed_out { ServerFailure::Timeout } else { ServerFailure::Unreachable };
-        self.no_verdict(id, failure, now, effects);
-    }
-
-    /// Tries again where that may help, otherwise tells all who wait.
-    pub(super) fn no_verdict(
-        &mut self,
-        id: CallId,
-        failure: ServerFailure,
-        now: UnixMillis,
-        effects: &mut Vec<Effect>,
-    ) {
-        effects.push(Effect::Count(match failure {
-            ServerFailure::Timeout => Counter::IntrospectionTimeout,
-            _ => Counter::IntrospectionError,
-        }));
-        let Some(mut call) = self.calls.close(id) else { return };
-        let introspector = Rc::clone(&call.introspector);
-        let Introspector { origin, endpoint, .. } = &*introspector;
-        let name = &origin.provider;
-        if failure.is_transient() && call.tries_left > 0 {
-            log::debug!(
-                "provider {name:?}: introspection of {} failed, trying again: {failure}",
-                call.digest
-            );
-            call.tries_left -= 1;
-            // A new number: a late answer to the old try must not be taken for the new one's.
-            let id = self.calls.reopen(call);
-            return self.send(id, now, effects);
-        }
-        let breaker = self.calls.breaker(&introspector);
-        if !failure.is_transient() {
-            // An answer, if not a good one: it does not call for fewer questions.
-            breaker.succeeded();
-        } else if breaker.failed(&endpoint.breaker, now) {
-            log::warn!("provider {name:?}: calls are held back after failures in a row, the last: {failure}");
-        }
-        if let ServerFailure::CredentialsRefused { .. } = failure {
-            log::error!("provider {name:?}: introspection of {} failed: {failure}", call.digest);
-        } else {
-            log::warn!("provider {name:?}: introspection of {} failed: {failure}", call.digest);
-        }
-        if call.asker == Asker::UsForAll {
-            effects.extend(self.release(&call.digest, Told::Failed { is_transient: failure.is_transient() }));
-        }
-        self.tell(call, Outcome::NoVerdict(Unavailable::AuthorizationServer(failure)));
-    }
-}
-
 /// Headers that let the authorization server's logs and traces be connected with the request.
 pub(super) fn trace_headers(request: &dyn RequestView) -> KeptHeaders {
     let header = |name: &str| {
@@ -420,8 +203,5 @@ pub(super) fn trace_headers(request: &dyn RequestView) -> KeptHeaders {
     };
     KeptHeaders(["x-request-id", "traceparent", "tracestate"].into_iter().filter_map(header).collect())
 }
-
-/// Streams that may wait at once, per worker: bounds what a flood of new tokens can hold.
-const MAX_WAITING: usize = 16_384;
 
 const MAX_TRACE_BYTES: usize = 512;

@@ -1,61 +1,20 @@
-//! From a verdict to what becomes of the requests that asked for it.
+//! From a verdict to what becomes of a request.
 
 use std::rc::Rc;
 
 use super::calls::{Asker, Call};
+use super::phantom::{OF_SERVER, Phantom};
+use super::settle::Outcome;
 use super::{Case, Description, Effect, Filter, Ready, Source, StreamId, Told, Waiter};
-use crate::cache::{ActiveEntry, Asked, Standing, Verdict};
-use crate::claims::{Claims, ClaimsBuf};
+use crate::cache::{ActiveEntry, Standing, Verdict};
+use crate::claims::Claims;
 use crate::introspection::{Introspection, ServerFailure};
-use crate::jwt::{self, Minted, PhantomToken, PhantomTokenId};
+use crate::jwt::Minted;
 use crate::metrics::Counter;
 use crate::policy::{self, Authorization, Denial, InvalidToken, Permit, Policy, Unavailable};
 use crate::provider::OriginKind;
 use crate::request::HeaderEditsBuf;
 use crate::token::UnixMillis;
-
-/// The outcome of a call, and the streams that have yet to be told.
-pub(super) struct Settlement {
-    pub(super) call: Call,
-    pub(super) outcome: Outcome,
-}
-
-/// What all streams of a call are told.
-pub(super) enum Outcome {
-    /// The token is active; each stream's policy decides.
-    Active {
-        claims: ClaimsBuf,
-        /// For the service behind. `None` if no stream was permitted that wants one, or if it could not be signed.
-        jwt: Option<Minted>,
-        /// When the call was sent that said so.
-        asked: Asked,
-    },
-    /// Nobody passes.
-    Denied(Denial),
-    /// There is none: nobody passes but by an older verdict that may serve instead.
-    NoVerdict(Unavailable),
-}
-
-/// The JWT that the service behind is to get.
-enum Phantom<'f> {
-    /// One that we sign.
-    Minted(&'f PhantomToken),
-    /// None.
-    None,
-    /// The one that the authorization server gave.
-    OfServer,
-}
-
-impl Phantom<'_> {
-    /// What it is found by beside a verdict.
-    fn id(&self) -> Option<PhantomTokenId> {
-        match self {
-            Self::Minted(phantom_token) => Some(phantom_token.id),
-            Self::None => None,
-            Self::OfServer => Some(OF_SERVER),
-        }
-    }
-}
 
 impl Filter {
     /// A request whose verdict is in the cache: judged anew; the phantom token lies beside.
@@ -78,7 +37,13 @@ impl Filter {
     }
 
     /// Judges a request by a remembered verdict.
-    fn serve(&self, mut case: Case, entry: &ActiveEntry, now: UnixMillis, effects: &mut Vec<Effect>) {
+    pub(super) fn serve(
+        &self,
+        mut case: Case,
+        entry: &ActiveEntry,
+        now: UnixMillis,
+        effects: &mut Vec<Effect>,
+    ) {
         let Case { policy, origin, .. } = &case;
         let permit = match policy::decide(&policy.require, &origin.expects, entry.claims(), now) {
             Ok(permit) => permit,
@@ -172,56 +137,6 @@ impl Filter {
         self.tell(call, outcome);
     }
 
-    /// All who wait for a call are to be told what came of it.
-    pub(super) fn tell(&mut self, call: Call, outcome: Outcome) {
-        self.settlements.push_back(Settlement { call, outcome });
-    }
-
-    /// Settles a batch of waiting streams; asks for another turn if some are left.
-    pub(super) fn settle(&mut self, now: UnixMillis, effects: &mut Vec<Effect>) {
-        let mut batch = 0;
-        while let Some(mut settlement) = self.settlements.pop_front() {
-            if self.is_overtaken(&settlement) {
-                self.ask_again(settlement.call, now, effects);
-                continue;
-            }
-            while let Some(stream) = settlement.call.streams.pop_front() {
-                // A stream that is gone waits no more.
-                let Some(waiter) = self.waiting.remove(&stream) else { continue };
-                self.settle_one(waiter, &settlement, now, effects);
-                batch += 1;
-                if batch == MAX_BATCH {
-                    self.settlements.push_front(settlement);
-                    effects.push(Effect::AskForTurn);
-                    return;
-                }
-            }
-        }
-        while self.unpark_one(now, effects) || self.unpark_signal(now, effects) {
-            batch += 1;
-            if batch == MAX_BATCH {
-                effects.push(Effect::AskForTurn);
-                return;
-            }
-        }
-    }
-
-    fn settle_one(
-        &self,
-        waiter: Waiter,
-        settlement: &Settlement,
-        now: UnixMillis,
-        effects: &mut Vec<Effect>,
-    ) {
-        match &settlement.outcome {
-            Outcome::Active { claims, jwt, .. } => {
-                self.conclude(waiter.case, claims.view(), jwt.as_ref(), now, effects);
-            }
-            Outcome::Denied(denial) => self.refuse(&waiter.case, denial, effects),
-            Outcome::NoVerdict(reason) => self.settle_without_verdict(waiter, reason, now, effects),
-        }
-    }
-
     /// Judges a request by a verdict that has just come.
     pub(super) fn conclude(
         &self,
@@ -234,97 +149,6 @@ impl Filter {
         match policy::decide(&case.policy.require, &case.origin.expects, claims, now) {
             Ok(permit) => self.forward(case, &permit, jwt.map(|jwt| jwt.jwt.as_bytes()), effects),
             Err(denial) => self.refuse(&case, &denial, effects),
-        }
-    }
-
-    /// Settles a stream that gets no verdict: by an older one where that is allowed and the server is down.
-    pub(super) fn settle_without_verdict(
-        &self,
-        waiter: Waiter,
-        reason: &Unavailable,
-        now: UnixMillis,
-        effects: &mut Vec<Effect>,
-    ) {
-        let Waiter { case, stale } = waiter;
-        match stale.filter(|entry| reason.is_outage() && self.cache.holds(entry, now)) {
-            Some(entry) => {
-                effects.push(Effect::Count(Counter::CacheStale));
-                self.serve(Case { source: Source::Stale, ..case }, &entry, now, effects);
-            }
-            None => self.refuse(&case, &reason.clone().into(), effects),
-        }
-    }
-
-    /// The JWT that a request's policy wants.
-    fn phantom(&self, case: &Case) -> Phantom<'_> {
-        match (case.policy.authorization(&case.origin), case.origin.kind, &self.config.phantom_token) {
-            (Authorization::Jwt, OriginKind::IntrospectedWithJwt, _) => Phantom::OfServer,
-            (Authorization::Jwt, OriginKind::Introspected | OriginKind::Validated, Some(phantom_token)) => {
-                Phantom::Minted(phantom_token)
-            }
-            _ => Phantom::None,
-        }
-    }
-
-    /// What the JWT of a request is found by beside its verdict, if it gets one.
-    pub(super) fn jwt_id(&self, case: &Case) -> Option<PhantomTokenId> {
-        self.phantom(case).id()
-    }
-
-    /// Mints the phantom token that all permitted streams of a call share, if there is any that wants it.
-    pub(super) fn mint_for_call(
-        &self,
-        call: &Call,
-        claims: Claims<'_>,
-        now: UnixMillis,
-        effects: &mut Vec<Effect>,
-    ) -> Option<Minted> {
-        let case = |stream| self.waiting.get(stream).map(|waiter| &waiter.case);
-        let mut cases = call.streams.iter().filter_map(case);
-        let (phantom_token, permit) = cases.find_map(|case| self.to_be_minted(case, claims, now))?;
-        self.mint(phantom_token, &permit, now, effects)
-    }
-
-    /// Mints the phantom token of a request, if it is permitted and wants one.
-    pub(super) fn mint_for(
-        &self,
-        case: &Case,
-        claims: Claims<'_>,
-        now: UnixMillis,
-        effects: &mut Vec<Effect>,
-    ) -> Option<Minted> {
-        let (phantom_token, permit) = self.to_be_minted(case, claims, now)?;
-        self.mint(phantom_token, &permit, now, effects)
-    }
-
-    /// What a request's phantom token is made of.
-    fn to_be_minted<'c>(
-        &self,
-        case: &Case,
-        claims: Claims<'c>,
-        now: UnixMillis,
-    ) -> Option<(&PhantomToken, Permit<'c>)> {
-        let Phantom::Minted(phantom_token) = self.phantom(case) else { return None };
-        let permit = policy::decide(&case.policy.require, &case.origin.expects, claims, now).ok()?;
-        Some((phantom_token, permit))
-    }
-
-    fn mint(
-        &self,
-        phantom_token: &PhantomToken,
-        permit: &Permit<'_>,
-        now: UnixMillis,
-        effects: &mut Vec<Effect>,
-    ) -> Option<Minted> {
-        match jwt::mint(phantom_token, self.signatures.as_ref(), permit, now) {
-            Ok(minted) => {
-                effects.push(Effect::Count(Counter::JwtMinted));
-                Some(minted)
-            }
-            Err(reason) => {
-                log::error!("phantom_token.signing_keys: no phantom token: {reason}");
-                None
-            }
         }
     }
 
@@ -408,11 +232,5 @@ impl Description {
     }
 }
 
-/// Streams settled in one callback; far below the 300 that overflow V8's stack.
-const MAX_BATCH: usize = 32;
-
 /// The outcome of a request that passes.
 const FORWARDED: &str = "forwarded";
-
-/// In the place of a fingerprint: the JWT beside a verdict is the server's own.
-pub(super) const OF_SERVER: PhantomTokenId = *b"server's";

@@ -4,7 +4,6 @@
 //! Each worker has its own. A request that needs keys that are not there waits for them (it is *parked*), and is
 //! then taken up again. Old keys stay until there are new ones: a server that is down takes no token away.
 
-use std::collections::{BTreeMap, VecDeque};
 use std::rc::Rc;
 
 use super::back_off::{MAX_RETRY, MIN_INTERVAL, back_off};
@@ -17,17 +16,12 @@ use crate::jwt::{JwksEndpoint, KeySet, KeySetError};
 use crate::metrics::Counter;
 use crate::policy::Unavailable;
 use crate::provider::{Introspector, Provider, Validator};
-use crate::request::{KeptHeaders, RequestView};
+use crate::request::RequestView;
 use crate::token::{AccessToken, DigestSeed, TokenDigest, UnixMillis};
 
 /// The keys of all providers whose keys are needed.
-#[derive(Default)]
 pub(super) struct KeyRings {
     rings: Vec<KeyRing>,
-    /// Requests that wait for keys.
-    parked: BTreeMap<StreamId, Parked>,
-    /// Those of them that wait no more.
-    ready: VecDeque<StreamId>,
 }
 
 /// The keys of a provider.
@@ -72,12 +66,6 @@ struct Current {
     validated_and_asked: Option<DigestSeed>,
 }
 
-/// A request that waits for keys.
-struct Parked {
-    inquiry: Inquiry,
-    headers: KeptHeaders,
-}
-
 /// Why a request cannot be judged with the keys that are there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum KeysWanted {
@@ -106,7 +94,7 @@ impl KeyRings {
                 next: Vec::new(),
             })
         };
-        Self { rings: config.providers.iter().filter_map(ring).collect(), ..Self::default() }
+        Self { rings: config.providers.iter().filter_map(ring).collect() }
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -170,24 +158,6 @@ impl KeyRings {
     /// Whether the last fetch of a provider's keys failed.
     pub(super) fn are_out_of_reach(&self, jwks: &Rc<JwksEndpoint>) -> bool {
         self.ring(jwks).is_none_or(|ring| ring.failures > 0)
-    }
-
-    pub(super) fn is_parked(&self, stream: StreamId) -> bool {
-        self.parked.contains_key(&stream)
-    }
-
-    /// What a request waited for is here, or is not to be had.
-    pub(super) fn take_up(&mut self, stream: StreamId) {
-        self.ready.push_back(stream);
-    }
-
-    pub(super) fn parked_count(&self) -> usize {
-        self.parked.len()
-    }
-
-    /// A stream is gone.
-    pub(super) fn forget(&mut self, stream: StreamId) {
-        self.parked.remove(&stream);
     }
 
     fn current(&self, jwks: &Rc<JwksEndpoint>) -> Option<&Current> {
@@ -313,18 +283,6 @@ impl Filter {
         self.park_aside(inquiry, request, effects);
     }
 
-    /// Lets a request wait until somebody takes it up.
-    pub(super) fn park_aside(
-        &mut self,
-        inquiry: Inquiry,
-        request: &dyn RequestView,
-        effects: &mut Vec<Effect>,
-    ) {
-        let headers = super::calls::trace_headers(request);
-        self.keys.parked.insert(inquiry.case.stream, Parked { inquiry, headers });
-        effects.push(Effect::AskForTurn);
-    }
-
     /// Lets a signed reply wait for keys. Returns whether there are any to wait for.
     pub(super) fn hold_for_keys(&mut self, id: CallId, introspector: &Introspector) -> bool {
         let ring = introspector.endpoint.response.signed().and_then(|it| self.keys.ring_mut(&it.jwks));
@@ -383,22 +341,12 @@ impl Filter {
                 Wait::Reply(id) => self.read_held_reply(id, was_served, now, effects),
                 Wait::Signal(stream) => self.signals.keys_came(stream, was_served),
                 Wait::Request(stream) => {
-                    if let Some(parked) = self.keys.parked.get_mut(&stream) {
-                        parked.inquiry.has_waited_for_keys |= was_served;
-                        self.keys.ready.push_back(stream);
+                    if let Some(inquiry) = self.parking.get_mut(stream) {
+                        inquiry.has_waited_for_keys |= was_served;
+                        self.parking.take_up(stream);
                     }
                 }
             }
-        }
-        true
-    }
-
-    /// Takes a request up again that has waited for keys. Returns whether there was one.
-    pub(super) fn unpark_one(&mut self, now: UnixMillis, effects: &mut Vec<Effect>) -> bool {
-        let Some(stream) = self.keys.ready.pop_front() else { return false };
-        // A stream that is gone waits no more.
-        if let Some(Parked { inquiry, headers }) = self.keys.parked.remove(&stream) {
-            self.inquire(inquiry, &headers, now, effects);
         }
         true
     }

@@ -6,6 +6,7 @@
 //! turn calls are sent ([`Event::Turn`]). When a call is answered, waiting streams are settled in batches: the
 //! host unwinds its stack once per stream that goes on, and too many in one callback overflow it.
 
+mod ask;
 mod back_off;
 mod breaker;
 mod calls;
@@ -13,9 +14,12 @@ mod inquiry;
 mod judge;
 mod keys;
 mod overtaken;
+mod parking;
+mod phantom;
 mod poll;
 mod ready;
 mod receivers;
+mod settle;
 mod share;
 mod signals;
 mod statuses;
@@ -40,11 +44,13 @@ use crate::revocation::revocation_endpoint::RevocationRequest;
 use crate::token::{TokenDigest, UnixMillis};
 
 use calls::Calls;
-use judge::Settlement;
+
 use keys::KeyRings;
+use parking::Parking;
 use poll::Polling;
 use ready::Repeat;
 pub use ready::{Outcome, Ready};
+use settle::Settlement;
 use signals::Signals;
 use statuses::StatusLists;
 
@@ -147,6 +153,8 @@ pub struct Filter {
     leases: Leases,
     calls: Calls,
     keys: KeyRings,
+    /// Requests that wait for something else than a verdict.
+    parking: Parking,
     signals: Signals,
     status_lists: StatusLists,
     polling: Polling,
@@ -231,6 +239,7 @@ impl Filter {
         leases.create();
         Self {
             keys: KeyRings::new(&config),
+            parking: Parking::default(),
             signals: Signals::default(),
             status_lists: StatusLists::default(),
             polling: Polling::default(),
@@ -260,7 +269,7 @@ impl Filter {
             }
             Event::StreamGone(stream) => {
                 self.waiting.remove(&stream);
-                self.keys.forget(stream);
+                self.parking.forget(stream);
                 self.signals.gone(stream, now);
                 return effects;
             }
@@ -331,13 +340,13 @@ impl Filter {
 
     /// Whether a stream waits for a verdict; nothing of it may pass until then.
     pub fn is_waiting(&self, stream: StreamId) -> bool {
-        self.waiting.contains_key(&stream) || self.keys.is_parked(stream) || self.signals.holds(stream)
+        self.waiting.contains_key(&stream) || self.parking.holds(stream) || self.signals.holds(stream)
     }
 
     /// What a stream gets that the host failed to treat as it should: closed on failure.
     pub fn host_failure(&mut self, stream: StreamId) -> Answer {
         self.waiting.remove(&stream);
-        self.keys.forget(stream);
+        self.parking.forget(stream);
         self.signals.forget(stream);
         self.config.challenge.answer(&Unavailable::Host.into())
     }

@@ -1,7 +1,7 @@
 //! What a withdrawal overtakes: a reply that was on the wire, and a verdict that some streams have yet to be told.
 
 use super::calls::{Asker, Call};
-use super::judge::{Outcome, Settlement};
+use super::settle::{Outcome, Settlement};
 use super::{Effect, Filter};
 use crate::cache::{Asked, ProviderTag, Standing, Withdrawable};
 use crate::claims::Claims;

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use super::calls::{Asker, Call};
 use super::inquiry::{Inquiry, Way};
-use super::judge::{OF_SERVER, Outcome};
+use super::phantom::OF_SERVER;
+use super::settle::Outcome;
 use super::{CallId, Effect, Filter, Told, is_fresh};
 use crate::cache::{ActiveEntry, Cached, Claim};
 use crate::introspection::ServerFailure;

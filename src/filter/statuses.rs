@@ -198,7 +198,7 @@ impl Filter {
             }
         }
         for stream in std::mem::take(&mut listed.waiting) {
-            self.keys.take_up(stream);
+            self.parking.take_up(stream);
         }
         true
     }

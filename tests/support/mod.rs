@@ -3,18 +3,17 @@
 #![allow(dead_code, unreachable_pub, reason = "each test program uses its part")]
 
 pub mod issuer;
+mod map;
 pub mod mutations;
+mod request;
 pub mod rustcrypto;
 
-use std::borrow::Cow;
-use std::cell::{Cell, RefCell};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::time::Duration;
 
 use base64ct::{Base64UrlUnpadded, Encoding};
-use phantom_token_filter::cache::{Mailbox, SharedData, Version};
-use phantom_token_filter::challenge::Answer;
+use phantom_token_filter::cache::Mailbox;
 use phantom_token_filter::config::Config;
 use phantom_token_filter::filter::{
     CallId, Description, Effect, Event, Filter, Outcome, Ready, StreamId, Told,
@@ -23,132 +22,15 @@ use phantom_token_filter::http::{HttpCall, Reply};
 use phantom_token_filter::introspection::{self, Introspection, Keys, Response, ServerFailure};
 use phantom_token_filter::jwt::Signatures;
 use phantom_token_filter::metrics::Counter;
-use phantom_token_filter::request::{HeaderEdit, HeaderEdits, HeaderEditsBuf, RequestView, Unreadable};
 use phantom_token_filter::token::{TokenDigest, UnixMillis};
 use serde_json::{Value, json};
 
+pub use map::Map;
+pub use request::{Fate, Request};
 use rustcrypto::RustCrypto;
 
 /// When all tests begin.
 pub const START: UnixMillis = UnixMillis::from_secs(1_795_377_648);
-
-/// Envoy's shared data, as far as it matters: values with the version that set them.
-#[derive(Clone, Default)]
-pub struct Map {
-    values: Rc<RefCell<HashMap<String, Versioned>>>,
-    version: Rc<Cell<u32>>,
-    epoch: Rc<Cell<u64>>,
-    mailboxes: Rc<Cell<u32>>,
-}
-
-/// A value and the version that set it.
-type Versioned = (Vec<u8>, u32);
-
-impl Map {
-    fn new_mailbox(&self) -> Mailbox {
-        self.mailboxes.set(self.mailboxes.get() + 1);
-        Mailbox(self.mailboxes.get())
-    }
-
-    /// The verdicts that are remembered.
-    pub fn verdicts(&self) -> usize {
-        self.values
-            .borrow()
-            .iter()
-            .filter(|(key, (value, _))| key.starts_with(['p', 'n']) && !value.is_empty())
-            .count()
-    }
-
-    /// All keys and values, in bytes.
-    pub fn size(&self) -> usize {
-        self.values.borrow().iter().map(|(key, (value, _))| key.len() + value.len()).sum()
-    }
-
-    /// Whether this is a part of any key or value.
-    pub fn contains(&self, part: &[u8]) -> bool {
-        let is_in = |bytes: &[u8]| bytes.windows(part.len()).any(|window| window == part);
-        self.values.borrow().iter().any(|(key, (value, _))| is_in(key.as_bytes()) || is_in(value))
-    }
-}
-
-impl SharedData for Map {
-    fn get(&self, key: &str) -> Option<Vec<u8>> {
-        self.values.borrow().get(key).map(|(value, _)| value.clone())
-    }
-
-    fn set(&self, key: &str, value: &[u8]) {
-        self.version.set(self.version.get() + 1);
-        self.values.borrow_mut().insert(key.to_owned(), (value.to_vec(), self.version.get()));
-    }
-
-    fn read(&self, key: &str) -> (Option<Vec<u8>>, Version) {
-        let value = self.values.borrow().get(key).cloned();
-        value.map_or((None, Version::NEVER_SET), |(value, version)| (Some(value), Version(version)))
-    }
-
-    fn epoch(&self) -> Option<u64> {
-        Some(self.epoch.get())
-    }
-
-    fn advance_epoch(&self, by: u64) {
-        self.epoch.set(self.epoch.get().wrapping_add(by));
-    }
-
-    fn replace(&self, key: &str, value: &[u8], version: Version) -> bool {
-        let is_same = version == Version::NEVER_SET || self.read(key).1 == version;
-        if is_same {
-            self.set(key, value);
-        }
-        is_same
-    }
-}
-
-/// A request by its headers.
-#[derive(Clone, Default)]
-pub struct Request {
-    headers: Vec<(String, Vec<u8>)>,
-    route_policy: Option<Result<Vec<u8>, Unreadable>>,
-}
-
-impl Request {
-    pub fn get(path: &str) -> Self {
-        Self::default().with(":method", "GET").with(":path", path).with(":authority", "api.example")
-    }
-
-    /// `GET /` with this token.
-    pub fn bearer(token: &str) -> Self {
-        Self::get("/").with("authorization", format!("Bearer {token}"))
-    }
-
-    pub fn with(mut self, name: &str, value: impl AsRef<[u8]>) -> Self {
-        self.headers.push((name.to_owned(), value.as_ref().to_vec()));
-        self
-    }
-
-    pub fn on_route(mut self, policy: Result<&str, Unreadable>) -> Self {
-        self.route_policy = Some(policy.map(|name| name.as_bytes().to_vec()));
-        self
-    }
-}
-
-impl RequestView for Request {
-    fn header(&self, name: &str) -> Option<Cow<'_, [u8]>> {
-        let copies = self.copies(name);
-        if name == "authorization" && copies.len() > 1 {
-            Some(copies.join(&b","[..]).into())
-        } else {
-            copies.into_iter().next().map(Cow::Owned)
-        }
-    }
-
-    fn copies(&self, name: &str) -> Vec<Vec<u8>> {
-        self.headers.iter().filter(|header| header.0 == name).map(|header| header.1.clone()).collect()
-    }
-
-    fn route_policy(&self) -> Result<Option<Vec<u8>>, Unreadable> {
-        self.route_policy.clone().transpose()
-    }
-}
 
 /// A configuration with one provider `main`, ES256 phantom tokens, and no retries; `patch` is merged into it.
 pub fn config(patch: Value) -> Value {
@@ -211,13 +93,6 @@ pub struct Worker {
     pub judges_all: bool,
     /// Requests that were served by the first level.
     pub served_again: u32,
-}
-
-/// What became of a stream.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Fate {
-    Answered(Answer),
-    Forwarded(HeaderEdits),
 }
 
 impl Worker {
@@ -429,52 +304,6 @@ impl Worker {
                 Effect::Tick(period) => self.tick = period,
             }
         }
-    }
-}
-
-impl Fate {
-    /// That of a request that passes as it came.
-    pub fn unchanged() -> Self {
-        Self::Forwarded(HeaderEditsBuf::default().share())
-    }
-
-    /// The value that a header of a forwarded request was given.
-    pub fn header(&self, name: &str) -> Option<String> {
-        let Self::Forwarded(edits) = self else { panic!("not forwarded: {self:?}") };
-        edits.iter().find_map(|edit| match edit {
-            HeaderEdit::Set(set, value) if set == name => Some(String::from_utf8(value.to_vec()).unwrap()),
-            _ => None,
-        })
-    }
-
-    pub fn removes(&self, name: &str) -> bool {
-        let Self::Forwarded(edits) = self else { panic!("not forwarded: {self:?}") };
-        edits.iter().any(|edit| edit == HeaderEdit::Remove(name))
-    }
-
-    /// The phantom token of a forwarded request.
-    pub fn jwt(&self) -> String {
-        self.header("authorization")
-            .expect("no authorization")
-            .strip_prefix("Bearer ")
-            .expect("no bearer")
-            .to_owned()
-    }
-
-    /// The claims of the phantom token of a forwarded request.
-    pub fn claims(&self) -> Value {
-        part(&self.jwt(), 1)
-    }
-
-    pub fn status(&self) -> u16 {
-        let Self::Answered(answer) = self else { panic!("forwarded: {self:?}") };
-        answer.status
-    }
-
-    /// Why a request was refused.
-    pub fn reason(&self) -> &'static str {
-        let Self::Answered(answer) = self else { panic!("forwarded: {self:?}") };
-        answer.details
     }
 }
 
