@@ -155,3 +155,25 @@ fn tokens_in_other_places_are_judged_each_time() {
     assert_eq!(worker.served_again, 0);
     assert_eq!(worker.call(&Request::bearer("tok").with("x-token", "tok"), &active()).status(), 400);
 }
+
+#[test]
+fn a_token_that_is_written_in_many_ways_has_no_place_for_each() {
+    let mut worker = Worker::new(config(json!({})));
+    assert!(matches!(worker.call(&Request::bearer("tok"), &active()), Fate::Forwarded(_)));
+    for spaces in 2..200 {
+        let value = format!("Bearer{}tok", " ".repeat(spaces));
+        for value in [&value, &format!("{value} ")] {
+            let request = Request::get("/").with("authorization", value);
+            for _ in 0..4 {
+                let stream = worker.receive(&request);
+                assert!(matches!(worker.fate(stream), Fate::Forwarded(_)));
+            }
+        }
+    }
+    assert_eq!(worker.served_again, 0);
+    for scheme in ["Bearer", "bearer", "DPoP"] {
+        let request = Request::get("/").with("authorization", format!("{scheme} tok"));
+        (0..4).for_each(|_| _ = worker.receive(&request));
+    }
+    assert!(worker.served_again >= 6);
+}

@@ -388,3 +388,16 @@ fn a_thousand_tokens_over_two_workers_make_a_thousand_calls() {
     }
     assert_eq!(calls, 1_000);
 }
+
+#[test]
+fn more_requests_than_may_wait_are_refused() {
+    const MOST: u32 = 16_384;
+    let mut worker = Worker::new(config(json!({})));
+    (0..MOST).for_each(|_| _ = worker.receive(&Request::bearer("tok")));
+    let one_more = worker.receive(&Request::bearer("tok"));
+    assert_eq!(worker.fate(one_more).reason(), "too_many_waiting_requests");
+    worker.answer(&active()).give_turns();
+    assert_eq!(worker.count(Counter::Forwarded), MOST, "who waited gets the verdict");
+    let later = worker.receive(&Request::bearer("other"));
+    assert!(worker.is_waiting(later), "there is room again");
+}

@@ -65,7 +65,7 @@ impl Arguments {
     pub fn effort(&self) -> Effort {
         match self.is_quick {
             true => Effort { generations: 1, rounds_per_generation: 6, slice: Duration::from_millis(150) },
-            false => Effort { generations: 3, rounds_per_generation: 5, slice: Duration::from_millis(200) },
+            false => Effort { generations: 9, rounds_per_generation: 2, slice: Duration::from_millis(150) },
         }
     }
 
@@ -95,7 +95,7 @@ pub fn usage() -> String {
     format!(
         "cargo bench --bench envoy -- [--quick] [--only NAME].. [--versus FILE].. [--report]
 
-Compares what HTTP filters cost in Envoy and prints tables in Markdown; about six minutes.
+Compares what HTTP filters cost in Envoy and prints tables in Markdown; about twenty minutes.
   --quick        fewer rounds and scenarios, less than a minute: to see whether a change helps
   --only NAME    only this contender beside the router, or only this part; may be repeated
                  contenders: {}

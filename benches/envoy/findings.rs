@@ -42,9 +42,11 @@ impl Display for Findings {
         if !self.comparisons.is_empty() {
             writeln!(
                 f,
-                "Medians of {rounds} rounds, {} ms for each contender in a round; in parentheses the quartiles of \
-                 the rounds’ own ratios and differences.\n",
+                "Medians of {rounds} rounds, {} ms for each contender in a round, all Envoys started anew {generations} \
+                 times ({} times with 100,000 tokens); in parentheses the quartiles of the rounds’ own ratios and \
+                 differences.\n",
                 slice.as_millis(),
+                generations.div_ceil(3),
             )?;
         }
         self.comparisons.iter().try_for_each(|comparison| write!(f, "{comparison}"))?;

@@ -20,11 +20,18 @@ const WARM_UP: Duration = Duration::from_millis(150);
 /// How long is measured.
 #[derive(Clone, Copy)]
 pub struct Effort {
-    /// How often all Envoys are started anew: two equal processes can differ by some percent, for as long as they live.
+    /// How often all Envoys are started anew: two equal processes can differ by a tenth, for as long as they live.
     pub generations: usize,
     pub rounds_per_generation: usize,
     /// A contender's time in a round.
     pub slice: Duration,
+}
+
+impl Effort {
+    /// Of a scenario; caches that take long to fill are filled less often.
+    fn generations_of(self, scenario: &Scenario) -> usize {
+        if scenario.tokens > 10_000 { self.generations.div_ceil(3) } else { self.generations }
+    }
 }
 
 /// One contender in one scenario: the figures of each round.
@@ -65,8 +72,7 @@ pub async fn compare(
     effort: Effort,
     around: &Arc<Surroundings>,
 ) -> Vec<Series> {
-    // Caches that take long to fill are filled once.
-    let generations = if scenario.tokens > 10_000 { 1 } else { effort.generations };
+    let generations = effort.generations_of(scenario);
     let rounds = effort.generations * effort.rounds_per_generation / generations;
     let mut all: Vec<Series> = contenders.iter().copied().map(Series::new).collect();
     for contender in contenders {

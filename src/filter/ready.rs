@@ -16,7 +16,7 @@ use crate::credentials::TokenSource;
 use crate::metrics::Counter;
 use crate::policy::Policy;
 use crate::request::{HeaderEdits, RequestView};
-use crate::token::{UnixMillis, Window};
+use crate::token::{AccessToken, UnixMillis, Window};
 
 /// What becomes of a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -63,6 +63,17 @@ impl Ready {
 pub(super) struct Likeness {
     tag: Tag,
     basis: Basis,
+    /// How long what stands in `authorization` is.
+    len: usize,
+}
+
+impl Likeness {
+    /// Whether the token is written as it is usually: after its scheme and one space. It could be written in
+    /// numberless ways, and each of them would have a place of its own.
+    fn is_plain(&self, token: &AccessToken) -> bool {
+        let len = token.secret().len();
+        [len + "Bearer ".len(), len + "DPoP ".len()].contains(&self.len)
+    }
 }
 
 /// What those that come after may get, too, and how long.
@@ -111,10 +122,11 @@ impl Filter {
         if policy.token_sources != [TokenSource::AuthorizationHeader] {
             return None;
         }
-        let tag = self.first_level.borrow().tag(&policy.name, &request.header("authorization")?)?;
+        let value = request.header("authorization")?;
+        let tag = self.first_level.borrow().tag(&policy.name, &value)?;
         // Before the verdict is read: what changes meanwhile makes it worthless.
         let basis = Basis { epoch: self.cache.epoch()?, keys: self.keys.generation() };
-        Some(Likeness { tag, basis })
+        Some(Likeness { tag, basis, len: value.len() })
     }
 
     /// How long requests like this one may get what it gets, as far as the age of the verdict goes.
@@ -132,12 +144,13 @@ impl Filter {
                 .min(entry.good_until())
                 .min(self.renewal_due(entry, inquiry)),
         };
-        Some(Repeat { likeness: inquiry.likeness?, window })
+        let likeness = inquiry.likeness.filter(|likeness| likeness.is_plain(&inquiry.token))?;
+        Some(Repeat { likeness, window })
     }
 
     /// Keeps what a request gets for those that are like it.
     pub(super) fn keep(&self, repeat: Repeat, ready: Ready) {
-        let Repeat { likeness: Likeness { tag, basis }, window } = repeat;
+        let Repeat { likeness: Likeness { tag, basis, .. }, window } = repeat;
         let len = ready.len();
         self.first_level.borrow_mut().put(tag, basis, window, ready, len);
     }
