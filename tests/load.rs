@@ -1,5 +1,4 @@
-//! Under load: one call per token for all workers, renewal ahead of time, stale verdicts while the server is
-//! down, and calls held back from a server that fails.
+//! Under load: one call per token for all workers, and renewal ahead of time.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 mod support;
@@ -8,7 +7,7 @@ use std::time::Duration;
 
 use phantom_token_filter::metrics::Counter;
 use serde_json::{Value, json};
-use support::{Fate, Request, START, Worker, active, config, inactive};
+use support::{Fate, Request, START, Worker, active, after_first_call, config, inactive};
 
 fn millis(millis: u64) -> Duration {
     Duration::from_millis(millis)
@@ -178,15 +177,6 @@ fn another_configuration_asks_for_itself() {
     assert_eq!((one.calls.len(), two.calls.len()), (1, 1));
 }
 
-/// A worker whose token `tok` was found active at the start, under a `cache_ttl` of 100 s.
-fn after_first_call(patch: Value) -> Worker {
-    let mut full = json!({"policies": {"default": {"cache_ttl": "100s"}}, "cache": {"jitter": 0}});
-    support::merge(&mut full, patch);
-    let mut worker = Worker::new(config(full));
-    worker.call(&Request::bearer("tok"), &active());
-    worker
-}
-
 #[test]
 fn a_verdict_that_is_used_is_renewed_before_its_time_is_over() {
     let mut worker = after_first_call(json!({}));
@@ -263,101 +253,6 @@ fn jitter_puts_renewals_off_but_never_past_their_time() {
     let halfway = renewed_by(88_000);
     assert!((60..=140).contains(&halfway), "{halfway}");
     assert_eq!(renewed_by(96_000), 200);
-}
-
-#[test]
-fn while_the_server_is_down_the_last_verdict_serves_on_for_so_long() {
-    let mut worker = after_first_call(json!({"cache": {"stale_if_error": "50s"}}));
-    let request_at = |worker: &mut Worker, at: u64| {
-        worker.now = START.plus(millis(at));
-        let stream = worker.receive(&Request::bearer("tok"));
-        worker.give_turns();
-        if worker.is_waiting(stream) {
-            worker.fail_call();
-        }
-        worker.fate(stream)
-    };
-    assert!(matches!(request_at(&mut worker, 149_000), Fate::Forwarded(_)));
-    assert_eq!(worker.count(Counter::CacheStale), 1);
-    assert_eq!(worker.descriptions.last().unwrap().cache, Some("stale"));
-    assert_eq!(request_at(&mut worker, 150_000).status(), 503);
-}
-
-#[test]
-fn a_stale_verdict_never_serves_past_exp_nor_against_the_servers_word() {
-    let long = json!({"cache": {"stale_if_error": "1h"}});
-    let mut worker = after_first_call(long.clone());
-    worker.pass(millis(600_000));
-    let stream = worker.receive(&Request::bearer("tok"));
-    worker.fail_call();
-    assert!(matches!(worker.fate(stream).status(), 401 | 503));
-    // The server is up, and says no; or it refuses us, which is no outage.
-    let mut worker = after_first_call(long.clone());
-    worker.pass(millis(200_000));
-    assert_eq!(worker.call(&Request::bearer("tok"), &inactive()).status(), 401);
-    let mut worker = after_first_call(long);
-    worker.pass(millis(200_000));
-    let stream = worker.receive(&Request::bearer("tok"));
-    worker.answer_with(401, "application/json", b"{}");
-    assert_eq!(worker.fate(stream).status(), 503);
-}
-
-#[test]
-fn without_being_asked_to_nothing_stale_serves() {
-    let mut worker = after_first_call(json!({}));
-    worker.pass(millis(100_000));
-    let stream = worker.receive(&Request::bearer("tok"));
-    worker.fail_call();
-    assert_eq!(worker.fate(stream).status(), 503);
-}
-
-#[test]
-fn a_server_that_fails_is_asked_less_until_it_is_back() {
-    let mut worker = Worker::new(config(json!({})));
-    for number in 0..5 {
-        worker.receive(&Request::bearer(&format!("tok{number}")));
-        worker.fail_call();
-    }
-    let held = worker.receive(&Request::bearer("tok"));
-    assert_eq!((worker.fate(held).status(), worker.fate(held).reason()), (503, "introspection_held_back"));
-    worker.pass(millis(50));
-    let (probe, other) = (worker.receive(&Request::bearer("tok")), worker.receive(&Request::bearer("other")));
-    assert_eq!(worker.fate(other).reason(), "introspection_held_back");
-    worker.answer(&active());
-    assert!(matches!(worker.fate(probe), Fate::Forwarded(_)));
-    assert!(
-        matches!(worker.call(&Request::bearer("other"), &active()), Fate::Forwarded(_)),
-        "it is back for all"
-    );
-}
-
-#[test]
-fn while_calls_are_held_back_stale_verdicts_serve_at_once() {
-    let mut worker = after_first_call(json!({"cache": {"stale_if_error": "50s"}}));
-    worker.pass(millis(110_000));
-    for number in 0..5 {
-        worker.receive(&Request::bearer(&format!("new{number}")));
-        worker.fail_call();
-    }
-    worker.pass(millis(50));
-    let stream = worker.receive(&Request::bearer("tok"));
-    assert!(matches!(worker.fate(stream), Fate::Forwarded(_)), "nobody waits for the probe");
-    worker.give_turns();
-    assert_eq!((worker.calls.len(), worker.count(Counter::CacheStale)), (1, 1));
-    worker.answer(&inactive());
-    let stream = worker.receive(&Request::bearer("tok"));
-    assert_eq!(worker.fate(stream).reason(), "token_inactive", "the server is back, and its word counts");
-}
-
-#[test]
-fn an_answer_that_is_no_outage_holds_no_calls_back() {
-    let mut worker = Worker::new(config(json!({})));
-    for number in 0..20 {
-        worker.receive(&Request::bearer(&format!("jwt{number}")));
-        // What oidc-provider says to a JWT: clients must not be able to turn the server off with them.
-        worker.answer_with(400, "application/json", br#"{"error":"unsupported_token_type"}"#);
-    }
-    assert!(matches!(worker.call(&Request::bearer("tok"), &active()), Fate::Forwarded(_)));
 }
 
 #[test]

@@ -46,7 +46,7 @@ impl Display for Findings {
                  times ({} times with 100,000 tokens); in parentheses the quartiles of the rounds’ own ratios and \
                  differences.\n",
                 slice.as_millis(),
-                generations.div_ceil(3),
+                self.effort.generations_of_many_tokens(),
             )?;
         }
         self.comparisons.iter().try_for_each(|comparison| write!(f, "{comparison}"))?;

@@ -28,9 +28,9 @@ pub struct Effort {
 }
 
 impl Effort {
-    /// Of a scenario; caches that take long to fill are filled less often.
-    fn generations_of(self, scenario: &Scenario) -> usize {
-        if scenario.tokens > 10_000 { self.generations.div_ceil(3) } else { self.generations }
+    /// How often where caches take long to fill.
+    pub fn generations_of_many_tokens(self) -> usize {
+        self.generations.div_ceil(3)
     }
 }
 
@@ -72,7 +72,8 @@ pub async fn compare(
     effort: Effort,
     around: &Arc<Surroundings>,
 ) -> Vec<Series> {
-    let generations = effort.generations_of(scenario);
+    let takes_long = scenario.tokens > 10_000;
+    let generations = if takes_long { effort.generations_of_many_tokens() } else { effort.generations };
     let rounds = effort.generations * effort.rounds_per_generation / generations;
     let mut all: Vec<Series> = contenders.iter().copied().map(Series::new).collect();
     for contender in contenders {

@@ -101,15 +101,13 @@ impl<T: Clone> FirstLevel<T> {
         if len > MAX_VALUE_BYTES.min(self.max_bytes) {
             return;
         }
-        let index = self.index(tag);
-        let Some(set) = self.sets.get_mut(index) else { return };
-        let set = set.get_or_insert_with(Box::default);
+        let Some(set) = self.set(tag) else { return };
         let Some(way) = set.way(tag, basis) else { return };
-        self.bytes -= set.clear(way);
+        let freed = set.clear(way);
+        self.bytes -= freed;
         self.make_room(len);
         // It may have been this very set that made room.
-        let Some(set) = self.sets.get_mut(index) else { return };
-        let set = set.get_or_insert_with(Box::default);
+        let Some(set) = self.set(tag) else { return };
         if let (Some(known), Some(place)) = (set.tags.get_mut(way), set.places.get_mut(way)) {
             *known = tag;
             *place = Some(Place { window, basis, value, len });
@@ -130,6 +128,12 @@ impl<T: Clone> FirstLevel<T> {
             self.bytes -= set.map_or(0, |set| set.bytes());
             self.next = (self.next + 1) % self.sets.len();
         }
+    }
+
+    /// The set that a tag falls into, from now on at the latest.
+    fn set(&mut self, tag: Tag) -> Option<&mut Set<T>> {
+        let index = self.index(tag);
+        Some(self.sets.get_mut(index)?.get_or_insert_with(Box::default))
     }
 
     /// Which set a tag falls into.

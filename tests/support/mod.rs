@@ -307,6 +307,15 @@ impl Worker {
     }
 }
 
+/// A worker whose token `tok` was found active at the start, under a `cache_ttl` of 100 s.
+pub fn after_first_call(patch: Value) -> Worker {
+    let mut full = json!({"policies": {"default": {"cache_ttl": "100s"}}, "cache": {"jitter": 0}});
+    merge(&mut full, patch);
+    let mut worker = Worker::new(config(full));
+    worker.call(&Request::bearer("tok"), &active());
+    worker
+}
+
 /// A part of a JWT: 0 the header, 1 the claims.
 pub fn part(jwt: &str, index: usize) -> Value {
     let part = jwt.split('.').nth(index).unwrap();
