@@ -31,7 +31,7 @@ pub fn access_token(
     let mut found = None;
     for source in sources {
         let token = match source {
-            TokenSource::AuthorizationHeader => match request.header("authorization") {
+            TokenSource::AuthorizationHeader => match request.authorization() {
                 Some(value) => bearer(&value)?.map(AccessToken::parse),
                 None => None,
             },
@@ -46,7 +46,7 @@ pub fn access_token(
     }
     // A token that nobody looks at must not travel along with the one that is judged.
     if found.is_some() && !sources.contains(&TokenSource::AuthorizationHeader) {
-        let authorization = request.header("authorization").unwrap_or_default();
+        let authorization = request.authorization().unwrap_or_default();
         if !matches!(bearer(&authorization), Ok(None)) {
             return Err(InvalidRequest::SeveralTokens);
         }

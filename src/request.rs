@@ -8,8 +8,13 @@ use crate::bytes::Reader;
 
 /// A request's headers, read one by one.
 pub trait RequestView {
-    /// The value of a header or pseudo-header; of a header that Envoy knows to be single (`authorization`)
-    /// all copies, joined by commas.
+    /// The value of `authorization`: Envoy knows it to be single, and joins all copies by commas. Who needs no other
+    /// header asks for this one alone.
+    fn authorization(&self) -> Option<Cow<'_, [u8]>> {
+        self.header("authorization")
+    }
+
+    /// The value of a header or pseudo-header; of most that occur more than once, the first.
     fn header(&self, name: &str) -> Option<Cow<'_, [u8]>>;
 
     /// Every copy of a header.

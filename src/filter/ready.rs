@@ -122,7 +122,7 @@ impl Filter {
         if policy.token_sources != [TokenSource::AuthorizationHeader] {
             return None;
         }
-        let value = request.header("authorization")?;
+        let value = request.authorization()?;
         let tag = self.first_level.borrow().tag(&policy.name, &value)?;
         // Before the verdict is read: what changes meanwhile makes it worthless.
         let basis = Basis { epoch: self.cache.epoch()?, keys: self.keys.generation() };

@@ -29,7 +29,7 @@ impl Filter {
         effects: &mut Vec<Effect>,
     ) -> bool {
         let is_post = request.header(":method").as_deref() == Some(b"POST");
-        let authorization = request.header("authorization");
+        let authorization = request.authorization();
         let sources = &self.config.revocation;
         let secret = match receiver {
             Receiver::Admin => sources.admin.as_ref().map(|admin| &admin.token),

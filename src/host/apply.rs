@@ -277,8 +277,8 @@ impl Worker {
 
 /// Ends the request of the effective context.
 fn end(answer: &Answer) {
-    let content_type = hostcalls::get_map_value_bytes(MapType::Request, "content-type").ok().flatten();
-    let is_grpc = content_type.is_some_and(|value| is_grpc(&value));
+    let content_type = hostcalls::get_map_value(MapType::Request, "content-type").ok().flatten();
+    let is_grpc = content_type.is_some_and(|value| is_grpc(value.as_bytes()));
     if local_reply::send(answer, is_grpc).is_err() {
         error!("Envoy took no local reply; the request ends by its stream's timeout");
     }

@@ -18,8 +18,13 @@ pub(super) fn write(pairs: &[(&str, &str)]) -> Vec<u8> {
     bytes
 }
 
+/// Every value of this name in that form.
+pub(super) fn values<'b>(bytes: &'b [u8], name: &str) -> impl Iterator<Item = &'b [u8]> {
+    read(bytes).filter(move |(other, _)| *other == name.as_bytes()).map(|(_, value)| value)
+}
+
 /// The pairs of that form, as far as it is one.
-pub(super) fn read(bytes: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
+fn read(bytes: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
     let mut lengths = Reader::new(bytes);
     let count = lengths.u32().and_then(|count| usize::try_from(count).ok()).unwrap_or(0);
     let mut texts = lengths;

@@ -6,10 +6,10 @@ use log::{info, warn};
 
 use super::abi::hostcalls::{self, BufferType, LogLevel, MapType};
 use super::apply::Worker;
-use super::logger;
 use super::mailbox::{self, Message};
 use super::shared_data::SharedData;
 use super::signatures::Signatures;
+use super::{logger, pairs};
 use crate::cache::{MAX_ENTRY_BYTES, max_first_level_bytes};
 use crate::config::Config;
 use crate::filter::{Event, Filter};
@@ -51,13 +51,12 @@ pub(super) fn configure(root: u32) -> Result<Worker, String> {
 /// A call was answered, or its answer broke off.
 pub(super) fn call_answered(worker: &Worker, token: u32, num_headers: usize, body_size: usize) {
     let Some(call) = worker.take_call(token) else { return };
-    // No headers: the answer broke off. Asking for them would be refused, and the SDK panics on that.
+    // No headers: the answer broke off.
     if num_headers == 0 {
         return worker.root_event(Event::CallFailed(call));
     }
-    let headers = hostcalls::get_map_bytes(MapType::CallResponse).unwrap_or_default();
-    let header =
-        |name: &str| headers.iter().find(|header| header.0 == name).map(|header| header.1.as_slice());
+    let headers = hostcalls::get_map(MapType::CallResponse).ok();
+    let header = |name| pairs::values(headers.as_ref()?.as_bytes(), name).next();
     let body = (body_size <= Reply::MAX_BODY_BYTES).then(|| {
         hostcalls::get_buffer(BufferType::HttpCallResponseBody, 0, body_size)
             .ok()

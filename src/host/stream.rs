@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::cell::OnceCell;
 
-use super::abi::HeaderMap;
+use super::abi::Given;
 use super::abi::hostcalls::{self, BufferType, MapType};
 use super::apply::{Fate, Worker};
 use super::callbacks::Action;
@@ -23,7 +23,7 @@ pub(super) struct Held {
 
 impl Worker {
     pub(super) fn request_headers(&self, stream: StreamId, is_last: bool) -> Action {
-        let headers = Headers::read();
+        let headers = Headers::new();
         let mut fate = self.request(stream, &headers);
         if fate == Fate::Forwarded {
             return Action::Continue;
@@ -60,8 +60,8 @@ impl Worker {
 
     pub(super) fn response_headers(&self, stream: StreamId) {
         if self.fate(stream) == Some(Fate::Watched) {
-            let status = hostcalls::get_map_value_bytes(MapType::Response, ":status").ok().flatten();
-            let status = status.and_then(|status| std::str::from_utf8(&status).ok()?.parse().ok());
+            let status = hostcalls::get_map_value(MapType::Response, ":status").ok().flatten();
+            let status = status.and_then(|status| std::str::from_utf8(status.as_bytes()).ok()?.parse().ok());
             self.stream_event(Event::Answered(stream, status.unwrap_or(0)));
         }
     }
@@ -128,34 +128,48 @@ fn read(size: usize) -> Vec<u8> {
     hostcalls::get_buffer(BufferType::HttpRequestBody, 0, size).ok().flatten().unwrap_or_default()
 }
 
-/// The request headers of the effective context.
+/// The request headers of the effective context. What is read once is not asked for again.
 struct Headers {
-    map: HeaderMap,
+    /// `authorization` by itself; of most requests, nothing else is asked for.
+    authorization: OnceCell<Option<Given>>,
+    /// All of them; `None` where the host does not give them at once: there are too many.
+    all: OnceCell<Option<Given>>,
     route_policy: OnceCell<Result<Option<Vec<u8>>, Unreadable>>,
 }
 
 impl Headers {
-    fn read() -> Self {
-        Self { map: HeaderMap::read(), route_policy: OnceCell::new() }
+    fn new() -> Self {
+        Self { authorization: OnceCell::new(), all: OnceCell::new(), route_policy: OnceCell::new() }
     }
 
-    fn values(&self, name: &str) -> impl Iterator<Item = &[u8]> {
-        let pairs = pairs::read(self.map.as_bytes());
-        pairs.filter(move |(other, _)| *other == name.as_bytes()).map(|(_, value)| value)
+    /// With one call, which costs no more than two for a header each.
+    fn all(&self) -> Option<&[u8]> {
+        let all = self.all.get_or_init(|| hostcalls::get_map(MapType::Request).ok());
+        all.as_ref().map(Given::as_bytes)
     }
 }
 
 impl RequestView for Headers {
-    fn header(&self, name: &str) -> Option<Cow<'_, [u8]>> {
-        if self.map.as_bytes().is_empty() {
-            // More headers than the host gives at once.
-            return hostcalls::get_map_value_bytes(MapType::Request, name).ok()?.map(Cow::Owned);
+    fn authorization(&self) -> Option<Cow<'_, [u8]>> {
+        if self.all.get().is_some() {
+            return self.header("authorization");
         }
-        self.values(name).next().map(Cow::Borrowed)
+        let alone = || hostcalls::get_map_value(MapType::Request, "authorization").ok().flatten();
+        self.authorization.get_or_init(alone).as_ref().map(|value| value.as_bytes().into())
+    }
+
+    fn header(&self, name: &str) -> Option<Cow<'_, [u8]>> {
+        match self.all() {
+            Some(all) => pairs::values(all, name).next().map(Cow::Borrowed),
+            None => {
+                let value = hostcalls::get_map_value(MapType::Request, name).ok().flatten()?;
+                Some(value.as_bytes().to_vec().into())
+            }
+        }
     }
 
     fn copies(&self, name: &str) -> Vec<Vec<u8>> {
-        self.values(name).map(<[u8]>::to_vec).collect()
+        self.all().into_iter().flat_map(|all| pairs::values(all, name)).map(<[u8]>::to_vec).collect()
     }
 
     fn route_policy(&self) -> Result<Option<Vec<u8>>, Unreadable> {

@@ -59,6 +59,27 @@ async fn more_than_one_token_is_a_bad_request() {
     assert_eq!((gateway.server.call_count(), gateway.upstream.requests()), (0, 0));
 }
 
+/// Where nothing depends on the path, `authorization` is all that is read of a request.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_second_token_beside_one_that_is_known_is_seen() {
+    for jwks_path in ["/keys", ""] {
+        let mut plugin = plugin().await;
+        plugin["phantom_token"]["jwks_path"] = json!(jwks_path);
+        plugin["policies"] = json!({"default": {"forward": {"authorization": "original"}}});
+        let gateway = Gateway::with(plugin, |envoy| envoy).await;
+        gateway.server.answer("good", Answer::active(json!({})));
+        for _ in 0..5 {
+            assert_eq!(gateway.get("good").await.echoed("authorization"), ["Bearer good"]);
+        }
+        for second in ["Bearer good", "Bearer bad", "Basic YTpi", "x"] {
+            let request = Request::get("/").bearer("good").header("authorization", second);
+            let reply = gateway.send(request).await;
+            assert_eq!(reply.status, 400, "{jwks_path:?}, {second}: {reply:?}");
+        }
+        assert_eq!((gateway.server.call_count(), gateway.upstream.requests()), (1, 5));
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn places_that_are_no_source_are_not_looked_at() {
     let gateway = start(json!({"token_sources": [{"header": "x-access-token"}]})).await;

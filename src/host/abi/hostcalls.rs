@@ -6,6 +6,7 @@ use std::ptr;
 use std::time::Duration;
 
 use super::super::pairs;
+use super::memory::Given;
 
 /// Why the host did not do what it was asked to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -100,21 +101,17 @@ pub(in super::super) fn get_buffer(
     returned(|data, size| unsafe { proxy_get_buffer_bytes(buffer as u32, start, max_size, data, size) })
 }
 
-/// All headers of a map, each copy for itself.
-pub(in super::super) fn get_map_bytes(map: MapType) -> Result<Vec<(String, Vec<u8>)>, Status> {
+/// All headers of a map, in the form of [`pairs`]. The host does not give them all at once if they are too many.
+pub(in super::super) fn get_map(map: MapType) -> Result<Given, Status> {
     // SAFETY: see `returned`.
-    let bytes = returned(|data, size| unsafe { proxy_get_header_map_pairs(map as u32, data, size) })?;
-    let owned = |(name, value): (&[u8], &[u8])| Some((str::from_utf8(name).ok()?.to_owned(), value.to_vec()));
-    Ok(pairs::read(&bytes.unwrap_or_default()).filter_map(owned).collect())
+    unsafe { Given::by(|data, size| proxy_get_header_map_pairs(map as u32, data, size)) }
 }
 
 /// The value of a header; of most that occur more than once, the first.
-pub(in super::super) fn get_map_value_bytes(map: MapType, name: &str) -> Result<Option<Vec<u8>>, Status> {
+pub(in super::super) fn get_map_value(map: MapType, name: &str) -> Result<Option<Given>, Status> {
     let (key, len) = (name.as_ptr(), name.len());
     // SAFETY: see `returned`.
-    let value =
-        returned(|data, size| unsafe { proxy_get_header_map_value(map as u32, key, len, data, size) });
-    found(value.map(Option::unwrap_or_default))
+    found(unsafe { Given::by(|data, size| proxy_get_header_map_value(map as u32, key, len, data, size)) })
 }
 
 /// Removes every copy of a header.
@@ -324,7 +321,7 @@ unsafe extern "C" {
     fn proxy_enqueue_shared_queue(queue: u32, message: *const u8, message_len: usize) -> u32;
     fn proxy_get_buffer_bytes(buffer: u32, start: usize, max_size: usize, data: *mut *mut u8, size: *mut usize) -> u32;
     fn proxy_get_current_time_nanoseconds(nanos: *mut u64) -> u32;
-    pub(super) fn proxy_get_header_map_pairs(map: u32, data: *mut *mut u8, size: *mut usize) -> u32;
+    fn proxy_get_header_map_pairs(map: u32, data: *mut *mut u8, size: *mut usize) -> u32;
     fn proxy_get_header_map_value(map: u32, name: *const u8, name_len: usize, data: *mut *mut u8, size: *mut usize) -> u32;
     fn proxy_get_log_level(level: *mut u32) -> u32;
     fn proxy_get_metric(metric: u32, value: *mut u64) -> u32;

@@ -7,12 +7,12 @@ use std::cell::{Cell, UnsafeCell};
 use std::marker::PhantomData;
 use std::{ptr, slice};
 
-use super::hostcalls::{MapType, check, proxy_get_header_map_pairs};
+use super::hostcalls::{Status, check};
 
-/// All request headers of the effective context, read with one call into memory that is there already.
+/// What a call gives back, read into memory that is there already.
 ///
 /// A call that gives bytes costs a microsecond, whatever it gives: the host asks us for memory first.
-pub(in super::super) struct HeaderMap {
+pub(in super::super) struct Given {
     bytes: Bytes,
     _not_send: PhantomData<*const ()>,
 }
@@ -24,16 +24,19 @@ enum Bytes {
     InRoom(usize),
 }
 
-impl HeaderMap {
-    /// Reads them. Empty if the host does not give them: there are too many.
-    pub(in super::super) fn read() -> Self {
+impl Given {
+    /// What `call` gives back.
+    ///
+    /// # Safety
+    ///
+    /// `call` asks `proxy_on_memory_allocate` for as many bytes as it says, once at most, and writes them all.
+    pub(super) unsafe fn by(call: impl FnOnce(*mut *mut u8, *mut usize) -> u32) -> Result<Self, Status> {
         let (mut data, mut size) = (ptr::null_mut(), 0);
-        let map = MapType::Request as u32;
         ROOM.with(|room| room.is_open.set(!room.is_taken.get()));
-        // SAFETY: the host asks `proxy_on_memory_allocate` for `size` bytes at `data` and writes them all.
-        let status = unsafe { proxy_get_header_map_pairs(map, &raw mut data, &raw mut size) };
+        let status = check(call(&raw mut data, &raw mut size));
         ROOM.with(|room| room.is_open.set(false));
-        let bytes = if check(status).is_err() || data.is_null() {
+        status?;
+        let bytes = if data.is_null() {
             Bytes::Boxed(Box::default())
         } else if ROOM.with(|room| room.bytes.get().cast() == data) {
             ROOM.with(|room| room.is_taken.set(true));
@@ -42,10 +45,9 @@ impl HeaderMap {
             // SAFETY: allocated with this very layout, written, and given to nobody else.
             Bytes::Boxed(unsafe { Vec::from_raw_parts(data, size, size) }.into_boxed_slice())
         };
-        Self { bytes, _not_send: PhantomData }
+        Ok(Self { bytes, _not_send: PhantomData })
     }
 
-    /// The map as the ABI has it.
     pub(in super::super) fn as_bytes(&self) -> &[u8] {
         match &self.bytes {
             Bytes::Boxed(bytes) => bytes,
@@ -58,7 +60,7 @@ impl HeaderMap {
     }
 }
 
-impl Drop for HeaderMap {
+impl Drop for Given {
     fn drop(&mut self) {
         if let Bytes::InRoom(_) = self.bytes {
             ROOM.with(|room| room.is_taken.set(false));
@@ -66,7 +68,7 @@ impl Drop for HeaderMap {
     }
 }
 
-/// Memory for one [`HeaderMap`] at a time.
+/// Memory for one [`Given`] at a time.
 struct Room {
     bytes: UnsafeCell<[u8; ROOM_BYTES]>,
     is_taken: Cell<bool>,

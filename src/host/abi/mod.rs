@@ -10,4 +10,4 @@ mod exports;
 pub(super) mod hostcalls;
 mod memory;
 
-pub(super) use memory::HeaderMap;
+pub(super) use memory::Given;
