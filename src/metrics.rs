@@ -105,8 +105,8 @@ impl Counter {
     }
 }
 
-/// Changes when a verdict is taken away, pushed out or withdrawn before its time: workers then read anew what they
-/// had copied. The one gauge; its value means nothing.
+/// Changes when a verdict is taken away or withdrawn before its time: workers then read anew what they had copied. The
+/// one gauge; its value means nothing.
 pub const CACHE_EPOCH: &str = "phantom_token.cache.epoch";
 
 /// How long the authorization server took to answer, in milliseconds: the one histogram.

@@ -1,5 +1,6 @@
 //! The first level changes what a request costs, and nothing else: whatever happens, a worker that has one does what
-//! a worker without one does. But for this: of two verdicts that both still serve, it may know the earlier only.
+//! a worker without one does. But for this: of two verdicts that both still serve, it may know the earlier only; and it
+//! may know one that was pushed out of the cache.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 mod support;
@@ -141,6 +142,30 @@ fn what_another_worker_takes_away_is_gone_with_the_next_request() {
     one.pass(Duration::from_secs(1)).call(&fresh, &inactive());
     let fate = two.pass(Duration::from_secs(1)).call(&Request::bearer("tok"), &inactive());
     assert_eq!((fate.status(), two.served_again), (401, served_again));
+}
+
+#[test]
+fn what_makes_room_for_others_is_served_from_copies_until_it_is_taken_away() {
+    let rules = json!([{"match": {"path": "/fresh"}, "policy": "fresh"}]);
+    let policies = json!({"default": {}, "fresh": {"cache_ttl": "0s"}});
+    let config = config(json!({"policies": policies, "rules": rules, "cache": {"max_entries": 4}}));
+    let mut one = Worker::new(config.clone());
+    let mut two = Worker::sharing(config, one.shared.clone());
+    for _ in 0..4 {
+        one.call(&Request::bearer("tok"), &active());
+    }
+    one.pass(Duration::from_secs(1));
+    for number in 0..100 {
+        two.pass(Duration::from_millis(10)).call(&Request::bearer(&format!("other-{number}")), &active());
+    }
+    assert!(two.counters[&Counter::CacheEvicted] > 90);
+    let served_again = one.served_again;
+    one.call(&Request::bearer("tok"), &inactive());
+    assert_eq!((one.served_again, one.counters[&Counter::CacheMiss]), (served_again + 1, 1));
+    let fresh = Request::get("/fresh").with("authorization", "Bearer tok");
+    two.pass(Duration::from_millis(10)).call(&fresh, &inactive());
+    let fate = one.pass(Duration::from_secs(2)).call(&Request::bearer("tok"), &inactive());
+    assert_eq!((fate.status(), one.served_again), (401, served_again + 1));
 }
 
 #[test]

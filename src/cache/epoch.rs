@@ -1,15 +1,15 @@
 //! The epoch: one number that all workers see, cheap to read, which changes with whatever makes copies worthless.
 //!
 //! ```text
-//! withdrawals, 40 bits · evictions, 24 bits
+//! withdrawals, 40 bits · entries taken away, 24 bits
 //! ```
-//! Copies of entries live within one epoch. Entries in shared data live through evictions of others: they look at
-//! the upper part alone. A carry from the lower part costs a look that was not needed, every 16 million evictions.
+//! Copies of entries live within one epoch. Entries in shared data live on when others are taken away: they look at the
+//! upper part alone. A carry from the lower part costs a look that was not needed, once in 16 million times.
 
 use super::SharedData;
 
 /// Makes copies worthless.
-pub(super) fn evicted(shared: &dyn SharedData) {
+pub(super) fn took_away(shared: &dyn SharedData) {
     shared.advance_epoch(1);
 }
 
@@ -20,7 +20,7 @@ pub(super) fn evicted(shared: &dyn SharedData) {
 pub(super) fn withdrew(shared: &dyn SharedData) {
     // Without randomness it is a step all the same.
     let step = u64::from(getrandom::u32().unwrap_or_default() & (MAX_STEP - 1)) + 1;
-    shared.advance_epoch(step << EVICTION_BITS);
+    shared.advance_epoch(step << TAKEN_AWAY_BITS);
 }
 
 /// When something was looked at, on a clock that ticks with every withdrawal.
@@ -32,7 +32,7 @@ impl Moment {
     pub const NEVER: Self = Self(None);
 
     pub(super) fn of(epoch: Option<u64>) -> Self {
-        Self(epoch.map(|epoch| epoch >> EVICTION_BITS))
+        Self(epoch.map(|epoch| epoch >> TAKEN_AWAY_BITS))
     }
 
     /// Whether nothing was withdrawn between the two.
@@ -49,7 +49,7 @@ impl Moment {
     }
 }
 
-const EVICTION_BITS: u32 = 24;
+const TAKEN_AWAY_BITS: u32 = 24;
 
 const MAX_STEP: u32 = 1 << 30;
 

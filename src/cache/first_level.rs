@@ -1,8 +1,8 @@
 //! The first level: what a worker has just made of a request, for the next one that is like it.
 //!
 //! It is found by a [`Tag`], and holds for a while ([`Window`]) and on one [`Basis`] only. That is another one whenever
-//! an entry of the cache is withdrawn, taken away or pushed out before its time, and whenever keys change: so nothing
-//! outlives what it was made of.
+//! an entry of the cache is withdrawn or taken away before its time, and whenever keys change: so nothing outlives what
+//! it was made of. What made room for others in the cache, it may outlast.
 //!
 //! It grows with what is used, up to a bound that goes by the number of the cache's entries: [`max_first_level_bytes`].
 

@@ -235,11 +235,12 @@ impl Worker {
     }
 }
 
-/// With few slots, so that verdicts and watermarks push each other out. Not so inactive ones: what nobody remembers
+/// With few slots, so that verdicts, watermarks and notes push each other out. Not so inactive ones: what nobody remembers
 /// keeps no late reply from being believed.
 fn cache(handle: Handle, slots: u32) -> Cache {
     let mut cache = Cache::new(Rc::new(handle), slots, 1024);
     cache.withdrawals.shrink(slots / 4 + 1, 2);
+    cache.pushed_out.shrink(2, 2);
     cache
 }
 
@@ -263,6 +264,7 @@ fn run(seed: u64, slots: u32) -> (u64, u64) {
         let alone = Handle { me: 0, baton: Arc::clone(&baton) };
         baton.state.lock().unwrap().alive = vec![true, false, false];
         let cache = cache(alone, slots);
+        cache.create();
         cache.withdrawals.announce(TTL);
         cache.withdrawals.create();
         baton.state.lock().unwrap().alive = vec![true; 3];

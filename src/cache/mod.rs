@@ -11,6 +11,7 @@ mod entry;
 mod epoch;
 mod first_level;
 mod lease;
+mod pushed_out;
 mod subject;
 mod table;
 mod withdrawals;
@@ -26,6 +27,7 @@ use entry::{Entry, Kind};
 pub use epoch::Moment;
 pub use first_level::{Basis, FirstLevel, Tag, max_first_level_bytes};
 pub use lease::{Claim, Leases, Mailbox};
+use pushed_out::PushedOut;
 pub use subject::{ProviderTag, Subject, Which, Withdrawable};
 pub(crate) use table::Table;
 pub use withdrawals::{Asked, Checked, Standing, Withdrawals};
@@ -65,6 +67,7 @@ impl Version {
 pub struct Cache {
     shared: Rc<dyn SharedData>,
     withdrawals: Withdrawals,
+    pushed_out: PushedOut,
     active: Table,
     inactive: Table,
 }
@@ -117,10 +120,16 @@ impl Cache {
     pub fn new(shared: Rc<dyn SharedData>, max_entries: u32, max_negative_entries: u32) -> Self {
         Self {
             withdrawals: Withdrawals::new(Rc::clone(&shared)),
+            pushed_out: PushedOut::new(Rc::clone(&shared)),
             shared,
             active: Table { prefix: 'p', slots: max_entries.max(1), words: (0, 1) },
             inactive: Table { prefix: 'n', slots: max_negative_entries.max(1), words: (2, 3) },
         }
+    }
+
+    /// Makes room to note what is pushed out. Done before any worker has requests; later it changes nothing.
+    pub fn create(&self) {
+        self.pushed_out.create();
     }
 
     /// What was withdrawn.
@@ -129,7 +138,7 @@ impl Cache {
     }
 
     /// The epoch. What was made of an entry that was read in one holds only while that lasts: it ends whenever an
-    /// entry is withdrawn, taken away or pushed out before its time.
+    /// entry is withdrawn or taken away.
     pub fn epoch(&self) -> Option<u64> {
         self.shared.epoch()
     }
@@ -149,8 +158,7 @@ impl Cache {
             }
         }
         self.inactive.keys(digest).iter().find_map(|key| {
-            let bytes = self.read(key)?;
-            let entry = Entry::parse(&bytes)?;
+            let entry = Entry::parse(&self.shared.get(key)?)?;
             (entry.kind == Kind::Inactive && entry.digest == *digest)
                 .then_some(Cached::Inactive { asked: entry.asked })
         })
@@ -219,7 +227,12 @@ impl Cache {
         now: UnixMillis,
     ) -> bool {
         let entry = entry::inactive(digest, asked, useful_until);
-        self.insert(&self.inactive, &self.active, digest, asked, &entry, now)
+        let evicted = self.insert(&self.inactive, &self.active, digest, asked, &entry, now);
+        // After its slots were looked at, for notes are made before an entry goes.
+        if self.pushed_out.has(digest, now) {
+            epoch::took_away(self.shared.as_ref());
+        }
+        evicted
     }
 
     /// Writes `bytes` into one of the two slots of `table`, and takes what `other` knows of the token away.
@@ -237,23 +250,8 @@ impl Cache {
         if other.keys(digest).iter().any(knows_better) {
             return false;
         }
-        let [first, second] = table.keys(digest);
-        let (in_first, in_second) = (self.occupant(&first, digest), self.occupant(&second, digest));
-        let (key, evicted) = match (in_first, in_second) {
-            (Occupant::Same(at), _) | (_, Occupant::Same(at)) if at > asked => (None, false),
-            (Occupant::Same(_), _) => (Some(first), false),
-            (_, Occupant::Same(_)) => (Some(second), false),
-            (Occupant::Other(one), Occupant::Other(two)) => {
-                let (key, useful_until) = if one <= two { (first, one) } else { (second, two) };
-                (Some(key), useful_until > now)
-            }
-            (Occupant::None, _) => (Some(first), false),
-            (_, Occupant::None) => (Some(second), false),
-        };
-        if let Some(key) = &key {
-            self.shared.set(key, bytes);
-        }
-        let mut takes_away = evicted && table.prefix == self.active.prefix;
+        let (key, evicted) = self.write(table, digest, asked, bytes, now);
+        let mut takes_away = false;
         // After our own is there: of two workers that do so at once, one at least sees what the other wrote.
         for other_key in other.keys(digest) {
             // Whoever writes in between is looked at, too.
@@ -273,9 +271,49 @@ impl Cache {
             }
         }
         if takes_away {
-            epoch::evicted(self.shared.as_ref());
+            epoch::took_away(self.shared.as_ref());
         }
         evicted
+    }
+
+    /// Writes `bytes` into one of the two slots of `table`, unless a later verdict on the token is there. Says into
+    /// which one, and whether an entry that was still useful had to go.
+    fn write(
+        &self,
+        table: &Table,
+        digest: &TokenDigest,
+        asked: UnixMillis,
+        bytes: &[u8],
+        now: UnixMillis,
+    ) -> (Option<String>, bool) {
+        for attempt in 1.. {
+            let slots = table.keys(digest).map(|key| self.slot(key));
+            if slots.iter().filter_map(|slot| slot.of(digest)).any(|entry| entry.asked > asked) {
+                break;
+            }
+            // Its own, one that nobody has, or the one that ends first.
+            let rank = |slot: &Slot| {
+                (slot.of(digest).is_none(), slot.entry.as_ref().map(|entry| entry.useful_until))
+            };
+            let [first, second] = slots;
+            let slot = if rank(&first) <= rank(&second) { first } else { second };
+            let pushed_out = slot.entry.filter(|entry| entry.digest != *digest && entry.useful_until > now);
+            // Before it goes: who takes it away looks for it first, and for the note then.
+            let is_noted = pushed_out.as_ref().is_none_or(|entry| {
+                entry.kind == Kind::Inactive || self.pushed_out.note(&entry.digest, entry.useful_until, now)
+            });
+            let is_last = attempt == MAX_TRIES;
+            if is_last {
+                self.shared.set(&slot.key, bytes);
+            } else if !self.shared.replace(&slot.key, bytes, slot.version) {
+                continue;
+            }
+            if !is_noted || is_last {
+                epoch::took_away(self.shared.as_ref());
+            }
+            return (Some(slot.key), pushed_out.is_some());
+        }
+        (None, false)
     }
 
     /// What a slot knows of a token.
@@ -285,28 +323,27 @@ impl Cache {
         Some((version, entry))
     }
 
-    fn occupant(&self, key: &str, digest: &TokenDigest) -> Occupant {
-        match self.read(key).as_deref().and_then(Entry::parse) {
-            None => Occupant::None,
-            Some(entry) if entry.digest == *digest => Occupant::Same(entry.asked),
-            Some(entry) => Occupant::Other(entry.useful_until),
-        }
-    }
-
-    fn read(&self, key: &str) -> Option<Vec<u8>> {
-        self.shared.get(key)
+    fn slot(&self, key: String) -> Slot {
+        let (bytes, version) = self.shared.read(&key);
+        Slot { key, version, entry: bytes.as_deref().and_then(Entry::parse) }
     }
 }
 
 /// Who has a slot.
-enum Occupant {
-    None,
-    /// Another token, of no use from this time on.
-    Other(UnixMillis),
-    /// The same token, asked about at this time.
-    Same(UnixMillis),
+struct Slot {
+    key: String,
+    version: Version,
+    entry: Option<Entry>,
 }
 
+impl Slot {
+    /// The entry, if it is of this token.
+    fn of(&self, digest: &TokenDigest) -> Option<&Entry> {
+        self.entry.as_ref().filter(|entry| entry.digest == *digest)
+    }
+}
+
+/// Every failed swap is another worker's success; so many in a row mean a crowd.
 const MAX_TRIES: u32 = 16;
 
 /// Longest entry that is kept.

@@ -6,35 +6,67 @@ use super::*;
 use crate::token::{AccessToken, DigestSeed};
 
 #[derive(Default)]
-struct Map(RefCell<HashMap<String, Vec<u8>>>, Cell<u64>);
+struct Map {
+    values: RefCell<HashMap<String, (Vec<u8>, u32)>>,
+    epoch: Cell<u64>,
+    /// What another worker does just before the next write.
+    meanwhile: RefCell<Option<Box<dyn FnOnce()>>>,
+}
+
+impl Map {
+    fn put(&self, key: &str, value: &[u8]) {
+        let mut values = self.values.borrow_mut();
+        let version = values.get(key).map_or(1, |(_, version)| version + 1);
+        values.insert(key.to_owned(), (value.to_vec(), version));
+    }
+
+    fn meanwhile(&self) {
+        let act = self.meanwhile.borrow_mut().take();
+        if let Some(act) = act {
+            act();
+        }
+    }
+
+    /// The keys of a table's slots, and how long they and their values are.
+    fn sizes(&self, prefix: char) -> Vec<(usize, usize)> {
+        let values = self.values.borrow();
+        let slots = values.iter().filter(|(key, _)| key.starts_with(prefix));
+        slots.map(|(key, (value, _))| (key.len(), value.len())).collect()
+    }
+}
 
 impl SharedData for Map {
     fn get(&self, key: &str) -> Option<Vec<u8>> {
-        self.0.borrow().get(key).cloned()
+        self.read(key).0
     }
 
     fn set(&self, key: &str, value: &[u8]) {
-        self.0.borrow_mut().insert(key.to_owned(), value.to_vec());
+        self.meanwhile();
+        self.put(key, value);
     }
 
     fn epoch(&self) -> Option<u64> {
-        Some(self.1.get())
+        Some(self.epoch.get())
     }
 
     fn advance_epoch(&self, by: u64) {
-        self.1.set(self.1.get().wrapping_add(by));
+        self.epoch.set(self.epoch.get().wrapping_add(by));
     }
 
-    // One worker at a time: nothing ever comes in between.
     fn read(&self, key: &str) -> (Option<Vec<u8>>, Version) {
-        let value = self.get(key);
-        let version = if value.is_some() { Version(1) } else { Version::NEVER_SET };
-        (value, version)
+        match self.values.borrow().get(key) {
+            Some((value, version)) => (Some(value.clone()), Version(*version)),
+            None => (None, Version::NEVER_SET),
+        }
     }
 
-    fn replace(&self, key: &str, value: &[u8], _: Version) -> bool {
-        self.set(key, value);
-        true
+    fn replace(&self, key: &str, value: &[u8], version: Version) -> bool {
+        self.meanwhile();
+        let is_same = version == Version::NEVER_SET || self.read(key).1 == version;
+        if is_same {
+            self.put(key, value);
+        }
+        is_same
     }
 }
 
@@ -51,7 +83,9 @@ fn claims(sub: &str) -> ClaimsBuf {
 
 fn cache(slots: u32, negative: u32) -> (Cache, Rc<Map>) {
     let map = Rc::new(Map::default());
-    (Cache::new(Rc::clone(&map) as Rc<dyn SharedData>, slots, negative), map)
+    let cache = Cache::new(Rc::clone(&map) as Rc<dyn SharedData>, slots, negative);
+    cache.create();
+    (cache, map)
 }
 
 fn insert(
@@ -118,8 +152,11 @@ fn memory_is_bounded_whatever_tokens_come() {
         insert(&cache, &format!("a{number}"), NOW, LATER, "alice", None, NOW);
         cache.insert_inactive(&digest(&format!("n{number}")), NOW, LATER, NOW);
     }
-    assert!(map.0.borrow().len() <= 64 + 16);
-    assert!(map.0.borrow().keys().all(|key| key.len() <= 3), "a key that is made of a token would leak");
+    let sizes = ['p', 'n', 'o'].map(|prefix| map.sizes(prefix));
+    let [active, inactive, notes] = &sizes;
+    assert_eq!((active.len(), inactive.len(), notes.len()), (64, 16, 1024));
+    assert!(notes.iter().all(|(_, len)| *len <= 1 + 8 * 40), "{notes:?}");
+    assert!(sizes.iter().flatten().all(|(key, _)| *key <= 5), "a key that is made of a token would leak");
 }
 
 #[test]
@@ -167,14 +204,14 @@ fn the_latest_verdict_on_a_token_stays() {
 fn an_entry_that_is_too_long_is_not_kept() {
     let (cache, map) = cache(100, 100);
     insert(&cache, "a", NOW, LATER, &"x".repeat(MAX_ENTRY_BYTES), None, NOW);
-    assert!(map.0.borrow().is_empty());
+    assert!(map.sizes('p').is_empty());
 }
 
 #[test]
 fn whatever_lies_in_a_slot_is_survived() {
     let (cache, map) = cache(1, 1);
     insert(&cache, "a", NOW, LATER, "alice", None, NOW);
-    let good = map.0.borrow()["p0"].clone();
+    let good = map.get("p0").unwrap();
     for cut in 0..good.len() {
         map.set("p0", &good[..cut]);
         if let Some(Cached::Active(entry)) = cache.find(&digest("a"), NOW) {
@@ -202,9 +239,61 @@ fn the_epoch_lasts_as_long_as_nothing_is_taken_away() {
     let before = two.epoch();
     assert_eq!(one.epoch(), before, "a token that was never active takes nothing away");
     one.insert_inactive(&digest("a"), LATER, UnixMillis::MAX, LATER);
-    let withdrawn = two.epoch();
-    assert_ne!(withdrawn, before);
-    insert(&one, "b", LATER, UnixMillis::MAX, "bob", None, LATER);
-    insert(&one, "c", LATER, UnixMillis::MAX, "carol", None, LATER);
-    assert_ne!(two.epoch(), withdrawn, "pushed out: what comes of b now would not be seen elsewhere");
+    assert_ne!(two.epoch(), before);
+}
+
+#[test]
+fn what_was_pushed_out_is_taken_away_all_the_same() {
+    let (one, map) = cache(1, 64);
+    let two = Cache::new(Rc::clone(&map) as Rc<dyn SharedData>, 1, 64);
+    insert(&one, "a", NOW, LATER, "alice", None, NOW);
+    let before = two.epoch();
+    assert!(insert(&one, "b", NOW, LATER, "bob", None, NOW));
+    assert_eq!(two.epoch(), before, "copies of all others are as good as ever, and that of a, too");
+    two.insert_inactive(&digest("c"), NOW, LATER, NOW);
+    assert_eq!(one.epoch(), before, "of c, there are none");
+    two.insert_inactive(&digest("a"), NOW, LATER, NOW);
+    assert_ne!(one.epoch(), before);
+    let before = two.epoch();
+    two.insert_inactive(&digest("a"), LATER, UnixMillis::MAX, LATER);
+    assert_eq!(one.epoch(), before, "no copy lives longer than the entry would have");
+}
+
+#[test]
+fn more_entries_than_can_be_noted_are_pushed_out_with_their_copies() {
+    let (mut cache, _) = cache(1, 64);
+    cache.pushed_out.shrink(1, 3);
+    let push_out = |token: &str, now| {
+        let before = cache.epoch();
+        assert!(insert(&cache, token, now, now.plus(Duration::from_secs(60)), "x", None, now));
+        cache.epoch() != before
+    };
+    insert(&cache, "a", NOW, LATER, "a", None, NOW);
+    assert_eq!(["b", "c", "d", "e"].map(|token| push_out(token, NOW)), [false, false, false, true]);
+    let soon = NOW.plus(Duration::from_secs(59));
+    assert!(push_out("f", soon));
+    assert!(!push_out("g", LATER), "the notes of a, b and c say nothing any more");
+}
+
+#[test]
+fn a_verdict_that_came_in_between_is_pushed_out_like_any_other() {
+    for slots in [1, 2] {
+        let (cache, map) = cache(slots, 64);
+        let other = Cache::new(Rc::clone(&map) as Rc<dyn SharedData>, slots, 64);
+        let long_ago = UnixMillis::from_secs(1);
+        for token in ["x", "y"] {
+            insert(&cache, token, long_ago, long_ago, "x", None, long_ago);
+        }
+        *map.meanwhile.borrow_mut() = Some(Box::new(move || {
+            for token in ["a", "b"] {
+                insert(&other, token, NOW, LATER, "alice", None, NOW);
+            }
+        }));
+        assert!(insert(&cache, "c", NOW, LATER, "carol", None, NOW), "somebody had to go");
+        for token in ["a", "b"] {
+            let before = cache.epoch();
+            cache.insert_inactive(&digest(token), NOW, LATER, NOW);
+            assert_ne!(cache.epoch(), before, "{slots}: copies of {token} would live on");
+        }
+    }
 }

@@ -229,6 +229,7 @@ impl Filter {
     ) -> Self {
         let max_entries = config.cache.max_entries;
         let cache = Cache::new(Rc::clone(&shared), max_entries, config.cache.max_negative_entries);
+        cache.create();
         cache.withdrawals().announce(longest_life(&config));
         let replay = Replay::new(Rc::clone(&shared));
         if config.revocation.is_any() {
