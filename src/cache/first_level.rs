@@ -23,6 +23,7 @@ pub struct FirstLevel<T> {
     max_bytes: usize,
     /// Which set is the next to go when there is no room.
     next: usize,
+    dice: Dice,
 }
 
 /// What a request is known by. It is a keyed hash of 128 bits (SipHash-2-4): who does not know the key, which never
@@ -43,8 +44,6 @@ pub struct Basis {
 struct Set<T> {
     tags: [Tag; WAYS],
     places: [Option<Place<T>>; WAYS],
-    /// Which place is cleared next.
-    next: usize,
     /// Tags that were put lately, but not kept.
     candidates: [Tag; WAYS],
 }
@@ -74,6 +73,7 @@ impl<T: Clone> FirstLevel<T> {
             bytes: 0,
             max_bytes: max_first_level_bytes(entries),
             next: 0,
+            dice: Dice(0),
         }
     }
 
@@ -96,13 +96,17 @@ impl<T: Clone> FirstLevel<T> {
 
     /// Keeps a value of `len` bytes, which rests on `basis`, if it is the second time lately that it is put: what is
     /// used but once would push out what is used all the time, and cost more than it saves.
-    pub fn put(&mut self, tag: Tag, basis: Basis, window: Window, value: T, len: usize) {
+    pub fn put(&mut self, tag: Tag, basis: Basis, window: Window, value: T, len: usize, now: UnixMillis) {
         let len = len + BYTES_PER_VALUE;
         if len > MAX_VALUE_BYTES.min(self.max_bytes) {
             return;
         }
+        let any = self.dice.throw();
         let Some(set) = self.set(tag) else { return };
-        let Some(way) = set.way(tag, basis) else { return };
+        if !set.is_kept(tag) && !set.is_second(tag, any) {
+            return;
+        }
+        let way = set.way(tag, basis, now).unwrap_or(any);
         let freed = set.clear(way);
         self.bytes -= freed;
         self.make_room(len);
@@ -143,23 +147,26 @@ impl<T: Clone> FirstLevel<T> {
 }
 
 impl<T> Set<T> {
-    /// Where a value is to be kept; `None` if it is not, for it is the first time lately that it is put.
-    fn way(&mut self, tag: Tag, basis: Basis) -> Option<usize> {
-        if let Some(way) = self.tags.iter().position(|other| *other == tag) {
-            return Some(way);
+    fn is_kept(&self, tag: Tag) -> bool {
+        self.tags.contains(&tag)
+    }
+
+    /// Whether a tag was put lately. If not, it now was, in the place of any that was: of more that come in turn than
+    /// there is room for, the eldest would never come back in time.
+    fn is_second(&mut self, tag: Tag, any: usize) -> bool {
+        let place_of = |tag| self.candidates.iter().position(|candidate| *candidate == tag);
+        let (known, free) = (place_of(tag), place_of(Tag::default()));
+        if let Some(candidate) = self.candidates.get_mut(known.or(free).unwrap_or(any)) {
+            *candidate = if known.is_some() { Tag::default() } else { tag };
         }
-        if !self.candidates.contains(&tag) {
-            self.candidates.rotate_right(1);
-            if let Some(first) = self.candidates.first_mut() {
-                *first = tag;
-            }
-            return None;
-        }
-        let is_free = |place: &Option<Place<T>>| place.as_ref().is_none_or(|place| place.basis != basis);
-        self.places.iter().position(is_free).or_else(|| {
-            self.next = (self.next + 1) % WAYS;
-            Some(self.next)
-        })
+        known.is_some()
+    }
+
+    /// Where a value is to be kept: in its own place, or in one that is of no use any more; `None` if there is none.
+    fn way(&self, tag: Tag, basis: Basis, now: UnixMillis) -> Option<usize> {
+        let is_over = |place: &Place<T>| place.basis != basis || place.window.until <= now;
+        let own = self.tags.iter().position(|other| *other == tag);
+        own.or_else(|| self.places.iter().position(|place| place.as_ref().is_none_or(is_over)))
     }
 
     /// Clears a place; gives back how many bytes that freed.
@@ -178,9 +185,19 @@ impl<T> Default for Set<T> {
         Self {
             tags: [Tag::default(); WAYS],
             places: [const { None }; WAYS],
-            next: 0,
             candidates: [Tag::default(); WAYS],
         }
+    }
+}
+
+/// Numbers that follow from nothing that tokens do. Nothing secret hangs on them.
+struct Dice(u32);
+
+impl Dice {
+    /// Which of the ways of a set.
+    fn throw(&mut self) -> usize {
+        self.0 = self.0.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        (self.0 >> 16) as usize % WAYS
     }
 }
 
@@ -188,13 +205,13 @@ impl<T> Default for Set<T> {
 const WAYS: usize = 4;
 
 /// Of 300 bytes each.
-const MAX_SETS: usize = 1 << 16;
+const MAX_SETS: usize = 1 << 17;
 
 /// What is larger is made anew each time.
 const MAX_VALUE_BYTES: usize = 8 << 10;
 
-/// Its share of a set, and what allocations cost.
-const BYTES_PER_VALUE: usize = 192;
+/// Its share of a set, of which most have one or two, and what allocations cost.
+const BYTES_PER_VALUE: usize = 256;
 
 /// As much as most values take.
 const BYTES_PER_ENTRY: usize = 1 << 10;
@@ -207,6 +224,7 @@ mod tests {
     use super::*;
 
     const BASIS: Basis = Basis { epoch: 1, keys: 1 };
+    const NOW: UnixMillis = UnixMillis::from_secs(1);
     const ALWAYS: Window = Window { from: UnixMillis::from_millis(0), until: UnixMillis::MAX };
 
     fn tag(level: &FirstLevel<u32>, number: u32) -> Tag {
@@ -215,7 +233,7 @@ mod tests {
 
     /// Puts a value as often as it takes.
     fn keep(level: &mut FirstLevel<u32>, tag: Tag, window: Window, value: u32, len: usize) {
-        (0..2).for_each(|_| level.put(tag, BASIS, window, value, len));
+        (0..2).for_each(|_| level.put(tag, BASIS, window, value, len, NOW));
     }
 
     #[test]
@@ -249,7 +267,7 @@ mod tests {
         let tag = tag(&level, 1);
         keep(&mut level, tag, ALWAYS, 7, 100);
         keep(&mut level, tag, ALWAYS, 8, 200);
-        assert_eq!(level.get(tag, BASIS, UnixMillis::from_secs(1)), Some(8));
+        assert_eq!(level.get(tag, BASIS, NOW), Some(8));
         assert_eq!(level.bytes, 200 + BYTES_PER_VALUE);
     }
 
@@ -260,9 +278,38 @@ mod tests {
         for (number, tag) in (0..).zip(&tags) {
             keep(&mut level, *tag, ALWAYS, number, 600);
         }
-        let is_found =
-            |(number, tag): &(u32, &Tag)| level.get(**tag, BASIS, UnixMillis::from_secs(1)) == Some(*number);
+        let is_found = |(number, tag): &(u32, &Tag)| level.get(**tag, BASIS, NOW) == Some(*number);
         assert!((0..).zip(&tags).filter(is_found).count() > 9_500);
+    }
+
+    #[test]
+    fn of_more_than_there_is_room_for_some_are_kept_though_they_come_in_turn() {
+        let mut level = FirstLevel::new(1_000);
+        let places = level.sets.len() * WAYS;
+        let tags: Vec<Tag> = (0..3_000).map(|number| tag(&level, number)).collect();
+        for _ in 0..10 {
+            for tag in &tags {
+                level.put(*tag, BASIS, ALWAYS, 0, 100, NOW);
+            }
+        }
+        let kept = tags.iter().filter(|tag| level.get(**tag, BASIS, NOW).is_some()).count();
+        assert!(kept > places * 9 / 10, "{kept} of {places}");
+    }
+
+    #[test]
+    fn what_is_over_makes_room_first() {
+        let mut level = FirstLevel::new(2);
+        assert_eq!(level.sets.len(), 1);
+        let tags: Vec<Tag> = (0..7).map(|number| tag(&level, number)).collect();
+        let (from, until) = (NOW, UnixMillis::from_secs(2));
+        for (number, tag) in (0..).zip(&tags) {
+            let is_short = number < 3;
+            let window = if is_short { Window { from, until } } else { ALWAYS };
+            let now = if number < 4 { NOW } else { until };
+            (0..2).for_each(|_| level.put(*tag, BASIS, window, number, 0, now));
+        }
+        let kept: Vec<u32> = tags.iter().filter_map(|tag| level.get(*tag, BASIS, until)).collect();
+        assert_eq!(kept, [3, 4, 5, 6]);
     }
 
     #[test]
@@ -274,7 +321,7 @@ mod tests {
                 keep(&mut level, tag, ALWAYS, number, MAX_VALUE_BYTES - BYTES_PER_VALUE);
                 assert!(level.bytes <= level.max_bytes);
                 if level.max_bytes >= MAX_VALUE_BYTES {
-                    let kept = level.get(tag, BASIS, UnixMillis::from_secs(1));
+                    let kept = level.get(tag, BASIS, NOW);
                     assert_eq!(kept, Some(number), "the latest is there");
                 }
             }
@@ -289,7 +336,7 @@ mod tests {
         let mut level = FirstLevel::new(1_000);
         let tag = tag(&level, 0);
         keep(&mut level, tag, ALWAYS, 7, MAX_VALUE_BYTES + 1);
-        assert_eq!(level.get(tag, BASIS, UnixMillis::from_secs(1)), None);
+        assert_eq!(level.get(tag, BASIS, NOW), None);
     }
 
     #[test]
@@ -299,8 +346,8 @@ mod tests {
         keep(&mut level, hot, ALWAYS, 0, 600);
         for number in 1..100_000 {
             let tag = tag(&level, number);
-            level.put(tag, BASIS, ALWAYS, number, 600);
+            level.put(tag, BASIS, ALWAYS, number, 600, NOW);
         }
-        assert_eq!(level.get(hot, BASIS, UnixMillis::from_secs(1)), Some(0));
+        assert_eq!(level.get(hot, BASIS, NOW), Some(0));
     }
 }

@@ -128,7 +128,7 @@ impl Worker {
         let found = kept.or_else(|| match self.cache.find(&token.digest(), now) {
             Some(Cached::Active(entry)) => {
                 let window = Window { from: UnixMillis::from_millis(0), until: entry.good_until() };
-                self.first_level.put(tag, basis, window, Rc::clone(&entry), 1_000);
+                self.first_level.put(tag, basis, window, Rc::clone(&entry), 1_000, now);
                 Some(entry)
             }
             _ => None,

@@ -71,7 +71,7 @@ impl Filter {
             },
         };
         case.repeat = case.repeat.map(|repeat| repeat.within(window)).filter(|repeat| repeat.holds_at(now));
-        self.forward(case, &permit, jwt, effects);
+        self.forward(case, &permit, jwt, now, effects);
     }
 
     /// A call was answered: remembers the verdict and tells all who wait.
@@ -147,13 +147,20 @@ impl Filter {
         effects: &mut Vec<Effect>,
     ) {
         match policy::decide(&case.policy.require, &case.origin.expects, claims, now) {
-            Ok(permit) => self.forward(case, &permit, jwt.map(|jwt| jwt.jwt.as_bytes()), effects),
+            Ok(permit) => self.forward(case, &permit, jwt.map(|jwt| jwt.jwt.as_bytes()), now, effects),
             Err(denial) => self.refuse(&case, &denial, effects),
         }
     }
 
     /// Passes a permitted request on. Without a phantom token where the policy wants one, it does not pass.
-    fn forward(&self, case: Case, permit: &Permit<'_>, jwt: Option<&[u8]>, effects: &mut Vec<Effect>) {
+    fn forward(
+        &self,
+        case: Case,
+        permit: &Permit<'_>,
+        jwt: Option<&[u8]>,
+        now: UnixMillis,
+        effects: &mut Vec<Effect>,
+    ) {
         let authorization = case.policy.authorization(&case.origin);
         if authorization == Authorization::Jwt && jwt.is_none() {
             return self.refuse(&case, &Unavailable::NotSigned.into(), effects);
@@ -179,7 +186,7 @@ impl Filter {
         });
         if let Some(repeat) = repeat.filter(|_| source == Source::Hit) {
             let description = description.clone().map(Rc::new);
-            self.keep(repeat, Ready { edits: edits.clone(), description });
+            self.keep(repeat, Ready { edits: edits.clone(), description }, now);
         }
         effects.extend(description.map(|description| Effect::Describe(stream, description)));
         effects.push(Effect::Forward(stream, edits));

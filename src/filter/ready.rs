@@ -149,9 +149,9 @@ impl Filter {
     }
 
     /// Keeps what a request gets for those that are like it.
-    pub(super) fn keep(&self, repeat: Repeat, ready: Ready) {
+    pub(super) fn keep(&self, repeat: Repeat, ready: Ready, now: UnixMillis) {
         let Repeat { likeness: Likeness { tag, basis, .. }, window } = repeat;
         let len = ready.len();
-        self.first_level.borrow_mut().put(tag, basis, window, ready, len);
+        self.first_level.borrow_mut().put(tag, basis, window, ready, len, now);
     }
 }
