@@ -298,18 +298,20 @@ mod tests {
 
     #[test]
     fn what_is_over_makes_room_first() {
-        let mut level = FirstLevel::new(2);
-        assert_eq!(level.sets.len(), 1);
-        let tags: Vec<Tag> = (0..7).map(|number| tag(&level, number)).collect();
-        let (from, until) = (NOW, UnixMillis::from_secs(2));
-        for (number, tag) in (0..).zip(&tags) {
-            let is_short = number < 3;
-            let window = if is_short { Window { from, until } } else { ALWAYS };
-            let now = if number < 4 { NOW } else { until };
-            (0..2).for_each(|_| level.put(*tag, BASIS, window, number, 0, now));
+        let until = UnixMillis::from_secs(2);
+        for throws in 0..20 {
+            let mut level = FirstLevel::new(2);
+            assert_eq!(level.sets.len(), 1);
+            (0..throws).for_each(|_| _ = level.dice.throw());
+            let tags: Vec<Tag> = (0..7).map(|number| tag(&level, number)).collect();
+            for (number, tag) in (0..).zip(&tags) {
+                let window = if number < 3 { Window { from: NOW, until } } else { ALWAYS };
+                let now = if number < 4 { NOW } else { until };
+                (0..2).for_each(|_| level.put(*tag, BASIS, window, number, 0, now));
+            }
+            let kept: Vec<u32> = tags.iter().filter_map(|tag| level.get(*tag, BASIS, until)).collect();
+            assert_eq!(kept, [3, 4, 5, 6]);
         }
-        let kept: Vec<u32> = tags.iter().filter_map(|tag| level.get(*tag, BASIS, until)).collect();
-        assert_eq!(kept, [3, 4, 5, 6]);
     }
 
     #[test]
