@@ -122,6 +122,44 @@ async fn no_call_leaves_a_lease_behind() {
     assert_eq!(gateway.server.call_count(), calls + 1, "its answer was not for nothing");
 }
 
+/// In a cache that is too small, workers live on what they have copied, but not beyond the server's word.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_made_room_for_others_serves_on_until_the_server_takes_it_away() {
+    let mut plugin = plugin().await;
+    plugin["cache"] = json!({"max_entries": 4});
+    plugin["policies"] = json!({"default": {"cache_ttl": "60s"}, "fresh": {"cache_ttl": "0s"}});
+    plugin["rules"] = json!([{"match": {"path": "/fresh"}, "policy": "fresh"}]);
+    let gateway = Gateway::with(plugin, |envoy| envoy.workers(2)).await;
+    gateway.server.answer_all(Answer::active(json!({})));
+    let mut workers = gateway.envoy.connect_to_every_worker(1).await;
+    let hot = Request::get("/").bearer("hot");
+    for connection in workers.iter_mut().flatten() {
+        for _ in 0..4 {
+            assert_eq!(connection.send(&hot).await.expect("an answer").status, 200);
+        }
+    }
+    let epoch = gateway.envoy.counter("cache.epoch").await;
+    for number in 0..100 {
+        let other = Request::get("/").bearer(&format!("other-{number}"));
+        assert_eq!(workers[0][0].send(&other).await.expect("an answer").status, 200);
+    }
+    let (evicted, calls) = (gateway.envoy.counter("cache.evicted").await, gateway.server.call_count());
+    assert_eq!((evicted, calls), (97, 101));
+    for connection in workers.iter_mut().flatten() {
+        assert_eq!(connection.send(&hot).await.expect("an answer").status, 200);
+    }
+    assert_eq!(gateway.server.call_count(), calls, "nobody had to ask");
+    assert_eq!(gateway.envoy.counter("cache.epoch").await, epoch);
+
+    gateway.server.answer_all(Answer::inactive());
+    let fresh = Request::get("/fresh").bearer("hot");
+    assert_eq!(workers[0][0].send(&fresh).await.expect("an answer").status, 401);
+    for connection in workers.iter_mut().flatten() {
+        assert_eq!(connection.send(&hot).await.expect("an answer").status, 401);
+    }
+    assert_eq!(gateway.server.call_count(), calls + 1, "one word is enough for all");
+}
+
 /// Where the server is slower than `cache_ttl`, later requests ask for themselves; earlier ones still wait for the
 /// other worker's call, and hear of it.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
