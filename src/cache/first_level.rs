@@ -89,8 +89,7 @@ impl<T: Clone> FirstLevel<T> {
     /// What there is for `tag`, if it holds.
     pub fn get(&self, tag: Tag, basis: Basis, now: UnixMillis) -> Option<T> {
         let set = self.sets.get(self.index(tag))?.as_ref()?;
-        let way = set.tags.iter().position(|other| *other == tag)?;
-        let place = set.places.get(way)?.as_ref()?;
+        let place = set.places.get(set.way_of(tag)?)?.as_ref()?;
         (place.basis == basis && place.window.contains(now)).then(|| place.value.clone())
     }
 
@@ -103,10 +102,11 @@ impl<T: Clone> FirstLevel<T> {
         }
         let any = self.dice.throw();
         let Some(set) = self.set(tag) else { return };
-        if !set.is_kept(tag) && !set.is_second(tag, any) {
+        let own = set.way_of(tag);
+        if own.is_none() && !set.is_second(tag, any) {
             return;
         }
-        let way = set.way(tag, basis, now).unwrap_or(any);
+        let way = own.or_else(|| set.free_way(basis, now)).unwrap_or(any);
         let freed = set.clear(way);
         self.bytes -= freed;
         self.make_room(len);
@@ -147,8 +147,9 @@ impl<T: Clone> FirstLevel<T> {
 }
 
 impl<T> Set<T> {
-    fn is_kept(&self, tag: Tag) -> bool {
-        self.tags.contains(&tag)
+    /// Where a tag's own place is.
+    fn way_of(&self, tag: Tag) -> Option<usize> {
+        self.tags.iter().position(|other| *other == tag)
     }
 
     /// Whether a tag was put lately. If not, it now was, in the place of any that was: of more that come in turn than
@@ -162,11 +163,10 @@ impl<T> Set<T> {
         known.is_some()
     }
 
-    /// Where a value is to be kept: in its own place, or in one that is of no use any more; `None` if there is none.
-    fn way(&self, tag: Tag, basis: Basis, now: UnixMillis) -> Option<usize> {
+    /// Where there is nothing, or nothing that is of use any more.
+    fn free_way(&self, basis: Basis, now: UnixMillis) -> Option<usize> {
         let is_over = |place: &Place<T>| place.basis != basis || place.window.until <= now;
-        let own = self.tags.iter().position(|other| *other == tag);
-        own.or_else(|| self.places.iter().position(|place| place.as_ref().is_none_or(is_over)))
+        self.places.iter().position(|place| place.as_ref().is_none_or(is_over))
     }
 
     /// Clears a place; gives back how many bytes that freed.

@@ -235,8 +235,8 @@ impl Worker {
     }
 }
 
-/// With few slots, so that verdicts, watermarks and notes push each other out. Not so inactive ones: what nobody remembers
-/// keeps no late reply from being believed.
+/// With few slots, so that verdicts, watermarks and notes push each other out. Not so inactive ones: what nobody
+/// remembers keeps no late reply from being believed.
 fn cache(handle: Handle, slots: u32) -> Cache {
     let mut cache = Cache::new(Rc::new(handle), slots, 1024);
     cache.withdrawals.shrink(slots / 4 + 1, 2);

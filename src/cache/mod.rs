@@ -7,6 +7,7 @@
 //!
 //! Whether a verdict is fresh enough is not decided here: entries say when they were asked for.
 
+mod dated;
 mod entry;
 mod epoch;
 mod first_level;
@@ -22,6 +23,7 @@ use crate::claims::ClaimsBuf;
 use crate::jwt::{Minted, PhantomTokenId};
 use crate::token::{TokenDigest, UnixMillis};
 
+pub(crate) use dated::Dated;
 pub use entry::{ActiveEntry, CachedJwt};
 use entry::{Entry, Kind};
 pub use epoch::Moment;

@@ -3,16 +3,11 @@
 //! A verdict that a token is inactive takes its entry away and begins an [epoch](super::epoch), which makes copies
 //! worthless. Where the entry is no more, a note says that it was: so pushing out is no reason to begin one, and workers
 //! keep what they copied of all others. Notes lie in a table of fixed size in shared data; one that finds no room is not
-//! made, and the epoch ends instead.
-//!
-//! ```text
-//! slot: version 1 · ( digest 32 · until 8 ) of each note
-//! ```
+//! made, and the epoch ends instead. Each slot holds [`Dated`] digests: of this token, there may be copies until then.
 
 use std::rc::Rc;
 
-use super::{SharedData, Table, Version};
-use crate::bytes::Reader;
+use super::{Dated, SharedData, Table, Version};
 use crate::token::{TokenDigest, UnixMillis};
 
 /// The notes of all workers.
@@ -21,12 +16,6 @@ pub(super) struct PushedOut {
     table: Table,
     /// In one slot.
     max_notes: usize,
-}
-
-/// Of this token there may be copies until then.
-struct Note {
-    digest: TokenDigest,
-    until: UnixMillis,
 }
 
 impl PushedOut {
@@ -56,13 +45,13 @@ impl PushedOut {
             if version == Version::NEVER_SET {
                 return false;
             }
-            let mut notes = read(&bytes.unwrap_or_default());
-            notes.retain(|note| note.until > now && note.digest != *digest);
-            if notes.len() >= self.max_notes {
+            let mut notes = Dated::parse(&bytes.unwrap_or_default());
+            notes.0.retain(|(noted, until)| *until > now && noted != digest);
+            if notes.0.len() >= self.max_notes {
                 return false;
             }
-            notes.push(Note { digest: *digest, until });
-            if self.shared.replace(&key, &write(&notes), version) {
+            notes.0.push((*digest, until));
+            if self.shared.replace(&key, &notes.write(), version) {
                 return true;
             }
         }
@@ -71,30 +60,9 @@ impl PushedOut {
 
     /// Whether there may be copies of what was pushed out.
     pub(super) fn has(&self, digest: &TokenDigest, now: UnixMillis) -> bool {
-        let notes = self.shared.get(&self.table.first(digest)).map(|bytes| read(&bytes));
-        notes.into_iter().flatten().any(|note| note.digest == *digest && note.until > now)
+        let notes = Dated::parse(&self.shared.get(&self.table.first(digest)).unwrap_or_default());
+        notes.0.iter().any(|(noted, until)| noted == digest && *until > now)
     }
-}
-
-fn read(bytes: &[u8]) -> Vec<Note> {
-    let mut reader = Reader::new(bytes);
-    if reader.u8() != Some(VERSION) {
-        return Vec::new();
-    }
-    let note = || {
-        let digest = TokenDigest::from_bytes(reader.array()?);
-        Some(Note { digest, until: UnixMillis::from_millis(reader.u64()?) })
-    };
-    std::iter::from_fn(note).collect()
-}
-
-fn write(notes: &[Note]) -> Vec<u8> {
-    let mut bytes = vec![VERSION];
-    for Note { digest, until } in notes {
-        bytes.extend_from_slice(digest.as_bytes());
-        bytes.extend_from_slice(&until.as_millis().to_le_bytes());
-    }
-    bytes
 }
 
 /// With [`MAX_NOTES`], some 5,000 entries can be pushed out within the life of a verdict before that ends epochs, in at
@@ -108,5 +76,3 @@ const MAX_NOTES: usize = 8;
 const CREATED: &str = "evicted";
 
 const MAX_TRIES: u32 = 16;
-
-const VERSION: u8 = 1;

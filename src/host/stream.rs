@@ -23,7 +23,7 @@ pub(super) struct Held {
 
 impl Worker {
     pub(super) fn request_headers(&self, stream: StreamId, is_last: bool) -> Action {
-        let headers = Headers::new();
+        let headers = Headers::default();
         let mut fate = self.request(stream, &headers);
         if fate == Fate::Forwarded {
             return Action::Continue;
@@ -129,8 +129,9 @@ fn read(size: usize) -> Vec<u8> {
 }
 
 /// The request headers of the effective context. What is read once is not asked for again.
+#[derive(Default)]
 struct Headers {
-    /// `authorization` by itself; of most requests, nothing else is asked for.
+    /// `authorization` by itself; where nothing depends on the path, nothing else may be asked for.
     authorization: OnceCell<Option<Given>>,
     /// All of them; `None` where the host does not give them at once: there are too many.
     all: OnceCell<Option<Given>>,
@@ -138,10 +139,6 @@ struct Headers {
 }
 
 impl Headers {
-    fn new() -> Self {
-        Self { authorization: OnceCell::new(), all: OnceCell::new(), route_policy: OnceCell::new() }
-    }
-
     /// With one call, which costs no more than two for a header each.
     fn all(&self) -> Option<&[u8]> {
         let all = self.all.get_or_init(|| hostcalls::get_map(MapType::Request).ok());

@@ -2,18 +2,14 @@
 //!
 //! Memory is bounded. When it is full, the signal that would be refused for its age soonest is forgotten. Should
 //! that one be played again, it is taken for new: some verdicts are asked for anew that need not be. To refuse a
-//! signal that cannot be remembered would be the greater evil: what it withdraws would live on.
-//!
-//! ```text
-//! slot: version 1 · ( digest 32 · until 8 ) of each signal
-//! ```
+//! signal that cannot be remembered would be the greater evil: what it withdraws would live on. Each slot holds dated
+//! digests, one of each signal.
 
 use std::rc::Rc;
 
 use sha2::{Digest, Sha256};
 
-use crate::bytes::Reader;
-use crate::cache::{SharedData, Table};
+use crate::cache::{Dated, SharedData, Table};
 use crate::token::{TokenDigest, UnixMillis};
 
 /// What was seen already.
@@ -42,7 +38,7 @@ impl Replay {
         let key = self.table.first(&id);
         for _ in 0..MAX_TRIES {
             let (bytes, version) = self.shared.read(&key);
-            let mut seen = bytes.as_deref().and_then(parse).unwrap_or_default();
+            let Dated(mut seen) = Dated::parse(&bytes.unwrap_or_default());
             seen.retain(|(_, until)| now <= *until);
             if seen.iter().any(|(other, _)| *other == id) {
                 return false;
@@ -52,7 +48,7 @@ impl Replay {
                 let first = seen.iter().enumerate().min_by_key(|(_, (_, until))| *until).map(|(at, _)| at);
                 first.map(|at| seen.swap_remove(at));
             }
-            if self.shared.replace(&key, &write(&seen), version) {
+            if self.shared.replace(&key, &Dated(seen).write(), version) {
                 return true;
             }
         }
@@ -66,24 +62,6 @@ fn digest(issuer: &str, jti: &str) -> TokenDigest {
     TokenDigest::from_bytes(hasher.chain_update(issuer).chain_update(jti).finalize().into())
 }
 
-fn parse(bytes: &[u8]) -> Option<Vec<(TokenDigest, UnixMillis)>> {
-    let mut reader = Reader::new(bytes);
-    if reader.u8()? != VERSION {
-        return None;
-    }
-    let next = || Some((TokenDigest::from_bytes(reader.array()?), UnixMillis::from_millis(reader.u64()?)));
-    Some(std::iter::from_fn(next).collect())
-}
-
-fn write(seen: &[(TokenDigest, UnixMillis)]) -> Vec<u8> {
-    let mut bytes = vec![VERSION];
-    for (id, until) in seen {
-        bytes.extend_from_slice(id.as_bytes());
-        bytes.extend_from_slice(&until.as_millis().to_le_bytes());
-    }
-    bytes
-}
-
 /// With [`MAX_SEEN`], about 12,000 signals in at most 700 KiB.
 const SLOTS: u32 = 512;
 
@@ -95,5 +73,3 @@ const CREATED: &str = "replays";
 
 /// Every failed swap is another worker's success; so many in a row mean a crowd.
 const MAX_TRIES: u32 = 64;
-
-const VERSION: u8 = 1;

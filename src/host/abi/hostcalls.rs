@@ -6,7 +6,7 @@ use std::ptr;
 use std::time::Duration;
 
 use super::super::pairs;
-use super::memory::Given;
+use super::memory::{Given, taken};
 
 /// Why the host did not do what it was asked to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -280,9 +280,8 @@ pub(in super::super) fn increment_metric(metric: u32, by: i64) -> Result<(), Sta
 fn returned(call: impl FnOnce(*mut *mut u8, *mut usize) -> u32) -> Result<Option<Vec<u8>>, Status> {
     let (mut data, mut size) = (ptr::null_mut(), 0);
     check(call(&raw mut data, &raw mut size))?;
-    // SAFETY: the host asks `proxy_on_memory_allocate` for `size` bytes at `data`, which allocates them with this
-    // very layout, and writes them all.
-    Ok((!data.is_null()).then(|| unsafe { Vec::from_raw_parts(data, size, size) }))
+    // SAFETY: the host asks `proxy_on_memory_allocate` for `size` bytes at `data` and writes them all; the room is closed.
+    Ok(unsafe { taken(data, size) })
 }
 
 /// What is not found is `None`.

@@ -36,14 +36,12 @@ impl Given {
         let status = check(call(&raw mut data, &raw mut size));
         ROOM.with(|room| room.is_open.set(false));
         status?;
-        let bytes = if data.is_null() {
-            Bytes::Boxed(Box::default())
-        } else if ROOM.with(|room| room.bytes.get().cast() == data) {
+        let bytes = if ROOM.with(|room| room.bytes.get().cast() == data) {
             ROOM.with(|room| room.is_taken.set(true));
             Bytes::InRoom(size.min(ROOM_BYTES))
         } else {
-            // SAFETY: allocated with this very layout, written, and given to nobody else.
-            Bytes::Boxed(unsafe { Vec::from_raw_parts(data, size, size) }.into_boxed_slice())
+            // SAFETY: what our caller promises, and not in the room.
+            Bytes::Boxed(unsafe { taken(data, size) }.unwrap_or_default().into_boxed_slice())
         };
         Ok(Self { bytes, _not_send: PhantomData })
     }
@@ -66,6 +64,17 @@ impl Drop for Given {
             ROOM.with(|room| room.is_taken.set(false));
         }
     }
+}
+
+/// What the host has written into memory that it asked for; `None` if that is nothing.
+///
+/// # Safety
+///
+/// `data` is null, or was allocated by `proxy_on_memory_allocate` for `size` bytes, outside the room, is written all
+/// over and belongs to nobody else.
+pub(super) unsafe fn taken(data: *mut u8, size: usize) -> Option<Vec<u8>> {
+    // SAFETY: allocated with this very layout.
+    (!data.is_null()).then(|| unsafe { Vec::from_raw_parts(data, size, size) })
 }
 
 /// Memory for one [`Given`] at a time.
