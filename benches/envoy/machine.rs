@@ -40,15 +40,19 @@ fn cpu_model() -> String {
     model.map_or("an unknown CPU", |(_, model)| model).to_owned()
 }
 
-/// Of `envoy  version: COMMIT/1.39.3/Clean/RELEASE/BoringSSL`.
+/// Of `envoy  version: COMMIT/1.39.3/Clean/RELEASE/BoringSSL`, which a launcher may put lines of its own before.
 fn envoy_version() -> String {
-    let line = first_line(envoy_command().arg("--version"));
-    let build = line.split_once("version: ").map(|(_, build)| build);
-    build.and_then(|build| build.split('/').nth(1)).unwrap_or(&line).to_owned()
+    let output = output(envoy_command().arg("--version"));
+    let build = output.lines().find_map(|line| line.split_once("version: ")).map(|(_, build)| build);
+    build.and_then(|build| build.split('/').nth(1)).unwrap_or("unknown").to_owned()
 }
 
 fn first_line(command: &mut Command) -> String {
+    let output = output(command);
+    output.lines().find(|line| !line.trim().is_empty()).unwrap_or("unknown").to_owned()
+}
+
+fn output(command: &mut Command) -> String {
     let output = command.output().map(|output| output.stdout).unwrap_or_default();
-    let text = String::from_utf8_lossy(&output);
-    text.lines().find(|line| !line.trim().is_empty()).unwrap_or("unknown").to_owned()
+    String::from_utf8_lossy(&output).into_owned()
 }

@@ -1,8 +1,11 @@
 // `make run`: the authorization server, the upstream and Envoy with the filter, on loopback, until Ctrl-C or until one of
 // them dies. The signing key and the client secrets are made here, for this run, and live in the environment only.
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
 import { generateKeyPairSync, randomBytes } from 'node:crypto';
-import { readFileSync } from 'node:fs';
+import { once } from 'node:events';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Part, portIsFree } from './part.mjs';
 
@@ -40,6 +43,8 @@ async function run() {
   for (const [name, port] of Object.entries(ports)) {
     if (!(await portIsFree(port))) return `port ${port} is taken: free it, or choose another with ${name}=...`;
   }
+  const notThere = await fetchEnvoy();
+  if (notThere) return notThere;
   parts.push(
     new Part({
       name: 'authorization server',
@@ -73,13 +78,29 @@ function envoyCommand() {
   return execFileSync('envoy/find-envoy', { encoding: 'utf8' }).trim().split(/\s+/);
 }
 
-/** The sample configuration; where ports were moved, a copy that says so. */
+/**
+ * Asks Envoy for its version, which everybody may see: a launcher may have to fetch Envoy first, and is not to be ended
+ * while it does, for it takes what is there then for the whole. Returns the reason when there is no Envoy.
+ */
+async function fetchEnvoy() {
+  const command = [...envoyCommand(), '--version'];
+  const asked = spawn(command[0], command.slice(1), { stdio: ['ignore', 'inherit', 'inherit'] });
+  const [code] = await once(asked, 'exit');
+  return code === 0 ? undefined : `${command.join(' ')}: expected exit code 0, got ${code}`;
+}
+
+/** The sample configuration; where ports were moved, a copy that says so. In a file, or Envoy would show all of it where it is wrong. */
 function envoyConfig() {
   const file = 'envoy/envoy.yaml';
   const moved = new Map(Object.entries(usualPorts).map(([name, usual]) => [String(usual), String(ports[name])]));
   const sample = readFileSync(file, 'utf8');
   const config = sample.replace(/(?<=port_value: |127\.0\.0\.1:)\d+/g, (port) => moved.get(port) ?? port);
-  return config === sample ? ['--config-path', file] : ['--config-yaml', config];
+  if (config === sample) return ['--config-path', file];
+  const directory = mkdtempSync(join(tmpdir(), 'phantom-token-filter-'));
+  process.on('exit', () => rmSync(directory, { recursive: true }));
+  const copy = join(directory, 'envoy.yaml');
+  writeFileSync(copy, config);
+  return ['--config-path', copy];
 }
 
 function instructions() {

@@ -15,6 +15,7 @@ mod jwks;
 mod jwt_and_introspection;
 mod jwt_vectors;
 mod key_rotation;
+mod launcher;
 mod memory;
 mod metrics;
 mod outage;

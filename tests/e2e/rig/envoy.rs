@@ -243,6 +243,9 @@ fn launch(directory: &TempDir, bootstrap: &Value, workers: u32, environment: &[(
         .arg(file("envoy.json"))
         .arg("--admin-address-path")
         .arg(file("admin.address"))
+        // What a launcher such as func-e keeps of a run goes with the test's own files.
+        .env("FUNC_E_STATE_HOME", file("func-e"))
+        .env("FUNC_E_RUNTIME_DIR", file("func-e"))
         .envs(environment.iter().map(|(name, value)| (name, value)))
         .stdout(log.try_clone().expect("the log file"))
         .stderr(log);

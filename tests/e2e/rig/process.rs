@@ -2,7 +2,8 @@
 
 use std::{
     fs,
-    process::{Child, Command},
+    process::{Child, Command, Stdio},
+    sync::Once,
     thread,
     time::{Duration, Instant},
 };
@@ -49,7 +50,7 @@ impl Process {
     /// The process that does the work: the child, or, behind a launcher such as `func-e run`, its descendant.
     fn worker(&self) -> u32 {
         let mut pid = self.0.id();
-        while let Some(child) = only_child(pid) {
+        while let Some(child) = child_of(pid) {
             pid = child;
         }
         pid
@@ -71,13 +72,27 @@ impl Drop for Process {
     }
 }
 
-fn only_child(pid: u32) -> Option<u32> {
-    let children = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).ok()?;
-    children.split_whitespace().next()?.parse().ok()
+/// A child of any of a process's threads: a launcher in Go starts it from whichever runs just then.
+fn child_of(pid: u32) -> Option<u32> {
+    let tasks = fs::read_dir(format!("/proc/{pid}/task")).ok()?;
+    let child = |task: fs::DirEntry| -> Option<u32> {
+        fs::read_to_string(task.path().join("children")).ok()?.split_whitespace().next()?.parse().ok()
+    };
+    tasks.flatten().find_map(child)
 }
 
 /// How Envoy is started here; `envoy/find-envoy` knows. The tests fail without one, they are never skipped.
 pub fn envoy_command() -> Command {
+    static IS_THERE: Once = Once::new();
+    // A launcher may have to fetch Envoy first, which takes as long as it takes, and which it does not do twice at once.
+    IS_THERE.call_once(|| {
+        let status = named_command().arg("--version").stdout(Stdio::null()).status();
+        assert!(status.as_ref().is_ok_and(|it| it.success()), "{:?} --version: {status:?}", named_command());
+    });
+    named_command()
+}
+
+fn named_command() -> Command {
     let found = Command::new("envoy/find-envoy").current_dir(ROOT).output().expect("envoy/find-envoy runs");
     let message = String::from_utf8_lossy(&found.stderr).into_owned();
     assert!(found.status.success(), "{message}");
