@@ -17,9 +17,9 @@ export CARGO_TARGET_DIR := $(CURDIR)/target
 # $(call need,TOOL,WHERE FROM): stops with a clear message if TOOL is not there.
 need = command -v $(1) >/dev/null || { echo "$(1) is missing: $(2)" >&2; exit 1; }
 
-.PHONY: help run test next build setup tools check bench cargo
+.PHONY: help run test next servers build setup tools check bench cargo
 help: ## this list
-	@awk -F ':[^#]*## ' '/^[a-z]+:.*## / {printf "make %-6s %s\n", $$1, $$2}' Makefile
+	@awk -F ':[^#]*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' Makefile
 
 run: build tools ## the demo: authorization server, upstream and Envoy with the filter, until Ctrl-C
 	@exec node envoy/demo/run.mjs
@@ -29,6 +29,11 @@ test: build setup ## every test: unit, sans-io, end to end in real Envoy
 
 next: build setup $(NEXT) ## the end-to-end tests in the newest Envoy
 	ENVOY=$(CURDIR)/$(NEXT) cargo test --test e2e
+
+servers: build setup ## the configurations of docs/servers.md before real servers; fetches Keycloak, Hydra and Spring once
+	@$(call need,mvn,Maven fetches Keycloak and builds the server with Spring)
+	@$(call need,go,it builds Hydra)
+	cargo test --test servers
 
 build: cargo ## the Wasm module
 	cargo build --release --target wasm32-wasip1 --lib

@@ -1,0 +1,126 @@
+//! Spring Authorization Server 7.1.2: the small application in `tests/servers/spring`, built by Maven.
+
+use std::{
+    fs::{self, File},
+    net::SocketAddr,
+    process::Command,
+    time::Duration,
+};
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+use crate::{
+    installed::installed,
+    rig::{
+        ROOT,
+        browser::{Browser, parameter, query},
+        client::Request,
+        oauth_client::{post_as, text},
+        process::Process,
+    },
+    server::{Server, free_port},
+};
+
+const REDIRECT_URI: &str = "https://app.example/cb";
+
+pub struct Spring {
+    // In this order: the process ends before its files go.
+    _process: Process,
+    _directory: TempDir,
+    address: SocketAddr,
+}
+
+impl Server for Spring {
+    const NAME: &str = "Spring Authorization Server";
+
+    async fn start() -> Self {
+        let install = format!("cp -r '{ROOT}/tests/servers/spring/.' . && mvn -q -B package");
+        let jar = installed("spring-7.1.2", "target/server.jar", &install).join("target/server.jar");
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let log = File::create(directory.path().join("log")).expect("a log file");
+        let address = free_port();
+        let mut command = Command::new("java");
+        command
+            .arg("-jar")
+            .arg(jar)
+            .args(["--server.address=127.0.0.1", &format!("--server.port={}", address.port())])
+            .stdout(log.try_clone().expect("the log"))
+            .stderr(log);
+        let mut process = Process::start(&mut command);
+        for _ in 0..900 {
+            assert!(
+                !process.has_ended(),
+                "Spring does not start:\n{}",
+                fs::read_to_string(directory.path().join("log")).unwrap_or_default()
+            );
+            let ready = Request::get("/oauth2/jwks").try_send(address).await;
+            if ready.is_ok_and(|reply| reply.status == 200) {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        Self { _process: process, _directory: directory, address }
+    }
+
+    fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    fn issuer(&self) -> Option<String> {
+        None
+    }
+
+    async fn access_token(&self) -> String {
+        let form = [("grant_type", "client_credentials"), ("scope", Self::SCOPE)];
+        text(&self.post("app", "/oauth2/token", &form).await, "access_token")
+    }
+
+    async fn jwt(&self) -> Option<String> {
+        let form = [("grant_type", "client_credentials"), ("scope", Self::SCOPE)];
+        Some(text(&self.post("app-jwt", "/oauth2/token", &form).await, "access_token"))
+    }
+
+    async fn no_access_tokens(&self) -> Vec<(&'static str, String)> {
+        let reply = self.login("app").await;
+        vec![("refresh token", text(&reply, "refresh_token")), ("ID token", text(&reply, "id_token"))]
+    }
+
+    async fn revoke(&self, access_token: &str) {
+        self.post("app", "/oauth2/revoke", &[("token", access_token)]).await;
+    }
+}
+
+impl Spring {
+    /// Alice logs in to `client`, which asks for what a login gives and for no more.
+    async fn login(&self, client: &str) -> Value {
+        let mut browser = Browser::new(self.address);
+        let request = [("client_id", client), ("response_type", "code"), ("redirect_uri", REDIRECT_URI)];
+        let request = [&request[..], &[("scope", "openid read")]].concat();
+        // Only who wants HTML is sent to the login.
+        let get = |location: &str| Request::get(location).header("accept", "text/html");
+        let mut page = browser.send(get(&format!("/oauth2/authorize?{}", query(&request)))).await;
+        let mut pages = 0;
+        let code = loop {
+            pages += 1;
+            assert!(pages < 10, "no end of pages: {page:?}");
+            page = match page.header("location").map(str::to_owned) {
+                Some(location) if location.starts_with(REDIRECT_URI) => {
+                    break parameter(&location, "code").unwrap_or_else(|| panic!("no code in {location}"));
+                }
+                // It names itself by the Host that it was asked under.
+                Some(location) => {
+                    let path = location.strip_prefix("http://api.example").unwrap_or(&location);
+                    browser.send(get(path)).await
+                }
+                None => browser.submit(&page, &[("username", "alice"), ("password", "alice")]).await,
+            };
+        };
+        let form = [("grant_type", "authorization_code"), ("code", &code), ("redirect_uri", REDIRECT_URI)];
+        self.post(client, "/oauth2/token", &form).await
+    }
+
+    async fn post(&self, client: &str, path: &str, form: &[(&str, &str)]) -> Value {
+        post_as((client, &format!("{client}-secret")), self.address, path, form).await
+    }
+}
