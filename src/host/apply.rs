@@ -247,9 +247,9 @@ impl Worker {
                     "cluster {:?}: expected a cluster that Envoy knows, got none of that name",
                     call.cluster
                 );
-                Some(Event::CallFailed(id))
+                Some(Event::NotSent(id))
             }
-            Err(_) => Some(Event::CallFailed(id)),
+            Err(_) => Some(Event::NotSent(id)),
         }
     }
 

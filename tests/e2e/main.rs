@@ -34,5 +34,6 @@ mod signed_replies;
 mod soak;
 mod strategies;
 mod token_sources;
+mod unsent_calls;
 mod waiting_bodies;
 mod workers;

@@ -56,6 +56,23 @@ impl Bootstrap {
         self
     }
 
+    /// A cluster that takes no more than `limits` at once: a threshold of its circuit breakers.
+    pub fn limited_cluster(mut self, name: &str, address: SocketAddr, limits: Value) -> Self {
+        self = self.cluster(name, address);
+        if let Some(cluster) = self.clusters.last_mut() {
+            cluster["circuit_breakers"]["thresholds"] = json!([limits]);
+        }
+        self
+    }
+
+    /// A cluster that has no host.
+    pub fn empty_cluster(mut self, name: &str) -> Self {
+        let mut cluster = cluster(name, Value::Null);
+        cluster["load_assignment"]["endpoints"] = json!([]);
+        self.clusters.push(cluster);
+        self
+    }
+
     /// A variable that Envoy has and the filter may see.
     pub fn environment(mut self, name: &str, value: &str) -> Self {
         self.wasm_filter.host_env_keys.push(name.to_owned());
