@@ -127,6 +127,13 @@ impl Worker {
         self.held.borrow_mut().insert(stream, held);
     }
 
+    /// What became of a stream that waited.
+    fn became(&self, stream: StreamId, fate: Fate) {
+        if let Some(held) = self.held.borrow_mut().get_mut(&stream) {
+            held.fate = fate;
+        }
+    }
+
     /// What is noted of a stream.
     pub(super) fn held<T>(&self, stream: StreamId, read: impl FnOnce(&Held) -> T) -> Option<T> {
         self.held.borrow().get(&stream).map(read)
@@ -156,8 +163,9 @@ impl Worker {
         while let Some(effect) = effects.pop_front() {
             match effect {
                 Effect::Answer(stream, answer) => {
+                    *fate = Fate::Answered;
+                    self.became(stream, Fate::Answered);
                     if self.reach(stream, callback) {
-                        *fate = Fate::Answered;
                         end(&answer);
                     }
                 }
@@ -182,7 +190,9 @@ impl Worker {
                 }
                 Effect::Forward(stream, edits) => {
                     if self.reach(stream, callback) {
-                        *fate = match (self.forward(stream, &edits, callback), *fate) {
+                        let forwarded = self.forward(stream, &edits, callback);
+                        self.became(stream, forwarded);
+                        *fate = match (forwarded, *fate) {
                             (Fate::Forwarded, Fate::Watched) => Fate::Watched,
                             (forwarded, _) => forwarded,
                         };

@@ -16,10 +16,39 @@ use crate::filter::StreamId;
 
 /// Whether what the callback was about may pass.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(u32)]
 pub(super) enum Action {
-    Continue = 0,
-    Pause = 1,
+    /// It may.
+    Continue,
+    /// It is kept, and what follows is shown to us and kept with it, as far as Envoy's buffer goes.
+    Collect,
+    /// It waits, and the client with it: what does not fit into Envoy's buffer is not read from the connection.
+    Wait,
+}
+
+impl Action {
+    /// What the ABI has for it where headers are concerned: Envoy's `FilterHeadersStatus`. Where an operator does not
+    /// set `allow_on_headers_stop_iteration`, Envoy takes the second for the third.
+    pub(super) fn of_headers(self) -> u32 {
+        match self {
+            Self::Continue => 0,
+            Self::Collect => 1, // StopIteration
+            Self::Wait => 4,    // StopAllIterationAndWatermark
+        }
+    }
+
+    /// The same for bodies: Envoy's `FilterDataStatus`.
+    pub(super) fn of_body(self) -> u32 {
+        match self {
+            Self::Continue => 0,
+            Self::Collect => 1, // StopIterationAndBuffer: too much is answered by Envoy, with 413
+            Self::Wait => 2,    // StopIterationAndWatermark
+        }
+    }
+
+    /// The same for trailers: Envoy's `FilterTrailersStatus`.
+    pub(super) fn of_trailers(self) -> u32 {
+        u32::from(self != Self::Continue)
+    }
 }
 
 /// Every context of this VM.
@@ -133,17 +162,16 @@ pub(super) fn request_trailers(stream: u32) -> Action {
     of_request(stream, Worker::request_trailers)
 }
 
-pub(super) fn response_headers(stream: u32) -> Action {
+pub(super) fn response_headers(stream: u32) {
     if let Some(worker) = CONTEXTS.with(|contexts| contexts.worker_of(stream)) {
         worker.response_headers(StreamId(stream));
     }
-    Action::Continue
 }
 
 /// A part of a request. Without a configuration, nothing passes.
 fn of_request(stream: u32, act: impl FnOnce(&Worker, StreamId) -> Action) -> Action {
     let worker = CONTEXTS.with(|contexts| contexts.worker_of(stream));
-    worker.map_or(Action::Pause, |worker| act(&worker, StreamId(stream)))
+    worker.map_or(Action::Wait, |worker| act(&worker, StreamId(stream)))
 }
 
 pub(super) fn call_answered(root: u32, call: u32, num_headers: usize, body_size: usize) {

@@ -13,8 +13,8 @@ use crate::request::{RequestView, Unreadable};
 
 /// A request that did not simply go on.
 pub(super) struct Held {
-    /// What became of it in its own callback; one that waits may have gone on since.
-    fate: Fate,
+    /// What became of it so far.
+    pub(super) fate: Fate,
     /// The part of a watched request's body that has passed.
     passed: Vec<u8>,
     /// Whether the filter has been told of the body.
@@ -73,15 +73,13 @@ impl Worker {
         }
     }
 
-    /// Whether more of a request may pass. Headers that wait hold back what follows: where an operator sets
-    /// `allow_on_headers_stop_iteration`, Envoy itself does not.
+    /// Whether more of a request may pass: only of one that was found to pass, and not because nobody holds it.
     fn gate(&self, stream: StreamId) -> Action {
-        let passes = match self.fate(stream) {
-            None | Some(Fate::Forwarded | Fate::Watched) => true,
-            Some(Fate::Answered) => false,
-            Some(Fate::Receiving | Fate::Waiting) => !self.is_waiting(stream),
-        };
-        if passes { Action::Continue } else { Action::Pause }
+        match self.fate(stream) {
+            None | Some(Fate::Forwarded | Fate::Watched) => Action::Continue,
+            Some(Fate::Receiving) => Action::Collect,
+            Some(Fate::Answered | Fate::Waiting) => Action::Wait,
+        }
     }
 
     /// More of the body is there, `size` bytes of it; `is_last`: no more follows.

@@ -35,5 +35,6 @@ mod soak;
 mod strategies;
 mod token_sources;
 mod unsent_calls;
+mod uploads;
 mod waiting_bodies;
 mod workers;

@@ -22,6 +22,7 @@ pub struct Bootstrap {
     filters_behind: Vec<Value>,
     routes: Vec<Value>,
     adjustments: Vec<Adjustment>,
+    buffer: Option<u32>,
 }
 
 impl Bootstrap {
@@ -42,6 +43,7 @@ impl Bootstrap {
             filters_behind: Vec::new(),
             routes: Vec::new(),
             adjustments: Vec::new(),
+            buffer: None,
         }
     }
 
@@ -113,6 +115,11 @@ impl Bootstrap {
         Self { is_reloadable: true, ..self }
     }
 
+    /// How much of a request its listener keeps, in bytes (`per_connection_buffer_limit_bytes`).
+    pub fn buffer(self, bytes: u32) -> Self {
+        Self { buffer: Some(bytes), ..self }
+    }
+
     /// Any other change to the HTTP connection manager.
     pub fn adjust(mut self, adjustment: impl FnOnce(&mut Value) + Send + 'static) -> Self {
         self.adjustments.push(Box::new(adjustment));
@@ -141,11 +148,15 @@ impl Bootstrap {
         let loopback = json!({"socket_address": {"address": "127.0.0.1", "port_value": 0}});
         let socket = json!({"pipe": {"path": directory.join("jwks.socket")}});
         self.clusters.push(cluster("this_envoy", socket.clone()));
+        let mut main = listener("main", &loopback, &main);
+        if let Some(bytes) = self.buffer {
+            main["per_connection_buffer_limit_bytes"] = json!(bytes);
+        }
         json!({
             "node": {"id": "e2e", "cluster": "e2e"}, // which extension discovery asks for
             "admin": {"address": loopback},
             "static_resources": {
-                "listeners": [listener("main", &loopback, &main), listener("jwks", &socket, &jwks_only)],
+                "listeners": [main, listener("jwks", &socket, &jwks_only)],
                 "clusters": self.clusters,
             },
         })
