@@ -32,6 +32,13 @@ impl Worker {
             // Nobody has said a word about it, and nobody will: it must not pass for want of one.
             fate = self.fail(stream);
         }
+        if fate == Fate::Receiving && self.bodies_pass.get() {
+            fate = self.fail(stream);
+        }
+        if fate == Fate::Receiving {
+            // It was read. Should the request pass in spite of us, no service sees the secret.
+            _ = hostcalls::remove_map_value(MapType::Request, "authorization");
+        }
         self.hold(stream, Held { fate, passed: Vec::new(), is_read: false });
         if is_last {
             self.body(stream, 0, true);
@@ -67,7 +74,12 @@ impl Worker {
     }
 
     pub(super) fn stream_gone(&self, stream: StreamId) {
-        let fate = self.let_go(stream).map(|held| held.fate);
+        self.deleted();
+        let held = self.let_go(stream);
+        let fate = held.as_ref().map(|held| held.fate);
+        if held.is_some_and(|held| held.fate == Fate::Receiving && !held.is_read) {
+            self.look_for_body();
+        }
         if matches!(fate, Some(Fate::Receiving | Fate::Waiting | Fate::Watched)) {
             self.stream_event(Event::StreamGone(stream));
         }

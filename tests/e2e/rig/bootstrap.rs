@@ -110,6 +110,12 @@ impl Bootstrap {
         self
     }
 
+    /// One of the capabilities that it needs is not allowed.
+    pub fn without(mut self, capability: &str) -> Self {
+        self.wasm_filter.without = Some(capability.to_owned());
+        self
+    }
+
     /// The filter can be given another configuration under traffic: it is found through extension discovery.
     pub fn reloadable(self) -> Self {
         Self { is_reloadable: true, ..self }
