@@ -107,3 +107,40 @@ fn an_answer_that_is_no_outage_holds_no_calls_back() {
     }
     assert!(matches!(worker.call(&Request::bearer("tok"), &active()), Fate::Forwarded(_)));
 }
+
+#[test]
+fn calls_that_the_host_refuses_settle_no_more_streams_in_a_callback_than_one_that_is_answered() {
+    let limits = json!({"retries": 1, "breaker": {"failures": 1000}});
+    let mut worker = Worker::new(config(json!({"providers": {"main": {"introspection": limits}}})));
+    let ask = |worker: &mut Worker, token: usize| worker.receive(&Request::bearer(&format!("token-{token}")));
+    let waiting: Vec<_> = (0..300).map(|request| ask(&mut worker, request % 100)).collect();
+    // One turn, as when all of them have come in the same moment.
+    worker.turns = 1;
+    worker.give_turn();
+    assert_eq!(worker.calls.len(), 100);
+    assert!(worker.refuse_calls() <= 32);
+    worker.give_turns();
+    for stream in waiting {
+        assert_eq!(worker.fate(stream).reason(), "introspection_unreachable");
+    }
+    assert_eq!(worker.count(Counter::IntrospectionError), 200, "each was tried twice");
+}
+
+#[test]
+fn requests_whose_keys_cannot_be_fetched_are_settled_in_turns_too() {
+    let provider = json!({"issuer": "https://as.example", "jwks": {"cluster": "as", "path": "/jwks"}});
+    let policy = json!({"strategy": "jwt", "require": {"audiences": ["https://api.example"]}});
+    let mut plugin = config(json!({"providers": {"main": provider}, "policies": {"default": policy}}));
+    plugin["providers"]["main"].as_object_mut().unwrap().remove("introspection");
+    plugin.as_object_mut().unwrap().remove("phantom_token");
+    let mut worker = Worker::new(plugin);
+    let waiting: Vec<_> = (0..100).map(|_| worker.receive(&Request::bearer("a.b.c"))).collect();
+    worker.turns = 1;
+    worker.give_turn();
+    assert_eq!(worker.called(), ["/jwks"]);
+    assert!(worker.refuse_calls() <= 32);
+    worker.give_turns();
+    for stream in waiting {
+        assert_eq!(worker.fate(stream).reason(), "jwks_unavailable");
+    }
+}

@@ -69,8 +69,10 @@ pub enum Event<'a> {
     /// The whole body of a request that [`Effect::Receive`] or [`Effect::Watch`] is about; `None` if it is longer
     /// than [`MAX_BODY_BYTES`].
     Body(StreamId, Option<&'a [u8]>),
-    /// A call could not be sent, or its answer broke off.
+    /// The answer to a call broke off.
     CallFailed(CallId),
+    /// A call could not be sent: the host refused it, in the callback that was to send it.
+    NotSent(CallId),
     /// A call was answered.
     Reply(CallId, Reply<'a>),
     /// A request's headers are here.
@@ -278,8 +280,22 @@ impl Filter {
             Event::Body(stream, body) => self.body(stream, body, now, &mut effects),
             // Several may come in one callback, and a turn follows them.
             Event::Told(digest, told) => self.told(&digest, told, now, &mut effects),
-            Event::CallFailed(call) => self.call_ended(call, None, now, &mut effects),
-            Event::Reply(call, reply) => self.call_ended(call, Some(&reply), now, &mut effects),
+            Event::CallFailed(call) => {
+                self.call_ended(call, None, now, &mut effects);
+                self.settle(now, &mut effects);
+            }
+            // Hundreds may come in one callback: who waited is told in turns of the root.
+            Event::NotSent(call) => {
+                let had_turn = self.is_to_settle();
+                self.call_ended(call, None, now, &mut effects);
+                if self.is_to_settle() && !had_turn {
+                    effects.push(Effect::AskForTurn);
+                }
+            }
+            Event::Reply(call, reply) => {
+                self.call_ended(call, Some(&reply), now, &mut effects);
+                self.settle(now, &mut effects);
+            }
             Event::Start => {}
             Event::Tick => {
                 self.take_over_overdue(now, &mut effects);
@@ -316,7 +332,6 @@ impl Filter {
             Some(reply) => self.reply(call, reply, now, effects),
             None => self.call_failed(call, now, effects),
         }
-        self.settle(now, effects);
     }
 
     /// Asks for ticks as often as something may fall due.

@@ -39,6 +39,11 @@ impl Parking {
         self.ready.push_back(stream);
     }
 
+    /// Whether some of them wait no more.
+    pub(super) fn has_ready(&self) -> bool {
+        !self.ready.is_empty()
+    }
+
     /// A stream is gone.
     pub(super) fn forget(&mut self, stream: StreamId) {
         self.parked.remove(&stream);

@@ -38,9 +38,16 @@ impl Filter {
         self.settlements.push_back(Settlement { call, outcome });
     }
 
-    /// Settles a batch of waiting streams; asks for another turn if some are left.
+    /// Whether somebody waits no more and has yet to be told. Whoever leaves it so has asked for a turn.
+    pub(super) fn is_to_settle(&self) -> bool {
+        !self.settlements.is_empty() || self.parking.has_ready() || self.signals.have_ready()
+    }
+
+    /// Settles waiting streams, as many as the callback has room for besides those that it has settled already; asks
+    /// for another turn if some are left. No callback may do this twice.
     pub(super) fn settle(&mut self, now: UnixMillis, effects: &mut Vec<Effect>) {
-        let mut batch = 0;
+        let is_settled = |effect: &&Effect| matches!(effect, Effect::Answer(..) | Effect::Forward(..));
+        let mut batch = effects.iter().filter(is_settled).count();
         while let Some(mut settlement) = self.settlements.pop_front() {
             if self.is_overtaken(&settlement) {
                 self.ask_again(settlement.call, now, effects);
@@ -51,7 +58,7 @@ impl Filter {
                 let Some(waiter) = self.waiting.remove(&stream) else { continue };
                 self.settle_one(waiter, &settlement, now, effects);
                 batch += 1;
-                if batch == MAX_BATCH {
+                if batch >= MAX_BATCH {
                     self.settlements.push_front(settlement);
                     effects.push(Effect::AskForTurn);
                     return;
@@ -60,7 +67,7 @@ impl Filter {
         }
         while self.unpark_one(now, effects) || self.unpark_signal(now, effects) {
             batch += 1;
-            if batch == MAX_BATCH {
+            if batch >= MAX_BATCH {
                 effects.push(Effect::AskForTurn);
                 return;
             }

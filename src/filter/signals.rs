@@ -72,6 +72,11 @@ impl Signals {
         self.incoming.values().filter(|it| it.receiver == receiver).count()
     }
 
+    /// Whether some of those that waited for keys wait no more.
+    pub(super) fn have_ready(&self) -> bool {
+        !self.ready.is_empty()
+    }
+
     /// Whether any request waits for its body.
     pub(super) fn await_bodies(&self) -> bool {
         self.incoming.values().any(|it| it.receiver != Receiver::Endpoint)

@@ -2,10 +2,12 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
 
 use log::error;
 
 use super::abi::hostcalls::{self, MapType, MetricType, Status};
+use super::absence::{Doubts, PATIENCE};
 use super::mailbox::Message;
 use super::stream::Held;
 use super::{local_reply, now};
@@ -15,6 +17,7 @@ use crate::filter::{CallId, Description, Effect, Event, Filter, Outcome, Ready, 
 use crate::http::HttpCall;
 use crate::metrics::{Counter, INTROSPECTION_DURATION};
 use crate::request::{HeaderEdit, HeaderEdits, RequestView};
+use crate::token::UnixMillis;
 
 /// What a worker's root context and its streams share.
 pub(super) struct Worker {
@@ -23,13 +26,20 @@ pub(super) struct Worker {
     filter: RefCell<Filter>,
     /// A queue to ourselves: what is put in comes back as a callback of the root, which is a turn.
     mailbox: Mailbox,
-    /// The host's numbers of calls under way.
-    calls: RefCell<BTreeMap<u32, CallId>>,
+    /// The host's numbers of calls under way, and when the host must have told us of each.
+    pub(super) calls: RefCell<BTreeMap<u32, (CallId, UnixMillis)>>,
     /// In the order of [`Counter::ALL`].
     counters: Vec<u32>,
     introspection_duration: u32,
     /// Streams that may not go on, and why.
     held: RefCell<BTreeMap<StreamId, Held>>,
+    /// Callbacks that have not come yet.
+    pub(super) doubts: Doubts,
+    /// How often the filter wants a tick, and how often there is one.
+    pub(super) tick: Cell<Duration>,
+    pub(super) period: Cell<Duration>,
+    /// Whether a request that was to be held back for its body was seen to pass.
+    pub(super) bodies_pass: Cell<bool>,
     /// Whether access logs can still be told something: a host that refuses once refuses always.
     describes: Cell<bool>,
 }
@@ -69,6 +79,10 @@ impl Worker {
             counters: Counter::ALL.iter().map(counter).collect::<Result<_, Status>>()?,
             introspection_duration: hostcalls::define_metric(MetricType::Histogram, INTROSPECTION_DURATION)?,
             held: RefCell::default(),
+            doubts: Doubts::default(),
+            tick: Cell::new(Duration::ZERO),
+            period: Cell::new(Duration::ZERO),
+            bodies_pass: Cell::new(false),
             describes: Cell::new(true),
         })
     }
@@ -115,7 +129,17 @@ impl Worker {
 
     /// The call that the host knows by this number; it is answered only once.
     pub(super) fn take_call(&self, token: u32) -> Option<CallId> {
-        self.calls.borrow_mut().remove(&token)
+        self.dispel(&self.doubts.call);
+        self.calls.borrow_mut().remove(&token).map(|(id, _)| id)
+    }
+
+    /// Asks for a callback of the root.
+    pub(super) fn ask_for_turn(&self) {
+        // Only a queue that is not there refuses, and it was registered at the start.
+        if hostcalls::enqueue_shared_queue(self.mailbox.0, &Message::Turn.write()).is_err() {
+            error!("the filter's own queue is gone; waiting requests end by their stream's timeout");
+        }
+        self.doubt(&self.doubts.turn, PATIENCE);
     }
 
     pub(super) fn is_waiting(&self, stream: StreamId) -> bool {
@@ -124,7 +148,17 @@ impl Worker {
 
     /// Notes a stream that did not simply go on.
     pub(super) fn hold(&self, stream: StreamId, held: Held) {
+        if held.fate == Fate::Answered {
+            self.expect_delete();
+        }
         self.held.borrow_mut().insert(stream, held);
+    }
+
+    /// What became of a stream that waited.
+    fn became(&self, stream: StreamId, fate: Fate) {
+        if let Some(held) = self.held.borrow_mut().get_mut(&stream) {
+            held.fate = fate;
+        }
     }
 
     /// What is noted of a stream.
@@ -156,19 +190,13 @@ impl Worker {
         while let Some(effect) = effects.pop_front() {
             match effect {
                 Effect::Answer(stream, answer) => {
+                    *fate = Fate::Answered;
+                    self.became(stream, Fate::Answered);
                     if self.reach(stream, callback) {
-                        *fate = Fate::Answered;
                         end(&answer);
                     }
                 }
-                Effect::AskForTurn => {
-                    // Only a queue that is not there refuses, and it was registered at the start.
-                    if hostcalls::enqueue_shared_queue(self.mailbox.0, &Message::Turn.write()).is_err() {
-                        error!(
-                            "the filter's own queue is gone; waiting requests end by their stream's timeout"
-                        );
-                    }
-                }
+                Effect::AskForTurn => self.ask_for_turn(),
                 Effect::Call(id, call) => {
                     if let Some(failed) = self.dispatch(id, &call) {
                         effects.extend(self.step(failed));
@@ -182,7 +210,9 @@ impl Worker {
                 }
                 Effect::Forward(stream, edits) => {
                     if self.reach(stream, callback) {
-                        *fate = match (self.forward(stream, &edits, callback), *fate) {
+                        let forwarded = self.forward(stream, &edits, callback);
+                        self.became(stream, forwarded);
+                        *fate = match (forwarded, *fate) {
                             (Fate::Forwarded, Fate::Watched) => Fate::Watched,
                             (forwarded, _) => forwarded,
                         };
@@ -198,7 +228,10 @@ impl Worker {
                 Effect::Tell(mailbox, digest, told) => {
                     _ = hostcalls::enqueue_shared_queue(mailbox.0, &Message::Told(digest, told).write());
                 }
-                Effect::Tick(period) => _ = hostcalls::set_tick_period(period),
+                Effect::Tick(period) => {
+                    self.tick.set(period);
+                    self.set_tick();
+                }
             }
         }
     }
@@ -239,7 +272,8 @@ impl Worker {
             call.headers.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
         match hostcalls::dispatch_http_call(&call.cluster, &headers, &call.body, call.timeout) {
             Ok(token) => {
-                self.calls.borrow_mut().insert(token, id);
+                let until = self.doubt(&self.doubts.call, call.timeout + PATIENCE);
+                self.calls.borrow_mut().insert(token, (id, until));
                 None
             }
             Err(Status::BadArgument) => {
@@ -247,9 +281,9 @@ impl Worker {
                     "cluster {:?}: expected a cluster that Envoy knows, got none of that name",
                     call.cluster
                 );
-                Some(Event::CallFailed(id))
+                Some(Event::NotSent(id))
             }
-            Err(_) => Some(Event::CallFailed(id)),
+            Err(_) => Some(Event::NotSent(id)),
         }
     }
 

@@ -10,16 +10,46 @@ use std::rc::Rc;
 
 use log::error;
 
+use super::absence::{self, Sight};
 use super::apply::Worker;
-use super::{logger, root};
+use super::{local_reply, logger, root};
 use crate::filter::StreamId;
 
 /// Whether what the callback was about may pass.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(u32)]
 pub(super) enum Action {
-    Continue = 0,
-    Pause = 1,
+    /// It may.
+    Continue,
+    /// It is kept, and what follows is shown to us and kept with it, as far as Envoy's buffer goes.
+    Collect,
+    /// It waits, and the client with it: what does not fit into Envoy's buffer is not read from the connection.
+    Wait,
+}
+
+impl Action {
+    /// What the ABI has for it where headers are concerned: Envoy's `FilterHeadersStatus`. Where an operator does not
+    /// set `allow_on_headers_stop_iteration`, Envoy takes the second for the third.
+    pub(super) fn of_headers(self) -> u32 {
+        match self {
+            Self::Continue => 0,
+            Self::Collect => 1, // StopIteration
+            Self::Wait => 4,    // StopAllIterationAndWatermark
+        }
+    }
+
+    /// The same for bodies: Envoy's `FilterDataStatus`.
+    pub(super) fn of_body(self) -> u32 {
+        match self {
+            Self::Continue => 0,
+            Self::Collect => 1, // StopIterationAndBuffer: too much is answered by Envoy, with 413
+            Self::Wait => 2,    // StopIterationAndWatermark
+        }
+    }
+
+    /// The same for trailers: Envoy's `FilterTrailersStatus`.
+    pub(super) fn of_trailers(self) -> u32 {
+        u32::from(self != Self::Continue)
+    }
 }
 
 /// Every context of this VM.
@@ -30,6 +60,8 @@ struct Contexts {
     only: Cell<u32>,
     /// The roots of streams that began while there were several.
     noted: RefCell<BTreeMap<u32, u32>>,
+    /// Whether requests' headers are shown to us.
+    sight: Cell<Sight>,
 }
 
 impl Contexts {
@@ -63,9 +95,41 @@ impl Contexts {
         }
     }
 
-    fn accepted(&self, root: u32, worker: Worker) {
-        if let Some((_, place)) = self.roots.borrow_mut().iter_mut().find(|(number, _)| *number == root) {
-            *place = Some(Rc::new(worker));
+    /// Whether there is such a root.
+    fn accepted(&self, root: u32, worker: Worker) -> bool {
+        let mut roots = self.roots.borrow_mut();
+        let place = roots.iter_mut().find(|(number, _)| *number == root);
+        place.map(|(_, place)| *place = Some(Rc::new(worker))).is_some()
+    }
+
+    /// A stream begins: its headers come next, if ever.
+    fn await_headers(&self, stream: u32) {
+        match self.sight.get() {
+            Sight::Proven => {}
+            Sight::Untried => {
+                self.sight.set(Sight::Awaited(stream));
+                // A callback of the root, before anything of the stream can have left.
+                if let Some(worker) = self.worker_of(stream) {
+                    worker.ask_for_turn();
+                }
+            }
+            Sight::Awaited(_) => {
+                self.look_for_headers();
+                local_reply::refuse_unseen(stream);
+            }
+            Sight::Missing => local_reply::refuse_unseen(stream),
+        }
+    }
+
+    /// Something else came before a stream's headers did.
+    fn look_for_headers(&self) {
+        if let Sight::Awaited(stream) = self.sight.get() {
+            self.sight.set(Sight::Missing);
+            absence::complain(
+                "proxy_on_request_headers",
+                "every request is refused, for it would pass unjudged",
+            );
+            local_reply::refuse_unseen(stream);
         }
     }
 
@@ -86,6 +150,7 @@ thread_local! {
             roots: RefCell::new(Vec::new()),
             only: Cell::new(0),
             noted: RefCell::new(BTreeMap::new()),
+            sight: Cell::new(Sight::Untried),
         }
     };
 }
@@ -97,11 +162,15 @@ pub(super) fn start() {
 pub(super) fn context_created(context: u32, root: u32) {
     CONTEXTS.with(|contexts| match root {
         0 => contexts.root_created(context),
-        root => contexts.stream_created(context, root),
+        root => {
+            contexts.stream_created(context, root);
+            contexts.await_headers(context);
+        }
     });
 }
 
 pub(super) fn context_gone(context: u32) {
+    CONTEXTS.with(Contexts::look_for_headers);
     if let Some(worker) = CONTEXTS.with(|contexts| contexts.gone(context)) {
         worker.stream_gone(StreamId(context));
     }
@@ -111,8 +180,11 @@ pub(super) fn context_gone(context: u32) {
 pub(super) fn configure(root: u32) -> bool {
     match root::configure(root) {
         Ok(worker) => {
-            CONTEXTS.with(|contexts| contexts.accepted(root, worker));
-            true
+            let is_known = CONTEXTS.with(|contexts| contexts.accepted(root, worker));
+            if !is_known {
+                absence::complain("proxy_on_context_create", "no request could be told from another");
+            }
+            is_known
         }
         Err(reason) => {
             error!("{reason}");
@@ -122,28 +194,40 @@ pub(super) fn configure(root: u32) -> bool {
 }
 
 pub(super) fn request_headers(stream: u32, is_last: bool) -> Action {
+    CONTEXTS.with(|contexts| {
+        if contexts.sight.get() != Sight::Proven {
+            contexts.sight.set(Sight::Proven);
+        }
+    });
     of_request(stream, |worker, stream| worker.request_headers(stream, is_last))
 }
 
 pub(super) fn request_body(stream: u32, size: usize, is_last: bool) -> Action {
+    CONTEXTS.with(Contexts::look_for_headers);
     of_request(stream, |worker, stream| worker.request_body(stream, size, is_last))
 }
 
 pub(super) fn request_trailers(stream: u32) -> Action {
+    CONTEXTS.with(Contexts::look_for_headers);
     of_request(stream, Worker::request_trailers)
 }
 
-pub(super) fn response_headers(stream: u32) -> Action {
+pub(super) fn response_headers(stream: u32) {
     if let Some(worker) = CONTEXTS.with(|contexts| contexts.worker_of(stream)) {
         worker.response_headers(StreamId(stream));
     }
-    Action::Continue
 }
 
 /// A part of a request. Without a configuration, nothing passes.
 fn of_request(stream: u32, act: impl FnOnce(&Worker, StreamId) -> Action) -> Action {
-    let worker = CONTEXTS.with(|contexts| contexts.worker_of(stream));
-    worker.map_or(Action::Pause, |worker| act(&worker, StreamId(stream)))
+    match CONTEXTS.with(|contexts| contexts.worker_of(stream)) {
+        Some(worker) => act(&worker, StreamId(stream)),
+        None => {
+            absence::complain("proxy_on_configure", "every request is refused");
+            local_reply::refuse_unseen(stream);
+            Action::Wait
+        }
+    }
 }
 
 pub(super) fn call_answered(root: u32, call: u32, num_headers: usize, body_size: usize) {
@@ -153,12 +237,14 @@ pub(super) fn call_answered(root: u32, call: u32, num_headers: usize, body_size:
 }
 
 pub(super) fn queue_ready(root: u32, queue: u32) {
+    CONTEXTS.with(Contexts::look_for_headers);
     if let Some(worker) = CONTEXTS.with(|contexts| contexts.worker(root)) {
         root::queue_ready(&worker, queue);
     }
 }
 
 pub(super) fn tick(root: u32) {
+    CONTEXTS.with(Contexts::look_for_headers);
     if let Some(worker) = CONTEXTS.with(|contexts| contexts.worker(root)) {
         root::tick(&worker);
     }

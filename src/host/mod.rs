@@ -4,6 +4,7 @@
 //! is bytes, for it need not be text. [`abi`] is the border itself.
 
 mod abi;
+mod absence;
 mod apply;
 mod callbacks;
 mod local_reply;

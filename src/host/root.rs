@@ -1,9 +1,11 @@
 //! A worker's root context: start, configuration, and everything that outlives a request.
 
+use std::cell::Cell;
 use std::rc::Rc;
 
 use log::{info, warn};
 
+use super::abi::capabilities;
 use super::abi::hostcalls::{self, BufferType, LogLevel, MapType};
 use super::apply::Worker;
 use super::mailbox::{self, Message};
@@ -23,12 +25,22 @@ use crate::http::Reply;
 pub(super) fn configure(root: u32) -> Result<Worker, String> {
     // The level is read once: asking at every line would be a host call of its own.
     logger::set_level(hostcalls::get_log_level().unwrap_or(LogLevel::Warn));
+    let lacks = |names: &str| format!("allowed_capabilities: expected {names} among them, got none");
+    let missing = capabilities::missing();
+    if !missing.is_empty() {
+        return Err(lacks(&missing.join(", ")));
+    }
     let json = hostcalls::get_buffer(BufferType::PluginConfiguration, 0, usize::MAX)
-        .map_err(|_| {
-            "configuration: expected the plugin's configuration, got a host that keeps it".to_owned()
-        })?
+        // Allowed as that call is, the host has nowhere to put what it gives.
+        .map_err(|_| lacks("proxy_on_memory_allocate"))?
         .unwrap_or_default();
-    let config = Config::parse(&json, &|name| std::env::var(name).ok()).map_err(|error| error.to_string())?;
+    let needs = Cell::new(None);
+    let environment = |name: &str| {
+        needs.set(capabilities::missing_for_environment());
+        if needs.get().is_none() { std::env::var(name).ok() } else { None }
+    };
+    let config = Config::parse(&json, &environment)
+        .map_err(|error| needs.get().map_or_else(|| error.to_string(), lacks))?;
     let signatures = Rc::new(Signatures);
     config.try_out_keys(signatures.as_ref()).map_err(|error| error.to_string())?;
     config.warnings.iter().for_each(|warning| warn!("{warning}"));
@@ -85,10 +97,10 @@ pub(super) fn queue_ready(worker: &Worker, queue: u32) {
             worker.root_event(Event::Told(digest, told));
         }
     }
-    worker.root_event(Event::Turn);
+    worker.turn();
 }
 
 /// Time has passed.
 pub(super) fn tick(worker: &Worker) {
-    worker.root_event(Event::Tick);
+    worker.tick();
 }

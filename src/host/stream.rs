@@ -13,8 +13,8 @@ use crate::request::{RequestView, Unreadable};
 
 /// A request that did not simply go on.
 pub(super) struct Held {
-    /// What became of it in its own callback; one that waits may have gone on since.
-    fate: Fate,
+    /// What became of it so far.
+    pub(super) fate: Fate,
     /// The part of a watched request's body that has passed.
     passed: Vec<u8>,
     /// Whether the filter has been told of the body.
@@ -31,6 +31,13 @@ impl Worker {
         if fate == Fate::Waiting && !self.is_waiting(stream) {
             // Nobody has said a word about it, and nobody will: it must not pass for want of one.
             fate = self.fail(stream);
+        }
+        if fate == Fate::Receiving && self.bodies_pass.get() {
+            fate = self.fail(stream);
+        }
+        if fate == Fate::Receiving {
+            // It was read. Should the request pass in spite of us, no service sees the secret.
+            _ = hostcalls::remove_map_value(MapType::Request, "authorization");
         }
         self.hold(stream, Held { fate, passed: Vec::new(), is_read: false });
         if is_last {
@@ -67,21 +74,24 @@ impl Worker {
     }
 
     pub(super) fn stream_gone(&self, stream: StreamId) {
-        let fate = self.let_go(stream).map(|held| held.fate);
+        self.deleted();
+        let held = self.let_go(stream);
+        let fate = held.as_ref().map(|held| held.fate);
+        if held.is_some_and(|held| held.fate == Fate::Receiving && !held.is_read) {
+            self.look_for_body();
+        }
         if matches!(fate, Some(Fate::Receiving | Fate::Waiting | Fate::Watched)) {
             self.stream_event(Event::StreamGone(stream));
         }
     }
 
-    /// Whether more of a request may pass. Headers that wait hold back what follows: where an operator sets
-    /// `allow_on_headers_stop_iteration`, Envoy itself does not.
+    /// Whether more of a request may pass: only of one that was found to pass, and not because nobody holds it.
     fn gate(&self, stream: StreamId) -> Action {
-        let passes = match self.fate(stream) {
-            None | Some(Fate::Forwarded | Fate::Watched) => true,
-            Some(Fate::Answered) => false,
-            Some(Fate::Receiving | Fate::Waiting) => !self.is_waiting(stream),
-        };
-        if passes { Action::Continue } else { Action::Pause }
+        match self.fate(stream) {
+            None | Some(Fate::Forwarded | Fate::Watched) => Action::Continue,
+            Some(Fate::Receiving) => Action::Collect,
+            Some(Fate::Answered | Fate::Waiting) => Action::Wait,
+        }
     }
 
     /// More of the body is there, `size` bytes of it; `is_last`: no more follows.

@@ -35,5 +35,7 @@ mod signed_replies;
 mod soak;
 mod strategies;
 mod token_sources;
+mod unsent_calls;
+mod uploads;
 mod waiting_bodies;
 mod workers;

@@ -169,10 +169,15 @@ impl Worker {
     /// The root gets all the turns that it asked for.
     pub fn give_turns(&mut self) -> &mut Self {
         while self.turns > 0 {
-            self.turns -= 1;
-            self.step(Event::Turn);
+            self.give_turn();
         }
         self
+    }
+
+    /// The root gets one of the turns that it asked for.
+    pub fn give_turn(&mut self) {
+        self.turns -= 1;
+        self.step(Event::Turn);
     }
 
     /// The oldest open call is answered with this JSON, and all that follows from it happens.
@@ -199,6 +204,16 @@ impl Worker {
         let (id, _) = self.calls.remove(0);
         self.step(Event::CallFailed(id));
         self.give_turns()
+    }
+
+    /// The host refuses all calls, each while it is sent, so all in one callback. How many streams it settled.
+    pub fn refuse_calls(&mut self) -> usize {
+        let before = self.fates.len();
+        while !self.calls.is_empty() {
+            let (id, _) = self.calls.remove(0);
+            self.step(Event::NotSent(id));
+        }
+        self.fates.len() - before
     }
 
     /// What the others have put into our mailbox.

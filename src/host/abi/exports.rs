@@ -2,7 +2,7 @@
 
 #![expect(unsafe_code, reason = "names that the linker must leave as they are")]
 
-use super::super::callbacks::{self, Action};
+use super::super::callbacks;
 
 unsafe extern "C" {
     /// The C library's own start, of which WASI leaves the time to us.
@@ -51,23 +51,24 @@ extern "C" fn proxy_on_queue_ready(root: u32, queue: u32) {
 }
 
 #[unsafe(no_mangle)]
-extern "C" fn proxy_on_request_body(stream: u32, size: usize, is_last: bool) -> Action {
-    callbacks::request_body(stream, size, is_last)
+extern "C" fn proxy_on_request_body(stream: u32, size: usize, is_last: bool) -> u32 {
+    callbacks::request_body(stream, size, is_last).of_body()
 }
 
 #[unsafe(no_mangle)]
-extern "C" fn proxy_on_request_headers(stream: u32, _num_headers: usize, is_last: bool) -> Action {
-    callbacks::request_headers(stream, is_last)
+extern "C" fn proxy_on_request_headers(stream: u32, _num_headers: usize, is_last: bool) -> u32 {
+    callbacks::request_headers(stream, is_last).of_headers()
 }
 
 #[unsafe(no_mangle)]
-extern "C" fn proxy_on_request_trailers(stream: u32, _num_trailers: usize) -> Action {
-    callbacks::request_trailers(stream)
+extern "C" fn proxy_on_request_trailers(stream: u32, _num_trailers: usize) -> u32 {
+    callbacks::request_trailers(stream).of_trailers()
 }
 
 #[unsafe(no_mangle)]
-extern "C" fn proxy_on_response_headers(stream: u32, _num_headers: usize, _is_last: bool) -> Action {
-    callbacks::response_headers(stream)
+extern "C" fn proxy_on_response_headers(stream: u32, _num_headers: usize, _is_last: bool) -> u32 {
+    callbacks::response_headers(stream);
+    CONTINUE
 }
 
 #[unsafe(no_mangle)]
@@ -79,3 +80,6 @@ extern "C" fn proxy_on_tick(root: u32) {
 extern "C" fn proxy_on_vm_start(_root: u32, _size: usize) -> bool {
     true
 }
+
+/// Nothing that is told of a response holds it back.
+const CONTINUE: u32 = 0;

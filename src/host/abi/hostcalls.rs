@@ -313,29 +313,29 @@ fn millis(time: Duration) -> u32 {
 #[rustfmt::skip] // one line for each call, as the ABI's table has it
 #[link(wasm_import_module = "env")]
 unsafe extern "C" {
-    fn proxy_call_foreign_function(name: *const u8, name_len: usize, arguments: *const u8, arguments_len: usize, data: *mut *mut u8, size: *mut usize) -> u32;
-    fn proxy_continue_stream(stream: u32) -> u32;
-    fn proxy_define_metric(kind: u32, name: *const u8, name_len: usize, metric: *mut u32) -> u32;
-    fn proxy_dequeue_shared_queue(queue: u32, data: *mut *mut u8, size: *mut usize) -> u32;
-    fn proxy_enqueue_shared_queue(queue: u32, message: *const u8, message_len: usize) -> u32;
-    fn proxy_get_buffer_bytes(buffer: u32, start: usize, max_size: usize, data: *mut *mut u8, size: *mut usize) -> u32;
-    fn proxy_get_current_time_nanoseconds(nanos: *mut u64) -> u32;
-    fn proxy_get_header_map_pairs(map: u32, data: *mut *mut u8, size: *mut usize) -> u32;
-    fn proxy_get_header_map_value(map: u32, name: *const u8, name_len: usize, data: *mut *mut u8, size: *mut usize) -> u32;
-    fn proxy_get_log_level(level: *mut u32) -> u32;
-    fn proxy_get_metric(metric: u32, value: *mut u64) -> u32;
-    fn proxy_get_property(path: *const u8, path_len: usize, data: *mut *mut u8, size: *mut usize) -> u32;
-    fn proxy_get_shared_data(key: *const u8, key_len: usize, data: *mut *mut u8, size: *mut usize, cas: *mut u32) -> u32;
-    fn proxy_http_call(cluster: *const u8, cluster_len: usize, headers: *const u8, headers_len: usize, body: *const u8, body_len: usize, trailers: *const u8, trailers_len: usize, timeout: u32, token: *mut u32) -> u32;
-    fn proxy_increment_metric(metric: u32, by: i64) -> u32;
-    fn proxy_log(level: u32, message: *const u8, message_len: usize) -> u32;
-    fn proxy_record_metric(metric: u32, value: u64) -> u32;
-    fn proxy_register_shared_queue(name: *const u8, name_len: usize, queue: *mut u32) -> u32;
-    fn proxy_remove_header_map_value(map: u32, name: *const u8, name_len: usize) -> u32;
-    fn proxy_replace_header_map_value(map: u32, name: *const u8, name_len: usize, value: *const u8, value_len: usize) -> u32;
-    fn proxy_send_local_response(status: u32, details: *const u8, details_len: usize, body: *const u8, body_len: usize, headers: *const u8, headers_len: usize, grpc_status: i32) -> u32;
-    fn proxy_set_effective_context(context: u32) -> u32;
-    fn proxy_set_property(path: *const u8, path_len: usize, value: *const u8, value_len: usize) -> u32;
-    fn proxy_set_shared_data(key: *const u8, key_len: usize, value: *const u8, value_len: usize, cas: u32) -> u32;
-    fn proxy_set_tick_period_milliseconds(period: u32) -> u32;
+    pub(super) fn proxy_call_foreign_function(name: *const u8, name_len: usize, arguments: *const u8, arguments_len: usize, data: *mut *mut u8, size: *mut usize) -> u32;
+    pub(super) fn proxy_continue_stream(stream: u32) -> u32;
+    pub(super) fn proxy_define_metric(kind: u32, name: *const u8, name_len: usize, metric: *mut u32) -> u32;
+    pub(super) fn proxy_dequeue_shared_queue(queue: u32, data: *mut *mut u8, size: *mut usize) -> u32;
+    pub(super) fn proxy_enqueue_shared_queue(queue: u32, message: *const u8, message_len: usize) -> u32;
+    pub(super) fn proxy_get_buffer_bytes(buffer: u32, start: usize, max_size: usize, data: *mut *mut u8, size: *mut usize) -> u32;
+    pub(super) fn proxy_get_current_time_nanoseconds(nanos: *mut u64) -> u32;
+    pub(super) fn proxy_get_header_map_pairs(map: u32, data: *mut *mut u8, size: *mut usize) -> u32;
+    pub(super) fn proxy_get_header_map_value(map: u32, name: *const u8, name_len: usize, data: *mut *mut u8, size: *mut usize) -> u32;
+    pub(super) fn proxy_get_log_level(level: *mut u32) -> u32;
+    pub(super) fn proxy_get_metric(metric: u32, value: *mut u64) -> u32;
+    pub(super) fn proxy_get_property(path: *const u8, path_len: usize, data: *mut *mut u8, size: *mut usize) -> u32;
+    pub(super) fn proxy_get_shared_data(key: *const u8, key_len: usize, data: *mut *mut u8, size: *mut usize, cas: *mut u32) -> u32;
+    pub(super) fn proxy_http_call(cluster: *const u8, cluster_len: usize, headers: *const u8, headers_len: usize, body: *const u8, body_len: usize, trailers: *const u8, trailers_len: usize, timeout: u32, token: *mut u32) -> u32;
+    pub(super) fn proxy_increment_metric(metric: u32, by: i64) -> u32;
+    pub(super) fn proxy_log(level: u32, message: *const u8, message_len: usize) -> u32;
+    pub(super) fn proxy_record_metric(metric: u32, value: u64) -> u32;
+    pub(super) fn proxy_register_shared_queue(name: *const u8, name_len: usize, queue: *mut u32) -> u32;
+    pub(super) fn proxy_remove_header_map_value(map: u32, name: *const u8, name_len: usize) -> u32;
+    pub(super) fn proxy_replace_header_map_value(map: u32, name: *const u8, name_len: usize, value: *const u8, value_len: usize) -> u32;
+    pub(super) fn proxy_send_local_response(status: u32, details: *const u8, details_len: usize, body: *const u8, body_len: usize, headers: *const u8, headers_len: usize, grpc_status: i32) -> u32;
+    pub(super) fn proxy_set_effective_context(context: u32) -> u32;
+    pub(super) fn proxy_set_property(path: *const u8, path_len: usize, value: *const u8, value_len: usize) -> u32;
+    pub(super) fn proxy_set_shared_data(key: *const u8, key_len: usize, value: *const u8, value_len: usize, cas: u32) -> u32;
+    pub(super) fn proxy_set_tick_period_milliseconds(period: u32) -> u32;
 }

@@ -6,6 +6,7 @@
 //! not expect, which takes down the VM and every request on its worker; here that is a
 //! [`Status`](hostcalls::Status). And it can send no local reply with details or a gRPC status.
 
+pub(super) mod capabilities;
 mod exports;
 pub(super) mod hostcalls;
 mod memory;

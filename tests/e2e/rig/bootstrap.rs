@@ -22,6 +22,7 @@ pub struct Bootstrap {
     filters_behind: Vec<Value>,
     routes: Vec<Value>,
     adjustments: Vec<Adjustment>,
+    buffer: Option<u32>,
 }
 
 impl Bootstrap {
@@ -42,6 +43,7 @@ impl Bootstrap {
             filters_behind: Vec::new(),
             routes: Vec::new(),
             adjustments: Vec::new(),
+            buffer: None,
         }
     }
 
@@ -53,6 +55,23 @@ impl Bootstrap {
     pub fn cluster(mut self, name: &str, address: SocketAddr) -> Self {
         let (ip, port) = (address.ip().to_string(), address.port());
         self.clusters.push(cluster(name, json!({"socket_address": {"address": ip, "port_value": port}})));
+        self
+    }
+
+    /// A cluster that takes no more than `limits` at once: a threshold of its circuit breakers.
+    pub fn limited_cluster(mut self, name: &str, address: SocketAddr, limits: Value) -> Self {
+        self = self.cluster(name, address);
+        if let Some(cluster) = self.clusters.last_mut() {
+            cluster["circuit_breakers"]["thresholds"] = json!([limits]);
+        }
+        self
+    }
+
+    /// A cluster that has no host.
+    pub fn empty_cluster(mut self, name: &str) -> Self {
+        let mut cluster = cluster(name, Value::Null);
+        cluster["load_assignment"]["endpoints"] = json!([]);
+        self.clusters.push(cluster);
         self
     }
 
@@ -91,9 +110,20 @@ impl Bootstrap {
         self
     }
 
+    /// One of the capabilities that it needs is not allowed.
+    pub fn without(mut self, capability: &str) -> Self {
+        self.wasm_filter.without = Some(capability.to_owned());
+        self
+    }
+
     /// The filter can be given another configuration under traffic: it is found through extension discovery.
     pub fn reloadable(self) -> Self {
         Self { is_reloadable: true, ..self }
+    }
+
+    /// How much of a request its listener keeps, in bytes (`per_connection_buffer_limit_bytes`).
+    pub fn buffer(self, bytes: u32) -> Self {
+        Self { buffer: Some(bytes), ..self }
     }
 
     /// Any other change to the HTTP connection manager.
@@ -124,11 +154,15 @@ impl Bootstrap {
         let loopback = json!({"socket_address": {"address": "127.0.0.1", "port_value": 0}});
         let socket = json!({"pipe": {"path": directory.join("jwks.socket")}});
         self.clusters.push(cluster("this_envoy", socket.clone()));
+        let mut main = listener("main", &loopback, &main);
+        if let Some(bytes) = self.buffer {
+            main["per_connection_buffer_limit_bytes"] = json!(bytes);
+        }
         json!({
             "node": {"id": "e2e", "cluster": "e2e"}, // which extension discovery asks for
             "admin": {"address": loopback},
             "static_resources": {
-                "listeners": [listener("main", &loopback, &main), listener("jwks", &socket, &jwks_only)],
+                "listeners": [main, listener("jwks", &socket, &jwks_only)],
                 "clusters": self.clusters,
             },
         })

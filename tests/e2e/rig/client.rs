@@ -96,6 +96,28 @@ impl Connection {
         within_limit("waiting for an answer", self.read_reply(request.method != "HEAD")).await
     }
 
+    /// Sends bytes until all are sent or there is an answer, and reads the answer: a server need not read all of a
+    /// request that it refuses.
+    pub async fn send_while_reading(&mut self, bytes: &[u8]) -> io::Result<Reply> {
+        let mut rest = bytes;
+        within_limit("sending a request", async {
+            while !rest.is_empty() && self.received.is_empty() {
+                let (mut read, mut write) = self.stream.split();
+                tokio::select! {
+                    written = write.write(rest) => match written {
+                        Ok(count) => rest = &rest[count..],
+                        // What was answered before lies in our buffer all the same.
+                        Err(_) => break,
+                    },
+                    read = read.read_buf(&mut self.received) => drop(read?),
+                }
+            }
+            Ok::<_, io::Error>(())
+        })
+        .await?;
+        self.reply().await
+    }
+
     pub async fn reply(&mut self) -> io::Result<Reply> {
         within_limit("waiting for an answer", self.read_reply(true)).await
     }

@@ -47,6 +47,21 @@ impl Process {
         Duration::from_nanos(tasks.flatten().filter_map(nanoseconds).sum())
     }
 
+    /// Stops it in the middle of whatever it does: what is sent to it meanwhile comes in at once when it goes on.
+    pub fn stop(&self) {
+        self.signal("-STOP");
+    }
+
+    /// Lets it go on.
+    pub fn go_on(&self) {
+        self.signal("-CONT");
+    }
+
+    fn signal(&self, signal: &str) {
+        let sent = Command::new("kill").args([signal, &self.worker().to_string()]).status();
+        assert!(sent.is_ok_and(|status| status.success()), "kill {signal}");
+    }
+
     /// The process that does the work: the child, or, behind a launcher such as `func-e run`, its descendant.
     fn worker(&self) -> u32 {
         let mut pid = self.0.id();

@@ -19,6 +19,8 @@ pub struct WasmFilter {
     pub allow_on_headers_stop_iteration: bool,
     /// It is told of answers, as `revocation.endpoint` needs.
     pub sees_answers: bool,
+    /// What of the sample's `allowed_capabilities` is left out.
+    pub without: Option<String>,
     /// Its own configuration is JSON in a string, as Istio sends it, instead of a `Struct`.
     pub configured_by_string: bool,
 }
@@ -69,6 +71,9 @@ impl WasmFilter {
 
     fn capabilities(&self) -> Map<String, Value> {
         let mut allowed = capabilities();
+        if let Some(name) = &self.without {
+            assert!(allowed.remove(name).is_some(), "{name} among the sample's capabilities");
+        }
         if self.sees_answers {
             allowed.insert("proxy_on_response_headers".to_owned(), json!({}));
         }
@@ -85,7 +90,7 @@ pub fn wasm_file() -> String {
 }
 
 /// The allow-list of `envoy/envoy.yaml`, so that what is recommended is what is tested.
-fn capabilities() -> Map<String, Value> {
+pub fn capabilities() -> Map<String, Value> {
     let sample = fs::read_to_string(Path::new(ROOT).join("envoy/envoy.yaml")).expect("envoy/envoy.yaml");
     let (_, list) =
         sample.split_once("allowed_capabilities:\n").expect("allowed_capabilities in envoy/envoy.yaml");

@@ -1,0 +1,182 @@
+//! Each line of the sample's `allowed_capabilities` left out once, in real Envoy: no request passes unjudged, none waits
+//! in silence, and where something is missing the log names it. `allow_on_headers_stop_iteration` is on throughout, for
+//! Envoy then lets pass whatever nobody holds back.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
+#![allow(clippy::disallowed_methods, reason = "these tests live in real time")]
+#![allow(unreachable_pub, reason = "the rig is part of another test program, too")]
+
+#[path = "e2e/rig/mod.rs"]
+mod rig;
+
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
+
+use serde_json::{Value, json};
+use tokio::{sync::Semaphore, task::JoinSet};
+
+use rig::{
+    answer::Answer,
+    authorization_server::AuthorizationServer,
+    bootstrap::Bootstrap,
+    client::{Connection, Request},
+    gateway::plugin,
+    upstream::Upstream,
+    wasm_filter::capabilities,
+};
+
+/// What Envoy and the filter do without a capability.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Without {
+    /// Envoy refuses the configuration.
+    Refused,
+    /// Every request is answered, those with a good token by 503.
+    Closed,
+    /// Requests are judged as usual, if later; the log has it.
+    Slower,
+    /// Requests are judged as usual; what is missing is not noticed by any of them.
+    Judged,
+    /// The same, but the VM dies of what would otherwise only be said.
+    Silent,
+}
+
+use Without::{Closed, Judged, Refused, Silent, Slower};
+
+const TABLE: [(&str, Without); 41] = [
+    // The environment: the client's secret is in it here.
+    ("environ_get", Refused),
+    ("environ_sizes_get", Refused),
+    // A panic's text, and the end after it.
+    ("fd_write", Silent),
+    ("proc_exit", Silent),
+    ("random_get", Refused),
+    ("proxy_call_foreign_function", Refused),
+    ("proxy_continue_stream", Refused),
+    ("proxy_define_metric", Refused),
+    ("proxy_dequeue_shared_queue", Refused),
+    ("proxy_enqueue_shared_queue", Refused),
+    ("proxy_get_buffer_bytes", Refused),
+    ("proxy_get_current_time_nanoseconds", Refused),
+    ("proxy_get_header_map_pairs", Refused),
+    ("proxy_get_header_map_value", Refused),
+    // Errors and warnings only are logged.
+    ("proxy_get_log_level", Silent),
+    ("proxy_get_metric", Refused),
+    ("proxy_get_property", Refused),
+    ("proxy_get_shared_data", Refused),
+    ("proxy_http_call", Refused),
+    ("proxy_increment_metric", Refused),
+    // Nothing is logged; Envoy itself says so.
+    ("proxy_log", Judged),
+    ("proxy_record_metric", Refused),
+    ("proxy_register_shared_queue", Refused),
+    ("proxy_remove_header_map_value", Refused),
+    ("proxy_replace_header_map_value", Refused),
+    ("proxy_send_local_response", Refused),
+    ("proxy_set_effective_context", Refused),
+    // Access logs hear nothing of us; Envoy itself says so.
+    ("proxy_set_property", Judged),
+    ("proxy_set_shared_data", Refused),
+    ("proxy_set_tick_period_milliseconds", Refused),
+    ("proxy_on_configure", Closed),
+    ("proxy_on_context_create", Refused),
+    // Requests are not forgotten.
+    ("proxy_on_delete", Slower),
+    ("proxy_on_http_call_response", Closed),
+    ("proxy_on_memory_allocate", Refused),
+    ("proxy_on_queue_ready", Slower),
+    // What waits is held back without it; for signals, see below.
+    ("proxy_on_request_body", Silent),
+    ("proxy_on_request_headers", Closed),
+    ("proxy_on_request_trailers", Silent),
+    // Keys, polls and late bodies go by other callbacks.
+    ("proxy_on_tick", Slower),
+    // Nothing is done in it.
+    ("proxy_on_vm_start", Silent),
+];
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn without_a_capability_no_request_passes_unjudged_and_none_waits_in_silence() {
+    let named: BTreeSet<_> = TABLE.iter().map(|(name, _)| (*name).to_owned()).collect();
+    assert_eq!(named, capabilities().keys().cloned().collect(), "the table has every line of the sample");
+    let plugin = plugin_with_secret().await;
+    let (slots, mut envoys) = (Arc::new(Semaphore::new(2)), JoinSet::new());
+    for (capability, without) in TABLE {
+        let (slots, plugin) = (slots.clone(), plugin.clone());
+        envoys.spawn(async move {
+            let _slot = slots.acquire().await.expect("a slot");
+            leave_out(capability, without, plugin).await;
+        });
+    }
+    let mut failures = 0;
+    while let Some(ended) = envoys.join_next().await {
+        failures += usize::from(ended.is_err());
+    }
+    assert_eq!(failures, 0);
+}
+
+async fn leave_out(capability: &'static str, without: Without, plugin: Value) {
+    let (server, upstream) = (AuthorizationServer::start().await, Upstream::start().await);
+    server.answer_with(|token| match token {
+        "good" => Answer::active(json!({})),
+        _ => Answer::inactive(),
+    });
+    let envoy = Bootstrap::new(plugin)
+        .environment("CLIENT_SECRET", "gw-secret")
+        .cluster("authorization_server", server.address())
+        .cluster("upstream", upstream.address())
+        .allow_on_headers_stop_iteration()
+        .without(capability);
+    if without == Refused {
+        let log = envoy.refused().await;
+        assert!(names(&log, capability), "{capability}: {log}");
+        return;
+    }
+    let envoy = envoy.start().await;
+    let post = |token: &str| Request::post("/", vec![b'x'; 10_000]).bearer(token);
+    let requests = [
+        ("nothing", Request::get("/")),
+        ("bad", Request::get("/").bearer("bad")),
+        ("bad", post("worse")),
+        ("good", Request::get("/").bearer("good")),
+        ("good", post("good")),
+    ];
+    let mut good = 0;
+    for (token, request) in requests {
+        let mut client = Connection::open(envoy.address()).await.expect("a connection to Envoy");
+        let reply = client.send(&request).await;
+        let status = reply.unwrap_or_else(|error| panic!("{capability}, {token}: no answer: {error}")).status;
+        match (token, without) {
+            (_, Closed) => assert!([401, 503].contains(&status), "{capability}, {token}: {status}"),
+            ("good", _) => assert_eq!(status, 200, "{capability}"),
+            _ => assert_eq!(status, 401, "{capability}, {token}"),
+        }
+        good += usize::from(status == 200);
+    }
+    assert_eq!(upstream.requests(), good, "{capability}: nothing reaches the service but what is found good");
+    if without == Slower {
+        // Whatever shows it comes within seconds.
+        rig::eventually(capability, || async {
+            _ = Request::get("/").bearer("bad").send(envoy.address()).await;
+            tokio::time::sleep(Duration::from_millis(100)).await;
+            names(&envoy.log(), capability).then_some(())
+        })
+        .await;
+    }
+    if without != Silent {
+        assert!(names(&envoy.log(), capability), "{capability}: {}", envoy.log());
+    }
+}
+
+/// Whether a line of the log says that it is missing: ours, or Envoy's when it was to be called.
+fn names(log: &str, capability: &str) -> bool {
+    log.lines()
+        .any(|line| line.contains(capability) && (line.contains("[error]") || line.contains("[critical]")))
+}
+
+async fn plugin_with_secret() -> Value {
+    let mut plugin = plugin().await;
+    let secret =
+        &mut plugin["providers"]["main"]["introspection"]["auth"]["client_secret_basic"]["client_secret"];
+    *secret = json!({"env": "CLIENT_SECRET"});
+    plugin
+}
