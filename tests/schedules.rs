@@ -200,7 +200,9 @@ impl World {
             // Too long to be remembered.
             (1, true) => json!({"active": true, "sub": name(token), "serial": serial.to_string(), "exp": exp,
                                 "permissions": "x".repeat(20_000)}),
-            (_, true) => json!({"active": true, "sub": name(token), "serial": serial.to_string(), "exp": exp}),
+            (_, true) => {
+                json!({"active": true, "sub": name(token), "serial": serial.to_string(), "exp": exp})
+            }
             (_, false) => json!({"active": false}),
         };
         self.workers[at].reply(id, 200, "application/json", body.to_string().as_bytes());

@@ -36,10 +36,7 @@ impl Filter {
     /// To be called before anything else is done at this time.
     pub(super) fn look_at_clock(&mut self, now: UnixMillis) {
         let Some(latest) = self.clock.show(now) else { return };
-        log::warn!(
-            "the clock was set back by {:?}: all verdicts are asked for anew",
-            latest.since(now)
-        );
+        log::warn!("the clock was set back by {:?}: all verdicts are asked for anew", latest.since(now));
         self.cache.withdrawals().withdraw_all_until(latest);
         self.calls.clock_set_back();
         self.keys.clock_set_back();

@@ -70,15 +70,14 @@ impl Filter {
         effects: &mut Vec<Effect>,
     ) {
         for id in self.calls.anothers(digest) {
-            let outcome = match told {
-                Told::Failed { is_transient } => {
-                    Some(Outcome::NoVerdict(Unavailable::AuthorizationServer(ServerFailure::OtherWorker {
-                        is_transient,
-                    })))
-                }
-                Told::Verdict => self.remembered(digest, id, now, effects),
-                Told::NotAsked => None,
-            };
+            let outcome =
+                match told {
+                    Told::Failed { is_transient } => Some(Outcome::NoVerdict(
+                        Unavailable::AuthorizationServer(ServerFailure::OtherWorker { is_transient }),
+                    )),
+                    Told::Verdict => self.remembered(digest, id, now, effects),
+                    Told::NotAsked => None,
+                };
             match outcome {
                 Some(outcome) => {
                     if let Some(call) = self.calls.close(id) {

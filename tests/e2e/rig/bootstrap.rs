@@ -21,6 +21,7 @@ pub struct Bootstrap {
     clusters: Vec<Value>,
     filters_behind: Vec<Value>,
     routes: Vec<Value>,
+    stats_matcher: Option<Value>,
     adjustments: Vec<Adjustment>,
 }
 
@@ -42,6 +43,7 @@ impl Bootstrap {
             filters_behind: Vec::new(),
             routes: Vec::new(),
             adjustments: Vec::new(),
+            stats_matcher: None,
         }
     }
 
@@ -96,6 +98,23 @@ impl Bootstrap {
         Self { is_reloadable: true, ..self }
     }
 
+    /// Which statistics Envoy keeps.
+    pub fn stats_matcher(self, matcher: Value) -> Self {
+        Self { stats_matcher: Some(matcher), ..self }
+    }
+
+    /// The filter in front of clients may not use this of Envoy's.
+    pub fn without_capability(self, name: &'static str) -> Self {
+        self.adjust(move |manager| {
+            let config = &mut manager["http_filters"][0]["typed_config"]["config"];
+            let allowed = &mut config["capability_restriction_config"]["allowed_capabilities"];
+            allowed
+                .as_object_mut()
+                .and_then(|allowed| allowed.remove(name))
+                .expect("a capability that is allowed");
+        })
+    }
+
     /// Any other change to the HTTP connection manager.
     pub fn adjust(mut self, adjustment: impl FnOnce(&mut Value) + Send + 'static) -> Self {
         self.adjustments.push(Box::new(adjustment));
@@ -124,14 +143,18 @@ impl Bootstrap {
         let loopback = json!({"socket_address": {"address": "127.0.0.1", "port_value": 0}});
         let socket = json!({"pipe": {"path": directory.join("jwks.socket")}});
         self.clusters.push(cluster("this_envoy", socket.clone()));
-        json!({
+        let mut bootstrap = json!({
             "node": {"id": "e2e", "cluster": "e2e"}, // which extension discovery asks for
             "admin": {"address": loopback},
             "static_resources": {
                 "listeners": [listener("main", &loopback, &main), listener("jwks", &socket, &jwks_only)],
                 "clusters": self.clusters,
             },
-        })
+        });
+        if let Some(matcher) = self.stats_matcher {
+            bootstrap["stats_config"] = json!({"stats_matcher": matcher});
+        }
+        bootstrap
     }
 }
 
