@@ -79,7 +79,7 @@ fn who_waits_for_a_worker_that_asked_nobody_does_not_take_what_an_order_had_with
     );
     pass(&mut one, &mut two, HOUR * 5);
     // Watermarks that are older than any verdict may serve make room for others.
-    for number in 0..20_000 {
+    for number in 0..4_000 {
         let subject = Subject::Of(ProviderTag::new("main"), Which::Sub(format!("sub-{number}")));
         withdrawals.withdraw(&[subject], Duration::ZERO, one.now);
     }
