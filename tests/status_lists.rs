@@ -5,6 +5,7 @@ mod support;
 
 use std::time::Duration;
 
+use base64ct::{Base64UrlUnpadded, Encoding};
 use phantom_token_filter::jwt::Algorithm;
 use serde_json::{Value, json};
 use support::issuer::{jwk, sign};
@@ -188,14 +189,30 @@ fn only_lists_that_are_allowed_are_fetched() {
 #[test]
 fn lists_that_are_remembered_are_bounded() {
     let mut worker = worker(json!({}));
-    for number in 0..40 {
+    // A mebibyte of zeros, as zlib has it in a few bytes.
+    let zeros = miniz_oxide::deflate::compress_to_vec_zlib(&vec![0; 1 << 20], 9);
+    let large = json!({"status_list": {"bits": 1, "lst": Base64UrlUnpadded::encode_string(&zeros)}});
+    let ask = |worker: &mut Worker, number: u32| {
         let uri = format!("https://as.example/statuslists/{number}");
         let stream = worker.receive(&Request::bearer(&token(json!(1), &uri)));
-        answer_list(&mut worker, json!({"sub": uri}));
-        assert!(matches!(worker.fate(stream), Fate::Forwarded(_)), "{number}");
+        worker.give_turns();
+        if worker.is_waiting(stream) {
+            let mut patch = large.clone();
+            merge(&mut patch, json!({"sub": uri}));
+            answer_list(worker, patch);
+        }
+        matches!(worker.fate(stream), Fate::Forwarded(_))
+    };
+    for number in 0..16 {
+        assert!(ask(&mut worker, number), "{number}");
     }
-    let stream = worker.receive(&Request::bearer(&token(json!(1), "https://as.example/statuslists/0")));
-    assert!(worker.is_waiting(stream), "it had to go");
+    assert!(
+        !ask(&mut worker, 16),
+        "no list goes that was just fetched, or all would be fetched for each request"
+    );
+    assert!(ask(&mut worker, 0));
+    worker.pass(Duration::from_secs(11));
+    assert!(ask(&mut worker, 16), "now one goes");
 }
 
 #[test]
@@ -216,4 +233,76 @@ fn a_list_of_a_new_key_is_read_once_the_keys_are_here() {
     let stream = worker.receive(&Request::bearer(&token(json!(1), LIST)));
     worker.answer_with(200, "application/statuslist+jwt", list.as_bytes());
     assert!(matches!(worker.fate(stream), Fate::Forwarded(_)));
+}
+
+/// Two providers that validate, and whose status lists may lie at the same address.
+fn two_providers() -> Worker {
+    let provider = |issuer: &str, jwks: &str| {
+        json!({"issuer": issuer, "jwks": {"cluster": "as", "path": jwks},
+               "status_list": {"cluster": "lists", "uri_prefixes": ["https://as.example/statuslists/"]}})
+    };
+    let mut settings = config(json!({
+        "policies": {"default": {"strategy": "jwt", "providers": ["main", "partner"], "cache_ttl": "10m"}},
+    }));
+    settings["providers"] = json!({"main": provider(ISSUER, "/jwks"), "partner": provider("https://partner.example", "/partner")});
+    let mut worker = Worker::new(settings);
+    worker.start();
+    for _ in 0..2 {
+        worker.answer(&json!({"keys": [jwk(Algorithm::ES256, json!({}))]}));
+    }
+    worker
+}
+
+#[test]
+fn the_list_of_one_provider_says_nothing_of_the_tokens_of_another() {
+    let mut worker = two_providers();
+    let good = worker.receive(&Request::bearer(&token(json!(1), LIST)));
+    answer_list(&mut worker, json!({}));
+    assert!(matches!(worker.fate(good), Fate::Forwarded(_)));
+    let claims = json!({"iss": "https://partner.example", "sub": "alice", "client_id": "app",
+        "aud": "https://api.example", "iat": START.as_secs(), "exp": START.as_secs() + 3600, "jti": "1",
+        "status": {"status_list": {"idx": 1, "uri": LIST}}});
+    let partners = sign(Algorithm::ES256, json!({"typ": "at+jwt"}), &claims);
+    let stream = worker.receive(&Request::bearer(&partners));
+    worker.give_turns();
+    assert!(worker.is_waiting(stream), "judged by the list that main's keys signed");
+}
+
+#[test]
+fn a_list_never_serves_past_its_exp_nor_before_its_nbf() {
+    let mut worker = worker(json!({"providers": {"main": {"status_list": {"max_stale": "1h"}}}}));
+    worker.receive(&Request::bearer(&token(json!(1), LIST)));
+    let exp = START.as_secs() + 90;
+    answer_list(&mut worker, json!({"exp": exp}));
+    worker.pass(Duration::from_secs(89));
+    worker.give_tick();
+    for _ in 0..worker.calls.len() {
+        worker.fail_call();
+    }
+    assert!(passes(&mut worker, 1), "max_stale is past its ttl, not past its exp");
+    worker.pass(Duration::from_secs(1));
+    let stream = worker.receive(&Request::bearer(&token(json!(1), LIST)));
+    worker.give_turns();
+    assert!(!worker.fates.iter().any(|(of, fate)| *of == stream && matches!(fate, Fate::Forwarded(_))));
+
+    let mut worker = self::worker(json!({}));
+    let stream = worker.receive(&Request::bearer(&token(json!(1), LIST)));
+    answer_list(&mut worker, json!({"nbf": START.as_secs() + 600}));
+    assert_eq!(worker.fate(stream).reason(), "status_list_unavailable");
+}
+
+#[test]
+fn forty_lists_of_usual_size_are_fetched_once_each() {
+    let mut worker = worker(json!({}));
+    for number in 0..40 {
+        let uri = format!("https://as.example/statuslists/{number}");
+        worker.receive(&Request::bearer(&token(json!(1), &uri)));
+        answer_list(&mut worker, json!({"sub": uri}));
+    }
+    for number in 0..40 {
+        let uri = format!("https://as.example/statuslists/{number}");
+        let stream = worker.receive(&Request::bearer(&token(json!(1), &uri)));
+        worker.give_turns();
+        assert!(matches!(worker.fate(stream), Fate::Forwarded(_)), "{number} was fetched again");
+    }
 }

@@ -34,8 +34,13 @@ pub(super) enum Kind {
 impl Entry {
     /// Whether it stays, rather than one of the other kind that was asked for at `asked`: if it is later, or, of
     /// two verdicts at once, the careful one.
-    pub(super) fn outlasts(&self, asked: UnixMillis) -> bool {
-        self.asked > asked || self.kind == Kind::Inactive && self.asked == asked
+    pub(super) fn outlasts(&self, asked: UnixMillis, now: UnixMillis) -> bool {
+        self.is_later(asked, now) || self.kind == Kind::Inactive && self.asked == asked
+    }
+
+    /// Whether it was asked for later. What is dated ahead was not: it dates from before the clock was set back.
+    pub(super) fn is_later(&self, asked: UnixMillis, now: UnixMillis) -> bool {
+        self.asked > asked && !self.asked.is_from_the_future(now)
     }
 
     pub(super) fn parse(bytes: &[u8]) -> Option<Self> {

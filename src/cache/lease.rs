@@ -70,7 +70,7 @@ impl Leases {
         for _ in 0..MAX_TRIES {
             let seen = self.table.keys(digest).map(|key| {
                 let (bytes, version) = self.shared.read(&key);
-                let lease = bytes.as_deref().and_then(Lease::parse).filter(|lease| now < lease.until);
+                let lease = bytes.as_deref().and_then(Lease::parse).filter(|lease| lease.holds(now));
                 (key, version, lease)
             });
             let is_taken =
@@ -132,6 +132,11 @@ impl Lease {
         let until = UnixMillis::from_millis(reader.u64()?);
         let waiting = std::iter::from_fn(|| reader.u32().map(Mailbox)).collect();
         Some(Self { digest, holder, asked, until, waiting })
+    }
+
+    /// One from before the clock was set back would hold for as long as that.
+    fn holds(&self, now: UnixMillis) -> bool {
+        now < self.until && !self.asked.is_from_the_future(now)
     }
 
     fn write(&self) -> Vec<u8> {

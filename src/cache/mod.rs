@@ -248,7 +248,7 @@ impl Cache {
         now: UnixMillis,
     ) -> bool {
         let knows_better =
-            |key: &String| self.known(key, digest).is_some_and(|(_, entry)| entry.outlasts(asked));
+            |key: &String| self.known(key, digest).is_some_and(|(_, entry)| entry.outlasts(asked, now));
         if other.keys(digest).iter().any(knows_better) {
             return false;
         }
@@ -259,7 +259,7 @@ impl Cache {
             // Whoever writes in between is looked at, too.
             for _ in 0..MAX_TRIES {
                 let Some((version, entry)) = self.known(&other_key, digest) else { break };
-                if entry.outlasts(asked) {
+                if entry.outlasts(asked, now) {
                     if let Some(key) = &key {
                         self.shared.set(key, b"");
                         takes_away = true;
@@ -290,7 +290,7 @@ impl Cache {
     ) -> (Option<String>, bool) {
         for attempt in 1.. {
             let slots = table.keys(digest).map(|key| self.slot(key));
-            if slots.iter().filter_map(|slot| slot.of(digest)).any(|entry| entry.asked > asked) {
+            if slots.iter().filter_map(|slot| slot.of(digest)).any(|entry| entry.is_later(asked, now)) {
                 break;
             }
             // Its own, one that nobody has, or the one that ends first.

@@ -120,6 +120,16 @@ impl Withdrawals {
         }
     }
 
+    /// Makes every verdict void that was asked for until `at`, which may lie ahead: the clock was set back. Those that
+    /// come now are remembered all the same, and hold until the next withdrawal.
+    pub fn withdraw_all_until(&self, at: UnixMillis) {
+        let mark = Mark { at, ..Mark::NONE };
+        if !self.update(|summary| summary.everything = summary.everything.max(mark)) {
+            self.overwrite(mark);
+        }
+        epoch::withdrew(self.shared.as_ref());
+    }
+
     /// What is left of a verdict.
     pub fn standing(&self, asked: Asked, verdict: &Withdrawable<'_>) -> Standing {
         let moment = self.moment();

@@ -40,29 +40,33 @@ impl Filter {
             return self.refuse(&inquiry.case, &Unavailable::TooManyWaiting.into(), effects);
         }
         if let Some(call) = self.calls.joinable(&digest, &inquiry.case.policy, now) {
-            call.streams.push_back(inquiry.case.stream);
+            call.join(&inquiry.case, now);
             return self.wait_in(Source::Coalesced, inquiry.case, stale, effects);
         }
         let asker = self.asker(&introspector, &inquiry, &digest, now);
         if asker == Asker::UsForAll
             && let Some(entry) = self.verdict_meanwhile(&inquiry, &digest, now)
         {
-            effects.extend(self.release(&digest, Told::Verdict));
+            effects.extend(self.release(&digest, Told::NotAsked));
             return self.hit(inquiry.case, &entry, now, effects);
         }
-        let is_anothers = matches!(asker, Asker::Another { .. });
+        let anothers = match asker {
+            Asker::Another { asked, .. } => Some(asked),
+            Asker::Us | Asker::UsForAll => None,
+        };
+        let is_anothers = anothers.is_some();
         if !is_anothers && let Err(reason) = self.admit(&introspector, now) {
             effects.push(Effect::Count(Counter::CacheMiss));
             if asker == Asker::UsForAll {
-                effects.extend(self.release(&digest, Told::Failed { is_transient: true }));
+                effects.extend(self.release(&digest, Told::NotAsked));
             }
             let waiter = Waiter { case: inquiry.case, stale };
             return self.settle_without_verdict(waiter, &reason, now, effects);
         }
         let mut call = Call::new(&introspector, &inquiry, digest, validated, request, asker);
         let case = inquiry.case;
-        call.streams.push_back(case.stream);
-        call.sent = is_anothers.then_some(now);
+        call.join(&case, now);
+        call.sent = anothers;
         self.calls.open(call);
         if is_anothers {
             self.wait_in(Source::Coalesced, case, stale, effects);
@@ -115,7 +119,7 @@ impl Filter {
                 && call.asker == Asker::UsForAll
             {
                 // Whoever else waits for this one asks for itself.
-                effects.extend(self.release(&call.digest, Told::Verdict));
+                effects.extend(self.release(&call.digest, Told::NotAsked));
             }
         }
     }

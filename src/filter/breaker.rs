@@ -45,6 +45,13 @@ impl Breaker {
         self.hold.is_some()
     }
 
+    /// The server is still taken to be down, but the next call is a probe, and a failure begins the next hold.
+    pub(super) fn clock_set_back(&mut self) {
+        if let Some(hold) = &mut self.hold {
+            (hold.until, hold.next_probe) = (UnixMillis::from_millis(0), UnixMillis::from_millis(0));
+        }
+    }
+
     /// The server answered: it is up.
     pub(super) fn succeeded(&mut self) {
         *self = Self::default();

@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use super::breaker::Breaker;
 use super::inquiry::Inquiry;
-use super::{CallId, StreamId, is_fresh};
+use super::{CallId, Case, StreamId, is_fresh};
 use crate::cache::Moment;
 use crate::claims::ClaimsBuf;
 use crate::http::OwnedReply;
@@ -45,8 +45,10 @@ pub(super) struct Call {
     pub(super) streams: VecDeque<StreamId>,
     pub(super) asker: Asker,
     pub(super) tries_left: u32,
-    /// When the current try was sent, by whomever.
+    /// When the current try was sent; of another worker's, when it took the lease.
     pub(super) sent: Option<UnixMillis>,
+    /// What was asked for until then is too old for some stream that waits.
+    pub(super) wanted_after: UnixMillis,
     /// The moment before it was sent, by us.
     pub(super) moment: Moment,
     /// How often what the server said had been withdrawn before it was here.
@@ -58,8 +60,8 @@ pub(super) struct Call {
 /// Who asks the server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Asker {
-    /// Another worker, which has until then to tell us.
-    Another { until: UnixMillis },
+    /// Another worker, which took the lease then and has until then to tell us.
+    Another { asked: UnixMillis, until: UnixMillis },
     /// We, for ourselves.
     Us,
     /// We, and tell the others that want to know.
@@ -82,16 +84,20 @@ impl Calls {
         self.by_digest.contains_key(digest)
     }
 
-    /// The call about `digest` that another worker makes. A later call of our own may have taken its place for
+    /// The calls about `digest` that other workers make. A later call of our own may have taken their place for
     /// those who join, but not for those who wait.
-    pub(super) fn anothers(&self, digest: &TokenDigest) -> Option<CallId> {
+    pub(super) fn anothers(&self, digest: &TokenDigest) -> Vec<CallId> {
         let is_it = |call: &Call| call.digest == *digest && matches!(call.asker, Asker::Another { .. });
-        self.open.iter().find(|(_, call)| is_it(call)).map(|(id, _)| *id)
+        self.open.iter().filter(|(_, call)| is_it(call)).map(|(id, _)| *id).collect()
     }
 
     /// Calls that other workers should have told us of by now.
     pub(super) fn overdue(&self, now: UnixMillis) -> Vec<CallId> {
-        let is_overdue = |call: &Call| matches!(call.asker, Asker::Another { until } if until <= now);
+        let is_overdue = |call: &Call| match call.asker {
+            // Of a date that lies ahead, nobody can tell when it will have passed: the clock was set back.
+            Asker::Another { asked, until } => until <= now || asked.is_from_the_future(now),
+            Asker::Us | Asker::UsForAll => false,
+        };
         self.open.iter().filter(|(_, call)| is_overdue(call)).map(|(id, _)| *id).collect()
     }
 
@@ -156,6 +162,11 @@ impl Calls {
         self.breakers.entry(introspector.origin.provider.clone()).or_default()
     }
 
+    /// What is held back is let through: nobody knows any more for how long it was to be.
+    pub(super) fn clock_set_back(&mut self) {
+        self.breakers.values_mut().for_each(Breaker::clock_set_back);
+    }
+
     pub(super) fn close(&mut self, id: CallId) -> Option<Call> {
         let call = self.open.remove(&id)?;
         if self.by_digest.get(&call.digest) == Some(&id) {
@@ -166,6 +177,17 @@ impl Calls {
 }
 
 impl Call {
+    /// Lets a stream wait for the verdict.
+    pub(super) fn join(&mut self, case: &Case, now: UnixMillis) {
+        self.streams.push_back(case.stream);
+        self.wanted_after = self.wanted_after.max(now.minus(case.policy.cache_ttl));
+    }
+
+    /// Whether a verdict that was asked for at `asked` is fresh enough for all who wait, as of when each came.
+    pub(super) fn is_served_by(&self, asked: UnixMillis, now: UnixMillis) -> bool {
+        asked > self.wanted_after && !asked.is_from_the_future(now)
+    }
+
     pub(super) fn new(
         introspector: &Rc<Introspector>,
         inquiry: &Inquiry,
@@ -187,6 +209,7 @@ impl Call {
             asker,
             tries_left: introspector.endpoint.retries,
             sent: None,
+            wanted_after: UnixMillis::from_millis(0),
             moment: Moment::NEVER,
             overtaken: 0,
             is_renewal: false,

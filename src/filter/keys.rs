@@ -160,6 +160,13 @@ impl KeyRings {
         self.ring(jwks).is_none_or(|ring| ring.failures > 0)
     }
 
+    /// All keys are to be fetched again.
+    pub(super) fn clock_set_back(&mut self) {
+        for ring in &mut self.rings {
+            (ring.not_before, ring.refresh_at) = (UnixMillis::from_millis(0), UnixMillis::from_millis(0));
+        }
+    }
+
     fn current(&self, jwks: &Rc<JwksEndpoint>) -> Option<&Current> {
         self.ring(jwks)?.current.as_ref()
     }

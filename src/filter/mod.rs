@@ -10,6 +10,7 @@ mod ask;
 mod back_off;
 mod breaker;
 mod calls;
+mod clock;
 mod inquiry;
 mod judge;
 mod keys;
@@ -44,6 +45,7 @@ use crate::revocation::revocation_endpoint::RevocationRequest;
 use crate::token::{TokenDigest, UnixMillis};
 
 use calls::Calls;
+use clock::{Clock, IDLE};
 
 use keys::KeyRings;
 use parking::Parking;
@@ -97,7 +99,9 @@ pub enum Told {
         /// Whether another try may help.
         is_transient: bool,
     },
-    /// There is one, in the cache unless it is too long.
+    /// Nobody has asked: who waits looks for itself, and asks.
+    NotAsked,
+    /// The server was asked and said one, which is in the cache unless it is too long.
     Verdict,
 }
 
@@ -154,6 +158,7 @@ pub struct Filter {
     signatures: Rc<dyn Signatures>,
     leases: Leases,
     calls: Calls,
+    clock: Clock,
     keys: KeyRings,
     /// Requests that wait for something else than a verdict.
     parking: Parking,
@@ -253,6 +258,7 @@ impl Filter {
             signatures,
             leases,
             calls: Calls::default(),
+            clock: Clock::new(),
             waiting: BTreeMap::new(),
             settlements: VecDeque::new(),
             tick: Duration::ZERO,
@@ -261,6 +267,7 @@ impl Filter {
 
     /// Takes one event and says what is to be done, in this order.
     pub fn step(&mut self, now: UnixMillis, event: Event<'_>) -> Vec<Effect> {
+        self.look_at_clock(now);
         let mut effects = Vec::with_capacity(4);
         match event {
             // The one that happens all the time, and that asks for nothing but what it says itself.
@@ -344,7 +351,7 @@ impl Filter {
                 && !self.polls()
                 && !self.signals.await_bodies()
             {
-                Duration::ZERO
+                IDLE
             } else {
                 NOW_AND_THEN
             };
@@ -388,11 +395,8 @@ fn longest_life(config: &Config) -> Duration {
 /// Whether a verdict that was asked for at `asked` is still fresh under `ttl`. One from the future, which a
 /// clock that was set back makes, is not.
 fn is_fresh(asked: UnixMillis, ttl: Duration, now: UnixMillis) -> bool {
-    now.since(asked) < ttl && asked <= now.plus(MAX_CLOCK_STEP)
+    now.since(asked) < ttl && !asked.is_from_the_future(now)
 }
-
-/// How far the clocks of two workers may differ.
-const MAX_CLOCK_STEP: Duration = Duration::from_secs(1);
 
 /// How often we look while something may fall due at any moment.
 const SOON: Duration = Duration::from_millis(50);

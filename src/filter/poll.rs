@@ -53,6 +53,12 @@ impl Default for Polling {
 }
 
 impl Polling {
+    /// The next poll is due, if another worker does not poll.
+    pub(super) fn clock_set_back(&mut self) {
+        let begin = UnixMillis::from_millis(0);
+        (self.not_before, self.ours_until) = (begin, begin);
+    }
+
     /// What the next poll says.
     fn body(&self) -> Vec<u8> {
         let errors: serde_json::Map<String, Value> =

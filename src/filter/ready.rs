@@ -16,7 +16,7 @@ use crate::credentials::TokenSource;
 use crate::metrics::Counter;
 use crate::policy::Policy;
 use crate::request::{HeaderEdits, RequestView};
-use crate::token::{AccessToken, UnixMillis, Window};
+use crate::token::{AccessToken, MAX_CLOCK_DIFFERENCE, UnixMillis, Window};
 
 /// What becomes of a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -98,6 +98,7 @@ impl Filter {
     /// A request's headers are here: [`Event::RequestHeaders`](super::Event::RequestHeaders) for those who can make
     /// something of it that nothing has to be judged.
     pub fn request(&mut self, stream: StreamId, request: &dyn RequestView, now: UnixMillis) -> Outcome {
+        self.look_at_clock(now);
         let config = &self.config;
         let policy = if config.is_own_path(request) { None } else { config.policy_of(request) };
         let likeness = policy.and_then(|policy| self.likeness(policy, request));
@@ -137,7 +138,7 @@ impl Filter {
         }
         let policy = &inquiry.case.policy;
         let window = Window {
-            from: entry.asked().minus(super::MAX_CLOCK_STEP),
+            from: entry.asked().minus(MAX_CLOCK_DIFFERENCE),
             until: entry
                 .asked()
                 .plus(policy.cache_ttl)

@@ -33,7 +33,9 @@ impl Filter {
         }
         match self.leases.claim(digest, now, lease_end(introspector, now), true) {
             Claim::Ours => Asker::UsForAll,
-            Claim::Theirs { asked, until } if is_fresh(asked, cache_ttl, now) => Asker::Another { until },
+            Claim::Theirs { asked, until } if is_fresh(asked, cache_ttl, now) => {
+                Asker::Another { asked, until }
+            }
             Claim::NotToBeHad | Claim::Theirs { .. } => Asker::Us,
         }
     }
@@ -67,23 +69,25 @@ impl Filter {
         now: UnixMillis,
         effects: &mut Vec<Effect>,
     ) {
-        let Some(id) = self.calls.anothers(digest) else { return };
-        let outcome = match told {
-            Told::Failed { is_transient } => {
-                Some(Outcome::NoVerdict(Unavailable::AuthorizationServer(ServerFailure::OtherWorker {
-                    is_transient,
-                })))
-            }
-            Told::Verdict => self.remembered(digest, id, now, effects),
-        };
-        match outcome {
-            Some(outcome) => {
-                if let Some(call) = self.calls.close(id) {
-                    self.tell(call, outcome);
+        for id in self.calls.anothers(digest) {
+            let outcome =
+                match told {
+                    Told::Failed { is_transient } => Some(Outcome::NoVerdict(
+                        Unavailable::AuthorizationServer(ServerFailure::OtherWorker { is_transient }),
+                    )),
+                    Told::Verdict => self.remembered(digest, id, now, effects),
+                    Told::NotAsked => None,
+                };
+            match outcome {
+                Some(outcome) => {
+                    if let Some(call) = self.calls.close(id) {
+                        self.tell(call, outcome);
+                    }
                 }
+                // Nobody has asked, or what was said is too long to be remembered, or pushed out already, or
+                // withdrawn.
+                None => self.take_over(id, now, effects),
             }
-            // Too long to be remembered, or pushed out already.
-            None => self.take_over(id, now, effects),
         }
     }
 
@@ -144,7 +148,7 @@ impl Filter {
             return;
         }
         if self.admit(introspector, now).is_err() {
-            effects.extend(self.release(digest, Told::Verdict));
+            effects.extend(self.release(digest, Told::NotAsked));
             return;
         }
         let mut call = Call::new(introspector, inquiry, *digest, validated, request, Asker::UsForAll);
@@ -153,7 +157,8 @@ impl Filter {
         effects.push(Effect::AskForTurn);
     }
 
-    /// The outcome of a call by what the cache says.
+    /// The outcome of another worker's call by what the cache says, if that is fresh enough for all who wait: the
+    /// other worker may go by other policies, and not have asked at all.
     fn remembered(
         &mut self,
         digest: &TokenDigest,
@@ -161,10 +166,13 @@ impl Filter {
         now: UnixMillis,
         effects: &mut Vec<Effect>,
     ) -> Option<Outcome> {
-        match self.cache.find(digest, now)? {
-            Cached::Inactive { .. } => Some(Outcome::Denied(InvalidToken::Inactive.into())),
+        let call = self.calls.get(id)?;
+        match self.cache.find(digest, now).filter(|it| call.is_served_by(it.asked(), now))? {
+            // Not one that was too old for us when we came: it serves for a shorter time.
+            Cached::Inactive { asked } => {
+                (Some(asked) >= call.sent).then(|| Outcome::Denied(InvalidToken::Inactive.into()))
+            }
             Cached::Active(entry) => {
-                let call = self.calls.get(id)?;
                 let claims = entry.to_claims();
                 let jwt = match self.remembered_jwt(&entry) {
                     Some(jwt) => Some(jwt),
@@ -185,22 +193,20 @@ impl Filter {
     fn take_over(&mut self, id: CallId, now: UnixMillis, effects: &mut Vec<Effect>) {
         let Some(call) = self.calls.get_mut(id) else { return };
         let (digest, introspector) = (call.digest, Rc::clone(&call.introspector));
-        let waits_since = call.sent;
         let asker = match self.leases.claim(&digest, now, lease_end(&introspector, now), true) {
             Claim::Ours => Asker::UsForAll,
-            Claim::Theirs { until, .. } => Asker::Another { until },
+            Claim::Theirs { asked, until } => Asker::Another { asked, until },
             Claim::NotToBeHad => Asker::Us,
         };
         call.asker = asker;
-        if let Asker::Another { .. } = asker {
+        if let Asker::Another { asked, .. } = asker {
+            call.sent = Some(asked);
             return;
         }
         // Whoever was quicker to take over may have asked and given the lease back.
-        if self.cache.find(&digest, now).is_some_and(|cached| Some(cached.asked()) >= waits_since)
-            && let Some(outcome) = self.remembered(&digest, id, now, effects)
-        {
+        if let Some(outcome) = self.remembered(&digest, id, now, effects) {
             if asker == Asker::UsForAll {
-                effects.extend(self.release(&digest, Told::Verdict));
+                effects.extend(self.release(&digest, Told::NotAsked));
             }
             if let Some(call) = self.calls.close(id) {
                 self.tell(call, outcome);
@@ -209,7 +215,7 @@ impl Filter {
         }
         if let Err(reason) = self.admit(&introspector, now) {
             if asker == Asker::UsForAll {
-                effects.extend(self.release(&digest, Told::Failed { is_transient: true }));
+                effects.extend(self.release(&digest, Told::NotAsked));
             }
             if let Some(call) = self.calls.close(id) {
                 self.tell(call, Outcome::NoVerdict(reason));

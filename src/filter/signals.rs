@@ -103,7 +103,8 @@ impl Signals {
 
     /// Nothing that clients can bring about fills the log.
     pub(super) fn may_complain(&mut self, now: UnixMillis) -> bool {
-        let may = self.quiet_until.is_none_or(|until| until <= now);
+        // One that is too far off dates from before the clock was set back.
+        let may = self.quiet_until.is_none_or(|until| until <= now || until > now.plus(QUIET));
         if may {
             self.quiet_until = Some(now.plus(QUIET));
         }

@@ -22,9 +22,16 @@ use crate::request::RequestView;
 use crate::revocation::status_list::{Status, StatusList, StatusReference, is_status_list};
 use crate::token::UnixMillis;
 
-/// The lists that tokens have named, by their addresses.
+/// The lists that tokens have named.
 #[derive(Default)]
-pub(super) struct StatusLists(BTreeMap<String, Listed>);
+pub(super) struct StatusLists(BTreeMap<Key, Listed>);
+
+/// A list, by whose it is and where: what another provider says at the same address is none of this one's business.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Key {
+    provider: String,
+    uri: String,
+}
 
 /// A list, and what is known of fetching it.
 struct Listed {
@@ -33,6 +40,9 @@ struct Listed {
     fetch: Option<CallId>,
     /// No fetch before this.
     not_before: UnixMillis,
+    /// It does not go to make room for others before this, so that lists are not fetched for each request should there
+    /// be more of them than there is room for.
+    stays_until: UnixMillis,
     failures: u32,
     /// Whether a token has named it since it was fetched last.
     is_used: bool,
@@ -44,7 +54,7 @@ enum Outcome {
     Good,
     Refused(Denial),
     /// Nobody knows yet.
-    Wait(String),
+    Wait(Key),
 }
 
 impl StatusLists {
@@ -57,19 +67,41 @@ impl StatusLists {
         self.0.values().any(|listed| listed.fetch.is_none() && !listed.waiting.is_empty())
     }
 
-    /// Makes room for one more: of those that nobody waits for, the oldest goes.
-    fn make_room(&mut self) -> bool {
-        if self.0.len() < MAX_LISTS {
-            return true;
+    /// What is remembered is to be fetched again.
+    pub(super) fn clock_set_back(&mut self) {
+        let begin = UnixMillis::from_millis(0);
+        for listed in self.0.values_mut() {
+            (listed.current, listed.not_before, listed.stays_until) = (None, begin, begin);
         }
-        let idle = self.0.iter().filter(|(_, listed)| listed.fetch.is_none() && listed.waiting.is_empty());
-        let oldest = idle.min_by_key(|(_, listed)| listed.current.as_ref().map(|list| list.fresh_until));
-        let oldest = oldest.map(|(uri, _)| uri.clone());
-        oldest.is_some_and(|uri| self.0.remove(&uri).is_some())
+    }
+
+    /// Makes room for so many bytes beside `key`: of those that nobody waits for, the oldest go.
+    fn make_room(&mut self, key: &Key, bytes: usize, now: UnixMillis) -> bool {
+        let others = |(other, listed): (&Key, &Listed)| if other == key { 0 } else { listed.len(other) };
+        let mut used: usize = self.0.iter().map(others).sum();
+        while used + bytes > MAX_BYTES {
+            let may_go = |(other, listed): &(&Key, &Listed)| {
+                *other != key
+                    && listed.fetch.is_none()
+                    && listed.waiting.is_empty()
+                    && listed.stays_until <= now
+            };
+            let idle = self.0.iter().filter(may_go);
+            let oldest = idle.min_by_key(|(_, listed)| listed.current.as_ref().map(|list| list.fresh_until));
+            let Some(oldest) = oldest.map(|(key, _)| key.clone()) else { return false };
+            used -= self.0.remove(&oldest).map_or(0, |listed| listed.len(&oldest));
+        }
+        true
     }
 }
 
 impl Listed {
+    /// What it takes of memory.
+    fn len(&self, key: &Key) -> usize {
+        let list = self.current.as_ref().map_or(0, StatusList::len);
+        list + key.uri.len() + key.provider.len() + BYTES_PER_LIST
+    }
+
     fn is_due(&self, now: UnixMillis) -> bool {
         let is_old = self.is_used
             && self.current.as_ref().is_none_or(|list| now.plus(list.lead()) >= list.fresh_until);
@@ -100,12 +132,12 @@ impl Filter {
                 self.refuse(&Case { source: Source::Miss, ..inquiry.case }, &denial, effects);
                 None
             }
-            Outcome::Wait(uri) => {
+            Outcome::Wait(key) => {
                 if self.is_full() {
                     self.refuse(&inquiry.case, &Unavailable::TooManyWaiting.into(), effects);
                     return None;
                 }
-                if let Some(listed) = self.status_lists.0.get_mut(&uri) {
+                if let Some(listed) = self.status_lists.0.get_mut(&key) {
                     listed.waiting.push(inquiry.case.stream);
                 }
                 self.park_aside(inquiry, request, effects);
@@ -122,8 +154,9 @@ impl Filter {
             // Somewhere where nothing is to be fetched from, or nowhere at all.
             Ok(Some(_)) | Err(_) => return Outcome::Refused(InvalidToken::UnknownStatus.into()),
         };
-        if !self.status_lists.0.contains_key(&reference.uri) {
-            if !self.status_lists.make_room() {
+        let key = Key { provider: validator.origin.provider.clone(), uri: reference.uri };
+        if !self.status_lists.0.contains_key(&key) {
+            if !self.status_lists.make_room(&key, BYTES_PER_LIST, now) {
                 return Outcome::Refused(Unavailable::NoStatusList.into());
             }
             let listed = Listed {
@@ -131,13 +164,14 @@ impl Filter {
                 current: None,
                 fetch: None,
                 not_before: UnixMillis::from_millis(0),
+                stays_until: now.plus(STAYS),
                 failures: 0,
                 is_used: true,
                 waiting: Vec::new(),
             };
-            self.status_lists.0.insert(reference.uri.clone(), listed);
+            self.status_lists.0.insert(key.clone(), listed);
         }
-        let Some(listed) = self.status_lists.0.get_mut(&reference.uri) else {
+        let Some(listed) = self.status_lists.0.get_mut(&key) else {
             return Outcome::Refused(Unavailable::NoStatusList.into());
         };
         listed.is_used = true;
@@ -154,14 +188,14 @@ impl Filter {
             None if listed.failures > 0 && now < listed.not_before => {
                 Outcome::Refused(Unavailable::NoStatusList.into())
             }
-            None => Outcome::Wait(reference.uri),
+            None => Outcome::Wait(key),
         }
     }
 
     /// Fetches the lists whose time has come; only in the root's callbacks.
     pub(super) fn fetch_status_lists(&mut self, now: UnixMillis, effects: &mut Vec<Effect>) {
-        for (uri, listed) in self.status_lists.0.iter_mut().filter(|(_, listed)| listed.is_due(now)) {
-            let request = listed.validator.status_lists.as_ref().and_then(|source| source.request(uri));
+        for (key, listed) in self.status_lists.0.iter_mut().filter(|(_, listed)| listed.is_due(now)) {
+            let request = listed.validator.status_lists.as_ref().and_then(|source| source.request(&key.uri));
             let Some(request) = request else { continue };
             let id = self.calls.new_id();
             listed.fetch = Some(id);
@@ -178,13 +212,17 @@ impl Filter {
         now: UnixMillis,
     ) -> bool {
         let found = self.status_lists.0.iter().find(|(_, listed)| listed.fetch == Some(id));
-        let Some((uri, validator)) = found.map(|(uri, listed)| (uri.clone(), Rc::clone(&listed.validator)))
+        let Some((key, validator)) = found.map(|(key, listed)| (key.clone(), Rc::clone(&listed.validator)))
         else {
             return false;
         };
-        let read = self.read_status_list(&uri, &validator, reply, now);
-        let Some(listed) = self.status_lists.0.get_mut(&uri) else { return true };
+        let read = self.read_status_list(&key.uri, &validator, reply, now).and_then(|list| {
+            let is_room = self.status_lists.make_room(&key, list.len() + BYTES_PER_LIST, now);
+            is_room.then_some(list).ok_or_else(|| format!("those in use take more than {MAX_BYTES} bytes"))
+        });
+        let Some(listed) = self.status_lists.0.get_mut(&key) else { return true };
         listed.fetch = None;
+        listed.stays_until = now.plus(STAYS);
         match read {
             Ok(list) => {
                 listed.failures = 0;
@@ -230,5 +268,11 @@ impl Filter {
     }
 }
 
-/// Lists that a worker remembers; with at most 1 MiB each.
-const MAX_LISTS: usize = 16;
+/// What lists of a worker may take: some thousands of usual ones, sixteen of the largest.
+const MAX_BYTES: usize = 17 << 20;
+
+/// A list without what it says.
+const BYTES_PER_LIST: usize = 4 << 10;
+
+/// How long a list stays that was fetched: with more of them than there is room for, others have to wait.
+const STAYS: Duration = Duration::from_secs(10);

@@ -21,6 +21,7 @@ impl Message {
         let (kind, digest) = match self {
             Self::Turn => return vec![TURN],
             Self::Told(digest, Told::Verdict) => (VERDICT, digest),
+            Self::Told(digest, Told::NotAsked) => (NOT_ASKED, digest),
             Self::Told(digest, Told::Failed { is_transient: true }) => (FAILED_FOR_NOW, digest),
             Self::Told(digest, Told::Failed { is_transient: false }) => (FAILED, digest),
         };
@@ -32,6 +33,7 @@ impl Message {
         let told = match reader.u8()? {
             TURN => return Some(Self::Turn),
             VERDICT => Told::Verdict,
+            NOT_ASKED => Told::NotAsked,
             FAILED_FOR_NOW => Told::Failed { is_transient: true },
             FAILED => Told::Failed { is_transient: false },
             _ => return None,
@@ -50,5 +52,6 @@ pub(super) fn open() -> Result<Mailbox, String> {
 
 const TURN: u8 = b'T';
 const VERDICT: u8 = b'V';
+const NOT_ASKED: u8 = b'N';
 const FAILED_FOR_NOW: u8 = b'F';
 const FAILED: u8 = b'E';

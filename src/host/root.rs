@@ -53,7 +53,7 @@ pub(super) fn configure(root: u32) -> Result<Worker, String> {
     );
     let mailbox = mailbox::open()?;
     let no_metrics = |_| "expected a host with metrics, got one without".to_owned();
-    let shared = Rc::new(SharedData::new().map_err(no_metrics)?);
+    let shared = Rc::new(SharedData::new()?);
     let filter = Filter::new(Rc::new(config), shared, signatures, mailbox);
     let worker = Worker::new(root, filter, mailbox).map_err(no_metrics)?;
     worker.root_event(Event::Start);

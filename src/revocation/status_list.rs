@@ -120,6 +120,8 @@ pub enum StatusListRefused {
     Expired,
     /// It was issued in the future.
     FromTheFuture,
+    /// It begins to hold in the future.
+    NotYetValid,
     /// `lst` is not zlib in base64url, or longer than 1 MiB.
     NotInflatable,
     /// A required claim is absent or of another type.
@@ -135,6 +137,7 @@ impl fmt::Display for StatusListRefused {
         f.write_str(match self {
             Self::Expired => "the status list has expired",
             Self::FromTheFuture => "iat lies in the future",
+            Self::NotYetValid => "nbf lies in the future",
             Self::NotInflatable => "lst is not zlib in base64url, or longer than 1 MiB",
             Self::NotUsable(name) => return write!(f, "{name} is absent or has an unexpected value"),
             Self::OtherList => "sub is another list's",
@@ -174,6 +177,15 @@ impl StatusList {
         let iat = time(claims, "iat").ok_or(StatusListRefused::NotUsable("iat"))?;
         if iat > now.plus(LEEWAY) {
             return Err(StatusListRefused::FromTheFuture);
+        }
+        match claims.get("nbf") {
+            None => {}
+            Some(_) => {
+                let nbf = time(claims, "nbf").ok_or(StatusListRefused::NotUsable("nbf"))?;
+                if nbf > now.plus(LEEWAY) {
+                    return Err(StatusListRefused::NotYetValid);
+                }
+            }
         }
         let exp = match claims.get("exp") {
             None => None,
@@ -222,9 +234,9 @@ impl StatusList {
         self.statuses.is_empty()
     }
 
-    /// Whether it may serve: fresh, or no longer past its time than `max_stale`.
+    /// Whether it may serve: fresh, or no longer past its time than `max_stale`, and never past its `exp`.
     pub fn serves(&self, max_stale: Duration, now: UnixMillis) -> bool {
-        now < self.fresh_until.plus(max_stale)
+        now < self.fresh_until.plus(max_stale).min(self.exp.unwrap_or(UnixMillis::MAX))
     }
 }
 

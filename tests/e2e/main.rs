@@ -33,6 +33,7 @@ mod signals;
 mod signals_fetched;
 mod signed_replies;
 mod soak;
+mod statistics;
 mod strategies;
 mod token_sources;
 mod unsent_calls;

@@ -21,6 +21,7 @@ pub struct Bootstrap {
     clusters: Vec<Value>,
     filters_behind: Vec<Value>,
     routes: Vec<Value>,
+    stats_matcher: Option<Value>,
     adjustments: Vec<Adjustment>,
     buffer: Option<u32>,
 }
@@ -44,6 +45,7 @@ impl Bootstrap {
             routes: Vec::new(),
             adjustments: Vec::new(),
             buffer: None,
+            stats_matcher: None,
         }
     }
 
@@ -126,6 +128,23 @@ impl Bootstrap {
         Self { buffer: Some(bytes), ..self }
     }
 
+    /// Which statistics Envoy keeps.
+    pub fn stats_matcher(self, matcher: Value) -> Self {
+        Self { stats_matcher: Some(matcher), ..self }
+    }
+
+    /// The filter in front of clients may not use this of Envoy's.
+    pub fn without_capability(self, name: &'static str) -> Self {
+        self.adjust(move |manager| {
+            let config = &mut manager["http_filters"][0]["typed_config"]["config"];
+            let allowed = &mut config["capability_restriction_config"]["allowed_capabilities"];
+            allowed
+                .as_object_mut()
+                .and_then(|allowed| allowed.remove(name))
+                .expect("a capability that is allowed");
+        })
+    }
+
     /// Any other change to the HTTP connection manager.
     pub fn adjust(mut self, adjustment: impl FnOnce(&mut Value) + Send + 'static) -> Self {
         self.adjustments.push(Box::new(adjustment));
@@ -158,14 +177,18 @@ impl Bootstrap {
         if let Some(bytes) = self.buffer {
             main["per_connection_buffer_limit_bytes"] = json!(bytes);
         }
-        json!({
+        let mut bootstrap = json!({
             "node": {"id": "e2e", "cluster": "e2e"}, // which extension discovery asks for
             "admin": {"address": loopback},
             "static_resources": {
                 "listeners": [main, listener("jwks", &socket, &jwks_only)],
                 "clusters": self.clusters,
             },
-        })
+        });
+        if let Some(matcher) = self.stats_matcher {
+            bootstrap["stats_config"] = json!({"stats_matcher": matcher});
+        }
+        bootstrap
     }
 }
 
