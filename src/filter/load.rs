@@ -84,8 +84,8 @@ impl Load {
     pub(super) fn give_up(&mut self, is_over: impl Fn(CallId) -> bool) -> Vec<CallId> {
         let mut over = Vec::new();
         for queue in [&mut self.known, &mut self.unknown] {
-            while let Some(call) = queue.pop_front_if(|call| is_over(*call)) {
-                over.push(call);
+            while queue.front().is_some_and(|call| is_over(*call)) {
+                over.extend(queue.pop_front());
             }
         }
         over

@@ -134,6 +134,6 @@ async fn made_up_tokens_cost_those_in_use_nothing() {
     }
     let sent = sent.load(Ordering::SeqCst);
     println!("{sent} made-up tokens, {served} served, {refused} refused");
-    assert!(sent > 300 && served > 100, "{sent} {served}");
+    assert!(sent > 300 && served > 20, "{sent} {served}");
     assert_eq!(refused, 0, "of {served}, beside {sent} made-up tokens");
 }
