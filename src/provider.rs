@@ -102,6 +102,13 @@ impl Validator {
 }
 
 impl Provider {
+    /// The cluster that it is reached by: that of its introspection, or of its keys.
+    pub fn cluster(&self) -> &str {
+        let introspection = self.introspector.as_ref().map(|introspector| &introspector.endpoint.cluster);
+        let keys = self.validator.as_ref().map(|validator| &validator.jwks.cluster);
+        introspection.or(keys).map_or("", String::as_str)
+    }
+
     /// The same of the provider.
     pub fn identity(&self) -> &str {
         let introspected = self.introspector.as_ref().map(|introspector| &introspector.origin);

@@ -26,6 +26,16 @@ pub trait RequestView {
     ///
     /// [`Unreadable`] if the metadata has something there that is no text.
     fn route_policy(&self) -> Result<Option<Vec<u8>>, Unreadable>;
+
+    /// The cluster that the request is routed to. `None` if it goes to none, or the host does not say.
+    fn route_cluster(&self) -> Option<Vec<u8>> {
+        None
+    }
+
+    /// The address that the connection came from, without port. `None` if the host does not say.
+    fn peer(&self) -> Option<Vec<u8>> {
+        None
+    }
 }
 
 /// What was kept of the headers of a request that had to wait.

@@ -254,10 +254,21 @@ fn more_calls_than_allowed_are_not_made() {
     worker.receive(&Request::bearer("a"));
     worker.receive(&Request::bearer("b"));
     let (third, joined) = (worker.receive(&Request::bearer("c")), worker.receive(&Request::bearer("b")));
-    assert_eq!(worker.fate(third).reason(), "too_many_introspection_calls");
-    assert!(worker.is_waiting(joined), "who can share a call needs none");
+    assert_eq!(worker.give_turns().calls.len(), 2);
+    assert!(worker.is_waiting(third) && worker.is_waiting(joined), "who can share a call needs none");
     worker.answer(&active());
-    let fourth = worker.receive(&Request::bearer("d"));
+    assert_eq!(worker.calls.len(), 2, "what waited goes on");
+    // A queue, and no longer than a moment.
+    let queued: Vec<_> =
+        ["d", "e", "f"].iter().map(|token| worker.receive(&Request::bearer(token))).collect();
+    assert_eq!(worker.fate(queued[2]).reason(), "too_many_introspection_calls");
+    worker.pass(Duration::from_millis(499)).give_tick();
+    assert!(worker.is_waiting(queued[0]));
+    worker.pass(Duration::from_millis(1)).give_tick();
+    assert_eq!(worker.fate(queued[0]).reason(), "too_many_introspection_calls");
+    assert_eq!(worker.answer(&active()).answer(&active()).calls.len(), 0);
+    let fourth = worker.receive(&Request::bearer("g"));
+    assert_eq!(worker.give_turns().calls.len(), 1);
     assert!(worker.is_waiting(fourth));
 }
 

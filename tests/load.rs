@@ -299,3 +299,67 @@ fn more_requests_than_may_wait_are_refused() {
     let later = worker.receive(&Request::bearer("other"));
     assert!(worker.is_waiting(later), "there is room again");
 }
+
+#[test]
+fn a_flood_of_unknown_tokens_leaves_calls_to_those_in_use() {
+    let patch = json!({
+        "providers": {"main": {"introspection": {"max_concurrent_calls": 8}}},
+        "cache": {"stale_if_error": "1h"},
+    });
+    let mut worker = after_first_call(patch);
+    let flood = |worker: &mut Worker| {
+        for number in 0..1_000 {
+            worker.receive(&Request::bearer(&format!("made-up-{number}-{}", worker.now.as_millis())));
+        }
+        worker.give_turns();
+    };
+    // A renewal.
+    worker.pass(millis(80_000));
+    flood(&mut worker);
+    assert_eq!(worker.calls.len(), 6, "a quarter is kept");
+    worker.receive(&Request::bearer("tok"));
+    assert_eq!(worker.give_turns().calls.len(), 7);
+    while !worker.calls.is_empty() {
+        worker.answer(&active());
+    }
+    // One that has ended.
+    worker.pass(millis(101_000));
+    flood(&mut worker);
+    let stream = worker.receive(&Request::bearer("tok"));
+    assert_eq!(worker.give_turns().calls.len(), 7);
+    let (id, _) = worker.calls.remove(6);
+    worker.reply(id, 200, "application/json", inactive().to_string().as_bytes());
+    worker.give_turns();
+    assert_eq!(worker.fate(stream).status(), 401);
+}
+
+#[test]
+fn a_full_house_is_no_outage() {
+    let patch = json!({
+        "providers": {"main": {"introspection": {"max_concurrent_calls": 1}}},
+        "cache": {"stale_if_error": "1h", "refresh_ahead": 0},
+    });
+    let mut worker = after_first_call(patch);
+    worker.call(&Request::bearer("other"), &active());
+    worker.pass(millis(100_000)).receive(&Request::bearer("other"));
+    worker.give_turns();
+    let stream = worker.receive(&Request::bearer("tok"));
+    worker.pass(millis(500)).give_tick();
+    assert_eq!(worker.fate(stream).reason(), "too_many_introspection_calls", "it may have been revoked");
+    assert_eq!(worker.count(Counter::CacheStale), 0);
+}
+
+#[test]
+fn unknown_tokens_are_asked_about_so_often_in_a_second() {
+    let patch = json!({"providers": {"main": {"introspection": {"max_unknown_per_second": 10}}}});
+    let mut worker = after_first_call(patch);
+    worker.pass(millis(1_000));
+    let streams: Vec<_> =
+        (0..50).map(|number| worker.receive(&Request::bearer(&format!("made-up-{number}")))).collect();
+    assert_eq!(worker.give_turns().calls.len(), 10);
+    assert_eq!(worker.fate(streams[10]).reason(), "too_many_unknown_tokens");
+    // The known one is none of them, and the next second is another.
+    worker.pass(millis(99_000)).receive(&Request::bearer("tok"));
+    worker.receive(&Request::bearer("new"));
+    assert_eq!(worker.give_turns().calls.len(), 12);
+}

@@ -228,7 +228,7 @@ fn a_body_that_is_too_long_is_not_read() {
 fn a_body_that_does_not_come_is_not_waited_for_forever() {
     let (mut one, _) = two_workers(json!({}));
     let stream = one.receive(&post("/backchannel-logout", FORM));
-    one.pass(Duration::from_secs(4)).give_tick();
+    one.pass(Duration::from_secs(2)).give_tick();
     assert!(one.is_waiting(stream) && one.tick > Duration::ZERO);
     one.pass(Duration::from_secs(1)).give_tick();
     assert_eq!((one.fate(stream).status(), one.fate(stream).reason()), (503, "signal_without_body"));
@@ -238,8 +238,9 @@ fn a_body_that_does_not_come_is_not_waited_for_forever() {
 fn slow_requests_to_one_receiver_keep_nobody_from_another() {
     let (mut one, _) = two_workers(json!({}));
     let slow: Vec<_> = (0..1024).map(|_| one.receive(&post("/backchannel-logout", FORM))).collect();
-    let late = one.receive(&post("/backchannel-logout", FORM));
-    assert_eq!((one.fate(late).status(), one.fate(late).reason()), (503, "too_many_signals"));
+    one.receive(&post("/backchannel-logout", FORM));
+    one.give_turns();
+    assert_eq!((one.fate(slow[0]).status(), one.fate(slow[0]).reason()), (503, "too_many_signals"));
     assert_eq!(push(&mut one, &event_token(json!({}))).status(), 202);
     slow.into_iter().for_each(|stream| one.hang_up(stream));
     let stream = log_out(&mut one, &logout_token(json!({}), json!({})));
@@ -268,7 +269,10 @@ fn a_pushed_event_that_is_not_in_order_is_refused_with_the_error_of_the_rfc() {
     let good = event_token(json!({}));
     for (token, error) in [
         (format!("{}A", good.trim_end_matches(char::is_alphanumeric)), "invalid_key"),
-        (logout_token(json!({}), json!({})), "invalid_key"),
+        (logout_token(json!({}), json!({})), "invalid_request"),
+        (sign(Algorithm::ES256, json!({}), &json!({"iss": ISSUER})), "invalid_request"),
+        ("rubbish".to_owned(), "invalid_request"),
+        (String::new(), "invalid_request"),
         (event_token(json!({"iss": "https://evil.example"})), "invalid_issuer"),
         (event_token(json!({"aud": "other"})), "invalid_audience"),
         (event_token(json!({"events": null})), "invalid_request"),
@@ -316,4 +320,98 @@ fn no_signal_shows_in_shared_data() {
         log_out(&mut one, &logout_token(json!({}), json!({"sub": "alice-the-user", "sid": "the-session"})));
     assert_eq!(one.fate(stream).status(), 200);
     assert!(!one.shared.contains(b"alice-the-user") && !one.shared.contains(b"the-session"));
+}
+
+#[test]
+fn the_secret_of_a_transmitter_counts_with_and_without_bearer() {
+    let (mut one, _) = two_workers(json!({}));
+    let secret = "push-secret-push-secret";
+    for (authorization, status) in [
+        (secret.to_owned(), 202),
+        (format!("Bearer {secret}"), 202),
+        (format!("bearer {secret}"), 202),
+        (format!("Basic {secret}"), 401),
+        (format!("{secret}x"), 401),
+    ] {
+        let request = post("/ssf/events", "application/secevent+jwt").with("authorization", &authorization);
+        let stream = one.post(&request, event_token(json!({"jti": authorization})).as_bytes());
+        assert_eq!(one.fate(stream).status(), status, "{authorization}");
+    }
+}
+
+#[test]
+fn who_guesses_too_often_is_not_listened_to_and_orders_from_elsewhere_get_in() {
+    let (mut one, _) = two_workers(json!({}));
+    let order = |worker: &mut Worker, peer: &str, secret: &str| {
+        let request = post("/revocations", "application/json").from_peer(peer);
+        let stream =
+            worker.post(&request.with("authorization", format!("Bearer {secret}")), br#"{"sub": "alice"}"#);
+        worker.fate(stream).status()
+    };
+    let secret = "admin-secret-admin-secret";
+    let statuses: Vec<u16> = (0..100).map(|_| order(&mut one, "10.0.0.2", "wrong")).collect();
+    assert_eq!(statuses.iter().filter(|status| **status == 401).count(), 5);
+    assert_eq!(statuses.iter().filter(|status| **status == 429).count(), 95);
+    assert_eq!(order(&mut one, "10.0.0.2", secret), 429, "or the guess would be told");
+    assert_eq!(order(&mut one, "10.0.0.1", secret), 200);
+    one.pass(Duration::from_secs(1));
+    assert_eq!(order(&mut one, "10.0.0.2", secret), 200);
+}
+
+#[test]
+fn slow_bodies_push_out_those_of_their_own_peer_and_no_logout_token() {
+    let (mut one, _) = two_workers(json!({}));
+    remember(&mut one, "tok", json!({"sid": "s1"}));
+    let from = |peer: &str| post("/backchannel-logout", FORM).from_peer(peer);
+    let slow: Vec<StreamId> = (0..1_024).map(|_| one.receive(&from("10.0.0.2"))).collect();
+    let honest = one.receive(&from("10.0.0.1"));
+    let later: Vec<StreamId> = (0..1_024).map(|_| one.receive(&from("10.0.0.2"))).collect();
+    one.give_turns();
+    assert_eq!((one.fate(slow[0]).status(), one.fate(slow[0]).reason()), (503, "too_many_signals"));
+    assert!(one.is_waiting(honest) && one.is_waiting(later[1_023]));
+    let token = logout_token(json!({}), json!({}));
+    one.body(honest, format!("logout_token={token}").as_bytes());
+    assert_eq!(one.fate(honest).status(), 200);
+    assert!(!is_remembered(&mut one, "tok"));
+    // What does not come at all is given up before Keycloak gives up, after five seconds.
+    one.pass(Duration::from_secs(3)).give_tick();
+    assert_eq!(one.fate(later[1_023]).reason(), "signal_without_body");
+}
+
+#[test]
+fn a_session_that_no_verdict_names_is_refused_or_bounded() {
+    let sid_only = |jti: u32| {
+        let claims = json!({"iss": ISSUER, "aud": "web", "iat": START.as_secs(), "exp": START.as_secs() + 120,
+            "jti": jti.to_string(), "sid": "hydra",
+            "events": {"http://schemas.openid.net/event/backchannel-logout": {}}});
+        sign(Algorithm::ES256, json!({"typ": "logout+jwt"}), &claims)
+    };
+    let refusing = json!({"revocation": {"back_channel_logout": {"unknown_sessions": "refuse"}}});
+    let (mut one, _) = two_workers(refusing);
+    remember(&mut one, "tok", json!({}));
+    let stream = log_out(&mut one, &sid_only(1));
+    assert_eq!(one.fate(stream).status(), 400);
+    assert!(is_remembered(&mut one, "tok"));
+    // Once a verdict says sid, it may be related.
+    remember(&mut one, "with-session", json!({"sid": "s1"}));
+    let stream = log_out(&mut one, &sid_only(2));
+    assert_eq!(one.fate(stream).status(), 200);
+    assert!(!is_remembered(&mut one, "tok"));
+
+    let (mut one, mut two) = two_workers(json!({}));
+    remember(&mut one, "tok", json!({}));
+    let stream = log_out(&mut one, &sid_only(1));
+    assert_eq!(one.fate(stream).status(), 200);
+    assert!(!is_remembered(&mut two, "tok"));
+    one.pass(Duration::from_secs(1));
+    remember(&mut one, "tok-2", json!({}));
+    for jti in 2..100 {
+        let stream = log_out(&mut one, &sid_only(jti));
+        assert_eq!(one.fate(stream).status(), 200);
+    }
+    two.now = one.now;
+    assert!(is_remembered(&mut two, "tok-2"), "the others wait");
+    one.pass(Duration::from_secs(10)).give_tick();
+    two.now = one.now;
+    assert!(!is_remembered(&mut two, "tok-2"), "and are not lost");
 }

@@ -102,6 +102,15 @@ impl Leases {
         Claim::NotToBeHad
     }
 
+    /// Whether any worker asks about `digest`.
+    pub fn is_held(&self, digest: &TokenDigest, now: UnixMillis) -> bool {
+        let is_it = |lease: Lease| lease.digest == *digest && now < lease.until;
+        self.table
+            .keys(digest)
+            .iter()
+            .any(|key| self.shared.get(key).as_deref().and_then(Lease::parse).is_some_and(is_it))
+    }
+
     /// Gives our lease on `digest` back; says who wants to be told.
     pub fn release(&self, digest: &TokenDigest) -> Vec<Mailbox> {
         for key in self.table.keys(digest) {

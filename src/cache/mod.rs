@@ -13,6 +13,7 @@ mod epoch;
 mod first_level;
 mod lease;
 mod pushed_out;
+mod seen;
 mod subject;
 mod table;
 mod withdrawals;
@@ -30,6 +31,7 @@ pub use epoch::Moment;
 pub use first_level::{Basis, FirstLevel, Tag, max_first_level_bytes};
 pub use lease::{Claim, Leases, Mailbox};
 use pushed_out::PushedOut;
+pub use seen::Seen;
 pub use subject::{ProviderTag, Subject, Which, Withdrawable};
 pub(crate) use table::Table;
 pub use withdrawals::{Asked, Checked, Standing, Withdrawals};
@@ -69,6 +71,7 @@ impl Version {
 pub struct Cache {
     shared: Rc<dyn SharedData>,
     withdrawals: Withdrawals,
+    seen: Seen,
     pushed_out: PushedOut,
     active: Table,
     inactive: Table,
@@ -122,6 +125,7 @@ impl Cache {
     pub fn new(shared: Rc<dyn SharedData>, max_entries: u32, max_negative_entries: u32) -> Self {
         Self {
             withdrawals: Withdrawals::new(Rc::clone(&shared)),
+            seen: Seen::new(Rc::clone(&shared)),
             pushed_out: PushedOut::new(Rc::clone(&shared)),
             shared,
             active: Table { prefix: 'p', slots: max_entries.max(1), words: (0, 1) },
@@ -137,6 +141,16 @@ impl Cache {
     /// What was withdrawn.
     pub fn withdrawals(&self) -> &Withdrawals {
         &self.withdrawals
+    }
+
+    /// What verdicts have said so far.
+    pub fn seen(&self) -> &Seen {
+        &self.seen
+    }
+
+    /// Whether the last that was heard of a token was that it is active, however long ago, withdrawn or not.
+    pub fn was_active(&self, digest: &TokenDigest) -> bool {
+        self.active.keys(digest).iter().any(|key| self.known(key, digest).is_some())
     }
 
     /// The epoch. What was made of an entry that was read in one holds only while that lasts: it ends whenever an

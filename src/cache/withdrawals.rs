@@ -130,6 +130,13 @@ impl Withdrawals {
         epoch::withdrew(self.shared.as_ref());
     }
 
+    /// When verdicts on `subject` were last withdrawn, if that is still known.
+    pub fn since(&self, subject: &Subject) -> Option<UnixMillis> {
+        let name = subject.name();
+        let marks = Marks::parse(&self.shared.get(&self.table.first(&name))?)?;
+        marks.get(&name).map(|mark| mark.at).max()
+    }
+
     /// What is left of a verdict.
     pub fn standing(&self, asked: Asked, verdict: &Withdrawable<'_>) -> Standing {
         let moment = self.moment();

@@ -7,6 +7,7 @@ use super::strategy::StrategyName;
 use crate::credentials::TokenSource;
 use crate::introspection::SecretEncoding;
 use crate::jwt::Algorithm;
+use crate::revocation::sources::UnknownSessions;
 
 pub(super) const INTROSPECTION_TIMEOUT: Duration = Duration::from_secs(2);
 pub(super) const INTROSPECTION_RETRIES: u32 = 1;
@@ -62,3 +63,6 @@ pub(super) const ACCESS_LOG_HITS: bool = false;
 
 pub(super) const REALM: &str = "api";
 pub(super) const ERROR_DESCRIPTION: bool = true;
+
+pub(super) const UNKNOWN_SESSIONS: UnknownSessions = UnknownSessions::Withdraw;
+pub(super) const MAX_UNKNOWN_PER_SECOND: u32 = 0;

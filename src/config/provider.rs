@@ -205,6 +205,7 @@ fn endpoint(
         "response_audiences",
         "jwt_member",
         "max_concurrent_calls",
+        "max_unknown_per_second",
         "breaker",
     ])?;
     let (cluster, authority) = cluster(&section)?;
@@ -231,6 +232,11 @@ fn endpoint(
             defaults::MAX_CONCURRENT_CALLS,
             1..=10_000,
         )? as usize,
+        max_unknown_per_second: section.count(
+            "max_unknown_per_second",
+            defaults::MAX_UNKNOWN_PER_SECOND,
+            0..=1_000_000,
+        )?,
         breaker: breaker(&section)?,
     })
 }

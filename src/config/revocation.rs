@@ -10,8 +10,10 @@ use crate::provider::Provider;
 use crate::revocation::back_channel_logout::LogoutRules;
 use crate::revocation::security_event::SecurityEventRules;
 use crate::revocation::sources::{
-    AdminReceiver, LogoutReceiver, Poll, PushReceiver, SecurityEvents, Signer, Sources, WatchedEndpoint,
+    AdminReceiver, LogoutReceiver, Poll, PushReceiver, SecurityEvents, Signer, Sources, UnknownSessions,
+    WatchedEndpoint,
 };
+use crate::token::Secret;
 
 /// The sources; none of them, unless it is named.
 pub(super) fn sources(
@@ -57,17 +59,24 @@ fn push_path(sources: &Sources) -> Option<&String> {
 }
 
 fn endpoint(item: Item<'_>, providers: &[Provider]) -> Result<WatchedEndpoint, ConfigError> {
-    let section = item.section(&["path", "provider"])?;
+    let section = item.section(&["path", "provider", "cluster", "hosts"])?;
     let provider = named(&section, providers)?;
+    let cluster = section.get("cluster").map(|item| item.text().map(str::to_owned)).transpose()?;
+    let hosts = section.get("hosts").map(|item| {
+        let hosts = item.elements()?.iter().map(Item::host).collect();
+        provider::some(&item, hosts)
+    });
     Ok(WatchedEndpoint {
         path: section.required("path")?.normal_path()?.to_owned(),
         provider: provider.name.clone(),
         tag: ProviderTag::new(provider.identity()),
+        cluster: cluster.unwrap_or_else(|| provider.cluster().to_owned()),
+        hosts: hosts.transpose()?.unwrap_or_default(),
     })
 }
 
 fn logout(item: Item<'_>, providers: &[Provider]) -> Result<LogoutReceiver, ConfigError> {
-    let section = item.section(&["path", "provider", "audiences", "require_exp"])?;
+    let section = item.section(&["path", "provider", "audiences", "require_exp", "unknown_sessions"])?;
     let (signer, issuer) = signer(&section, providers)?;
     Ok(LogoutReceiver {
         path: section.required("path")?.normal_path()?.to_owned(),
@@ -77,6 +86,9 @@ fn logout(item: Item<'_>, providers: &[Provider]) -> Result<LogoutReceiver, Conf
             audiences: audiences(&section)?,
             require_exp: section.boolean("require_exp", defaults::REQUIRE_EXP)?,
         },
+        unknown_sessions: section.get("unknown_sessions").map_or(Ok(defaults::UNKNOWN_SESSIONS), |item| {
+            item.one_of(&[("withdraw", UnknownSessions::Withdraw), ("refuse", UnknownSessions::Refuse)])
+        })?,
     })
 }
 
@@ -124,8 +136,18 @@ fn admin(item: Item<'_>) -> Result<AdminReceiver, ConfigError> {
     let section = item.section(&["path", "token"])?;
     Ok(AdminReceiver {
         path: section.required("path")?.normal_path()?.to_owned(),
-        token: section.required("token")?.secret()?,
+        token: admin_token(&section.required("token")?)?,
     })
+}
+
+/// Anybody who reaches the path may guess: a secret that is too short to be one is refused. Says nothing of it.
+fn admin_token(item: &Item<'_>) -> Result<Secret, ConfigError> {
+    let token = item.secret()?;
+    if token.secret().len() < MIN_ADMIN_TOKEN {
+        let wanted = format!("a secret of at least {MIN_ADMIN_TOKEN} bytes");
+        return Err(item.error(&wanted, "a shorter one"));
+    }
+    Ok(token)
 }
 
 /// Whose tokens are for us: at least one, for none would be taken.
@@ -160,3 +182,6 @@ fn signer(section: &Section<'_>, providers: &[Provider]) -> Result<(Signer, Stri
     };
     Ok((validator.signer(), validator.rules.issuer.clone()))
 }
+
+/// 128 bits.
+const MIN_ADMIN_TOKEN: usize = 16;

@@ -5,6 +5,7 @@ use std::rc::Rc;
 
 use super::calls::{Asker, Call};
 use super::inquiry::Inquiry;
+use super::load::{Room, Standing};
 use super::settle::Outcome;
 use super::{CallId, Case, Effect, Filter, Source, Told, Waiter};
 use crate::cache::ActiveEntry;
@@ -50,30 +51,40 @@ impl Filter {
             effects.extend(self.release(&digest, Told::NotAsked));
             return self.hit(inquiry.case, &entry, now, effects);
         }
-        let anothers = match asker {
+        let asked_by_another = match asker {
             Asker::Another { asked, .. } => Some(asked),
             Asker::Us | Asker::UsForAll => None,
         };
-        let is_anothers = anothers.is_some();
-        if !is_anothers && let Err(reason) = self.admit(&introspector, now) {
-            effects.push(Effect::Count(Counter::CacheMiss));
-            if asker == Asker::UsForAll {
-                effects.extend(self.release(&digest, Told::NotAsked));
+        let is_anothers = asked_by_another.is_some();
+        let is_known = stale.is_some() || self.cache.was_active(&digest);
+        let standing = if is_known { Standing::Known } else { Standing::Unknown };
+        let admission =
+            if is_anothers { Ok(Admitted::Now) } else { self.admit(&introspector, standing, now) };
+        let admitted = match admission {
+            Ok(admitted) => admitted,
+            Err(reason) => {
+                effects.push(Effect::Count(Counter::CacheMiss));
+                if asker == Asker::UsForAll {
+                    effects.extend(self.release(&digest, Told::NotAsked));
+                }
+                let waiter = Waiter { case: inquiry.case, stale };
+                return self.settle_without_verdict(waiter, &reason, now, effects);
             }
-            let waiter = Waiter { case: inquiry.case, stale };
-            return self.settle_without_verdict(waiter, &reason, now, effects);
-        }
-        let mut call = Call::new(&introspector, &inquiry, digest, validated, request, asker);
+        };
+        let mut call = Call::new(&introspector, &inquiry, digest, validated, request, asker, standing);
         let case = inquiry.case;
         call.join(&case, now);
-        call.sent = anothers;
-        self.calls.open(call);
-        if is_anothers {
-            self.wait_in(Source::Coalesced, case, stale, effects);
+        call.sent = asked_by_another;
+        match admitted {
+            Admitted::Now => self.calls.open(call),
+            Admitted::Later => self.calls.open_later(call, now),
+        }
+        let source = if is_anothers { Source::Coalesced } else { Source::Miss };
+        self.wait_in(source, case, stale, effects);
+        if is_anothers || admitted == Admitted::Later {
             self.set_tick(effects);
         } else {
             effects.push(Effect::AskForTurn);
-            self.wait_in(Source::Miss, case, stale, effects);
         }
     }
 
@@ -94,17 +105,50 @@ impl Filter {
         self.waiting.len() + self.parking.len() >= MAX_WAITING
     }
 
-    /// Whether a call to this server may be made now.
+    /// Whether a call to this server may be made now, or once another is over.
     pub(super) fn admit(
         &mut self,
         introspector: &Rc<Introspector>,
+        standing: Standing,
         now: UnixMillis,
-    ) -> Result<(), Unavailable> {
-        if self.calls.under_way(introspector) >= introspector.endpoint.max_concurrent_calls {
-            return Err(Unavailable::TooManyCalls);
+    ) -> Result<Admitted, Unavailable> {
+        let held_back = Err(Unavailable::AuthorizationServer(ServerFailure::HeldBack));
+        if self.calls.are_held_back(introspector, now) {
+            return held_back;
         }
-        let is_admitted = self.calls.breaker(introspector).admits(now);
-        is_admitted.then_some(()).ok_or(Unavailable::AuthorizationServer(ServerFailure::HeldBack))
+        match self.calls.room(introspector, standing, now) {
+            Room::Now if !self.calls.breaker(introspector).admits(now) => held_back,
+            Room::Now => Ok(Admitted::Now),
+            Room::Later => Ok(Admitted::Later),
+            Room::None => Err(Unavailable::TooManyCalls),
+            Room::NotThisSecond => Err(Unavailable::TooManyUnknownTokens),
+        }
+    }
+
+    /// Calls that waited until another was over go on, or have waited in vain.
+    pub(super) fn send_queued(&mut self, now: UnixMillis, effects: &mut Vec<Effect>) {
+        if !self.calls.are_queued() {
+            return;
+        }
+        let config = Rc::clone(&self.config);
+        for introspector in config.providers.iter().filter_map(|provider| provider.introspector.as_ref()) {
+            if self.calls.begin_queued(introspector, now) {
+                effects.push(Effect::AskForTurn);
+            }
+            for id in self.calls.give_up_queued(introspector, now) {
+                let Some(call) = self.calls.close(id) else { continue };
+                let reason = if self.calls.is_down(introspector) {
+                    Unavailable::AuthorizationServer(ServerFailure::HeldBack)
+                } else {
+                    Unavailable::TooManyCalls
+                };
+                if call.asker() == Asker::UsForAll {
+                    let told = Told::Failed { is_transient: reason.is_outage() };
+                    effects.extend(self.release(&call.digest, told));
+                }
+                self.tell(call, Outcome::NoVerdict(reason));
+            }
+        }
     }
 
     /// The root's turn: sends what is unsent.
@@ -116,7 +160,7 @@ impl Filter {
             if self.calls.get(id).is_some_and(is_wanted) {
                 self.send(id, now, effects);
             } else if let Some(call) = self.calls.close(id)
-                && call.asker == Asker::UsForAll
+                && call.asker() == Asker::UsForAll
             {
                 // Whoever else waits for this one asks for itself.
                 effects.extend(self.release(&call.digest, Told::NotAsked));
@@ -238,11 +282,19 @@ impl Filter {
         } else {
             log::warn!("provider {name:?}: introspection of {} failed: {failure}", call.digest);
         }
-        if call.asker == Asker::UsForAll {
+        if call.asker() == Asker::UsForAll {
             effects.extend(self.release(&call.digest, Told::Failed { is_transient: failure.is_transient() }));
         }
         self.tell(call, Outcome::NoVerdict(Unavailable::AuthorizationServer(failure)));
     }
+}
+
+/// When a call may be made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Admitted {
+    /// Once another is over.
+    Later,
+    Now,
 }
 
 /// Streams that may wait at once, per worker: bounds what a flood of new tokens can hold.

@@ -1,10 +1,12 @@
 //! The calls to authorization servers that have no verdict yet, and who waits for which.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::rc::Rc;
+use std::time::Duration;
 
 use super::breaker::Breaker;
 use super::inquiry::Inquiry;
+use super::load::{Load, Room, Standing};
 use super::{CallId, Case, StreamId, is_fresh};
 use crate::cache::Moment;
 use crate::claims::ClaimsBuf;
@@ -22,10 +24,14 @@ pub(super) struct Calls {
     open: BTreeMap<CallId, Call>,
     /// The call that requests for a token may join.
     by_digest: BTreeMap<TokenDigest, CallId>,
+    /// Those that another worker makes.
+    anothers: BTreeSet<(TokenDigest, CallId)>,
     /// Calls that wait for the root's turn to be sent.
     unsent: VecDeque<CallId>,
     /// Of each provider, by name.
     breakers: BTreeMap<String, Breaker>,
+    /// The same.
+    loads: BTreeMap<String, Load>,
 }
 
 /// A question about one token.
@@ -43,7 +49,13 @@ pub(super) struct Call {
     pub(super) has_waited_for_keys: bool,
     /// Streams that asked; some may be gone since.
     pub(super) streams: VecDeque<StreamId>,
-    pub(super) asker: Asker,
+    /// Changed only where the calls are counted.
+    asker: Asker,
+    /// Whether it is one of those that are under way.
+    is_under_way: bool,
+    pub(super) standing: Standing,
+    /// Since when it waits until another is over.
+    queued: Option<UnixMillis>,
     pub(super) tries_left: u32,
     /// When the current try was sent; of another worker's, when it took the lease.
     pub(super) sent: Option<UnixMillis>,
@@ -87,8 +99,8 @@ impl Calls {
     /// The calls about `digest` that other workers make. A later call of our own may have taken their place for
     /// those who join, but not for those who wait.
     pub(super) fn anothers(&self, digest: &TokenDigest) -> Vec<CallId> {
-        let is_it = |call: &Call| call.digest == *digest && matches!(call.asker, Asker::Another { .. });
-        self.open.iter().filter(|(_, call)| is_it(call)).map(|(id, _)| *id).collect()
+        let all = (*digest, CallId(0))..=(*digest, CallId(u64::MAX));
+        self.anothers.range(all).map(|(_, id)| *id).collect()
     }
 
     /// Calls that other workers should have told us of by now.
@@ -98,27 +110,113 @@ impl Calls {
             Asker::Another { asked, until } => until <= now || asked.is_from_the_future(now),
             Asker::Us | Asker::UsForAll => false,
         };
-        self.open.iter().filter(|(_, call)| is_overdue(call)).map(|(id, _)| *id).collect()
+        let is_it = |id: &CallId| self.open.get(id).is_some_and(is_overdue);
+        self.anothers.iter().map(|(_, id)| *id).filter(is_it).collect()
     }
 
     /// Whether we wait for any other worker.
     pub(super) fn wait_for_others(&self) -> bool {
-        self.open.values().any(|call| matches!(call.asker, Asker::Another { .. }))
+        !self.anothers.is_empty()
     }
 
+    /// A new call: another worker's, or one to be sent in the root's turn.
     pub(super) fn open(&mut self, call: Call) {
-        let id = self.new_id();
-        self.by_digest.insert(call.digest, id);
-        if !matches!(call.asker, Asker::Another { .. }) {
+        let is_ours = call.is_ours();
+        let id = self.insert(call);
+        if is_ours {
+            self.begin(id);
             self.unsent.push_back(id);
         }
-        self.open.insert(id, call);
     }
 
-    /// The same call once more, to be sent at once.
-    pub(super) fn reopen(&mut self, call: Call) -> CallId {
+    /// A new call of ours that is sent once another is over.
+    pub(super) fn open_later(&mut self, call: Call, now: UnixMillis) {
+        let id = self.insert(call);
+        self.enqueue(id, now);
+    }
+
+    /// The same call once more, to be sent at once, by us.
+    pub(super) fn reopen(&mut self, mut call: Call) -> CallId {
+        if !call.is_ours() {
+            call.asker = Asker::Us;
+        }
+        let id = self.insert(call);
+        self.begin(id);
+        id
+    }
+
+    /// Another worker's call is ours from now on, or yet another's.
+    pub(super) fn hand_over(&mut self, id: CallId, asker: Asker) {
+        let Some(call) = self.open.get_mut(&id) else { return };
+        call.asker = asker;
+        if call.is_ours() {
+            self.anothers.remove(&(call.digest, id));
+        }
+    }
+
+    /// A call of ours is under way.
+    pub(super) fn begin(&mut self, id: CallId) {
+        if let Some(call) = self.open.get_mut(&id).filter(|call| !call.is_under_way) {
+            call.is_under_way = true;
+            self.loads.entry(call.origin.provider.clone()).or_default().begun();
+        }
+    }
+
+    /// A call of ours waits until another is over.
+    pub(super) fn enqueue(&mut self, id: CallId, now: UnixMillis) {
+        if let Some(call) = self.open.get_mut(&id) {
+            call.queued = Some(now);
+            self.loads.entry(call.origin.provider.clone()).or_default().enqueue(call.standing, id);
+        }
+    }
+
+    /// Whether there is room for one more call.
+    pub(super) fn room(&mut self, introspector: &Introspector, standing: Standing, now: UnixMillis) -> Room {
+        let load = self.loads.entry(introspector.origin.provider.clone()).or_default();
+        load.room(standing, &introspector.endpoint, now)
+    }
+
+    pub(super) fn are_queued(&self) -> bool {
+        self.loads.values().any(Load::is_queued)
+    }
+
+    /// Lets those go on that there is a place for now. Returns whether there are any: to be sent in the root's turn.
+    pub(super) fn begin_queued(&mut self, introspector: &Introspector, now: UnixMillis) -> bool {
+        let name = &introspector.origin.provider;
+        let mut is_any = false;
+        while let Some(load) = self.loads.get_mut(name).filter(|load| load.is_queued()) {
+            if !self.breakers.entry(name.clone()).or_default().admits(now) {
+                break;
+            }
+            let Some(id) = load.next(&introspector.endpoint) else { break };
+            // One that was closed meanwhile is no more.
+            if self.open.contains_key(&id) {
+                self.begin(id);
+                self.unsent.push_back(id);
+                is_any = true;
+            }
+        }
+        is_any
+    }
+
+    /// Those that have waited in vain: too long, or for a server that calls are held back from.
+    pub(super) fn give_up_queued(&mut self, introspector: &Introspector, now: UnixMillis) -> Vec<CallId> {
+        let is_held_back = self.are_held_back(introspector, now);
+        let Self { loads, open, .. } = self;
+        let is_late = |id: CallId| {
+            open.get(&id).is_none_or(|call| {
+                is_held_back || call.queued.is_none_or(|since| now.since(since) >= MAX_QUEUED)
+            })
+        };
+        loads.get_mut(&introspector.origin.provider).map_or_else(Vec::new, |load| load.give_up(is_late))
+    }
+
+    fn insert(&mut self, call: Call) -> CallId {
         let id = self.new_id();
         self.by_digest.insert(call.digest, id);
+        if !call.is_ours() {
+            self.anothers.insert((call.digest, id));
+        }
         self.open.insert(id, call);
         id
     }
@@ -126,13 +224,6 @@ impl Calls {
     pub(super) fn new_id(&mut self) -> CallId {
         self.next_id += 1;
         CallId(self.next_id)
-    }
-
-    pub(super) fn under_way(&self, introspector: &Rc<Introspector>) -> usize {
-        let is_ours = |call: &&Call| {
-            Rc::ptr_eq(&call.introspector, introspector) && !matches!(call.asker, Asker::Another { .. })
-        };
-        self.open.values().filter(is_ours).count()
     }
 
     /// Whether calls to this server are held back at the moment.
@@ -168,7 +259,13 @@ impl Calls {
     }
 
     pub(super) fn close(&mut self, id: CallId) -> Option<Call> {
-        let call = self.open.remove(&id)?;
+        let mut call = self.open.remove(&id)?;
+        self.anothers.remove(&(call.digest, id));
+        if std::mem::take(&mut call.is_under_way)
+            && let Some(load) = self.loads.get_mut(&call.origin.provider)
+        {
+            load.over();
+        }
         if self.by_digest.get(&call.digest) == Some(&id) {
             self.by_digest.remove(&call.digest);
         }
@@ -195,6 +292,7 @@ impl Call {
         validated: Option<ClaimsBuf>,
         request: &dyn RequestView,
         asker: Asker,
+        standing: Standing,
     ) -> Self {
         Self {
             introspector: Rc::clone(introspector),
@@ -207,6 +305,9 @@ impl Call {
             has_waited_for_keys: false,
             streams: VecDeque::new(),
             asker,
+            is_under_way: false,
+            standing,
+            queued: None,
             tries_left: introspector.endpoint.retries,
             sent: None,
             wanted_after: UnixMillis::from_millis(0),
@@ -214,6 +315,14 @@ impl Call {
             overtaken: 0,
             is_renewal: false,
         }
+    }
+
+    pub(super) fn asker(&self) -> Asker {
+        self.asker
+    }
+
+    fn is_ours(&self) -> bool {
+        !matches!(self.asker, Asker::Another { .. })
     }
 }
 
@@ -228,3 +337,6 @@ pub(super) fn trace_headers(request: &dyn RequestView) -> KeptHeaders {
 }
 
 const MAX_TRACE_BYTES: usize = 512;
+
+/// How long a call waits until another is over.
+pub(super) const MAX_QUEUED: Duration = Duration::from_millis(500);

@@ -98,6 +98,7 @@ impl Filter {
                 // In the place of a JWT that was validated here goes ours, whatever the server gave besides.
                 let jwt = jwt.filter(|_| call.origin.kind == OriginKind::IntrospectedWithJwt);
                 let withdrawable = call.withdrawable(claims.view());
+                self.cache.seen().note(withdrawable.provider, &withdrawable.claims);
                 let Standing::Good(checked) = self.cache.withdrawals().standing(asked, &withdrawable) else {
                     return self.ask_again(call, now, effects);
                 };
@@ -130,7 +131,7 @@ impl Filter {
         if evicted {
             effects.push(Effect::Count(Counter::CacheEvicted));
         }
-        if call.asker == Asker::UsForAll {
+        if call.asker() == Asker::UsForAll {
             // After the verdict was remembered, so that whoever gets the lease next finds it.
             effects.extend(self.release(&call.digest, Told::Verdict));
         }

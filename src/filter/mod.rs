@@ -11,9 +11,12 @@ mod back_off;
 mod breaker;
 mod calls;
 mod clock;
+mod deferred;
+mod guesses;
 mod inquiry;
 mod judge;
 mod keys;
+mod load;
 mod overtaken;
 mod parking;
 mod phantom;
@@ -31,7 +34,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::rc::Rc;
 use std::time::Duration;
 
-use crate::cache::{ActiveEntry, Cache, FirstLevel, Leases, Mailbox, SharedData};
+use crate::cache::{ActiveEntry, Cache, FirstLevel, Leases, Mailbox, ProviderTag, SharedData};
 use crate::challenge::Answer;
 use crate::config::Config;
 use crate::http::{HttpCall, Reply};
@@ -46,7 +49,8 @@ use crate::token::{TokenDigest, UnixMillis};
 
 use calls::Calls;
 use clock::{Clock, IDLE};
-
+use deferred::Deferred;
+use guesses::Guesses;
 use keys::KeyRings;
 use parking::Parking;
 use poll::Polling;
@@ -163,6 +167,8 @@ pub struct Filter {
     /// Requests that wait for something else than a verdict.
     parking: Parking,
     signals: Signals,
+    deferred: Deferred,
+    guesses: Guesses,
     status_lists: StatusLists,
     polling: Polling,
     /// Signals that were seen already.
@@ -238,6 +244,9 @@ impl Filter {
         let cache = Cache::new(Rc::clone(&shared), max_entries, config.cache.max_negative_entries);
         cache.create();
         cache.withdrawals().announce(longest_life(&config));
+        for provider in &config.providers {
+            cache.seen().create(ProviderTag::new(provider.identity()));
+        }
         let replay = Replay::new(Rc::clone(&shared));
         if config.revocation.is_any() {
             cache.withdrawals().create();
@@ -249,6 +258,8 @@ impl Filter {
             keys: KeyRings::new(&config),
             parking: Parking::default(),
             signals: Signals::default(),
+            deferred: Deferred::default(),
+            guesses: Guesses::default(),
             status_lists: StatusLists::default(),
             polling: Polling::default(),
             replay,
@@ -309,7 +320,9 @@ impl Filter {
                 self.fetch_keys(now, &mut effects);
                 self.fetch_status_lists(now, &mut effects);
                 self.poll(now, &mut effects);
-                self.give_up_on_bodies(now, &mut effects);
+                self.withdraw_deferred(now, &mut effects);
+                self.give_up_on_bodies(now);
+                self.send_queued(now, &mut effects);
                 self.settle(now, &mut effects);
             }
             Event::Turn => {
@@ -339,22 +352,27 @@ impl Filter {
             Some(reply) => self.reply(call, reply, now, effects),
             None => self.call_failed(call, now, effects),
         }
+        self.send_queued(now, effects);
     }
 
     /// Asks for ticks as often as something may fall due.
     fn set_tick(&mut self, effects: &mut Vec<Effect>) {
-        let tick =
-            if self.calls.wait_for_others() || self.keys.are_soon_due() || self.status_lists.are_soon_due() {
-                SOON
-            } else if self.keys.is_empty()
-                && self.status_lists.is_empty()
-                && !self.polls()
-                && !self.signals.await_bodies()
-            {
-                IDLE
-            } else {
-                NOW_AND_THEN
-            };
+        let tick = if self.calls.wait_for_others()
+            || self.calls.are_queued()
+            || self.keys.are_soon_due()
+            || self.status_lists.are_soon_due()
+            || !self.deferred.is_empty()
+        {
+            SOON
+        } else if self.keys.is_empty()
+            && self.status_lists.is_empty()
+            && !self.polls()
+            && !self.signals.await_bodies()
+        {
+            IDLE
+        } else {
+            NOW_AND_THEN
+        };
         if tick != self.tick {
             self.tick = tick;
             effects.push(Effect::Tick(tick));

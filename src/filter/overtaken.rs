@@ -1,6 +1,6 @@
 //! What a withdrawal overtakes: a reply that was on the wire, and a verdict that some streams have yet to be told.
 
-use super::calls::{Asker, Call};
+use super::calls::Call;
 use super::settle::{Outcome, Settlement};
 use super::{Effect, Filter};
 use crate::cache::{Asked, ProviderTag, Standing, Withdrawable};
@@ -42,9 +42,6 @@ impl Filter {
         call.overtaken += 1;
         // What was withdrawn so often is not served by asking faster.
         let is_enough = call.overtaken > MAX_OVERTAKEN;
-        if let Asker::Another { .. } = call.asker {
-            call.asker = Asker::Us;
-        }
         if is_enough {
             call.tries_left = 0;
         }

@@ -163,7 +163,7 @@ impl Filter {
                 return;
             }
             Err(NotVerified::Host) => return,
-            Err(_) => SetError::InvalidKey.because("no key of the provider's verifies the signature"),
+            Err(reason) => reason.of_event(),
         };
         log::debug!("provider {:?}: security event refused: {refused}", events.signer.provider);
         effects.push(Effect::Count(Counter::RevocationRefused));

@@ -6,17 +6,17 @@ use std::time::Duration;
 
 use super::signals::{Incoming, pushed};
 use super::{Effect, Filter, StreamId};
-use crate::cache::Cached;
+use crate::cache::{Cached, Which};
 use crate::http::is_media_type;
 use crate::metrics::Counter;
 use crate::request::{HeaderEditsBuf, RequestView};
 use crate::revocation::admin::Withdrawal;
 use crate::revocation::answer;
 use crate::revocation::back_channel_logout::logout_token;
-use crate::revocation::revocation_endpoint::RevocationRequest;
+use crate::revocation::revocation_endpoint::{RevocationRequest, RevokedClients};
 use crate::revocation::security_event::SetError;
-use crate::revocation::sources::{Receiver, is_authorized};
-use crate::token::{AccessToken, UnixMillis};
+use crate::revocation::sources::{Receiver, WatchedEndpoint, is_authorized};
+use crate::token::{AccessToken, Secret, UnixMillis};
 
 impl Filter {
     /// The headers of a request to one of the receivers' paths. Returns whether it is theirs.
@@ -29,21 +29,18 @@ impl Filter {
         effects: &mut Vec<Effect>,
     ) -> bool {
         let is_post = request.header(":method").as_deref() == Some(b"POST");
-        let authorization = request.authorization();
-        let sources = &self.config.revocation;
-        let secret = match receiver {
-            Receiver::Admin => sources.admin.as_ref().map(|admin| &admin.token),
-            Receiver::Push => pushed(sources).and_then(|it| it.push.as_ref()).map(|push| &push.authorization),
-            Receiver::Endpoint | Receiver::Logout => None,
-        };
-        let is_refused = secret.is_some_and(|secret| !is_authorized(secret, authorization.as_deref()));
-        let refusal = match receiver {
+        if receiver == Receiver::Endpoint {
             // What is no revocation is a request like any other.
-            Receiver::Endpoint if !is_post => return false,
+            return is_post && self.watch(stream, request, now, effects);
+        }
+        let peer = request.peer().unwrap_or_default();
+        let guessed_too_often = self.guesses.are_too_many(&peer, now);
+        let refusal = match self.secret_of(receiver) {
             _ if !is_post => Some(answer::method_not_allowed()),
-            _ if is_refused => Some(answer::not_authenticated(receiver)),
-            _ if self.signals.count(receiver) >= MAX_INCOMING => {
-                Some(answer::unavailable("too_many_signals"))
+            Some(_) if guessed_too_often => Some(answer::too_many_guesses()),
+            Some(secret) if !is_authorized(secret, request.authorization().as_deref()) => {
+                self.guesses.add(&peer);
+                Some(answer::not_authenticated(receiver))
             }
             _ => None,
         };
@@ -51,32 +48,68 @@ impl Filter {
             self.refuse_signal(stream, answer, effects);
             return true;
         }
-        let incoming = Incoming {
-            receiver,
-            since: now,
-            content_type: request.header("content-type").unwrap_or_default().into_owned(),
-            authorization: authorization.filter(|_| receiver == Receiver::Endpoint).map(Cow::into_owned),
-            revocation: None,
-        };
-        self.signals.incoming.insert(stream, incoming);
-        if receiver == Receiver::Endpoint {
-            effects.push(Effect::Count(Counter::Forwarded));
-            effects.push(Effect::Watch(stream));
-            effects.push(Effect::Forward(stream, HeaderEditsBuf::default().share()));
-        } else {
-            effects.push(Effect::Receive(stream));
-            self.set_tick(effects);
-        }
+        self.await_body(stream, Incoming::new(receiver, peer, request, now), effects);
+        effects.push(Effect::Receive(stream));
+        self.set_tick(effects);
         true
     }
 
+    /// What the senders to a receiver have to present, where it is not a signature.
+    fn secret_of(&self, receiver: Receiver) -> Option<&Secret> {
+        let sources = &self.config.revocation;
+        match receiver {
+            Receiver::Admin => sources.admin.as_ref().map(|admin| &admin.token),
+            Receiver::Push => pushed(sources).and_then(|it| it.push.as_ref()).map(|push| &push.authorization),
+            Receiver::Endpoint | Receiver::Logout => None,
+        }
+    }
+
+    /// Lets a revocation request pass and watches it, if it goes to the server.
+    fn watch(
+        &mut self,
+        stream: StreamId,
+        request: &dyn RequestView,
+        now: UnixMillis,
+        effects: &mut Vec<Effect>,
+    ) -> bool {
+        let is_it = |endpoint: &WatchedEndpoint| endpoint.is_reached_by(request);
+        if !self.config.revocation.endpoint.as_ref().is_some_and(is_it) {
+            log::debug!("revocation.endpoint: not routed to its cluster, and so a request like any other");
+            return false;
+        }
+        let incoming = Incoming {
+            authorization: request.authorization().map(Cow::into_owned),
+            ..Incoming::new(Receiver::Endpoint, request.peer().unwrap_or_default(), request, now)
+        };
+        self.await_body(stream, incoming, effects);
+        effects.push(Effect::Count(Counter::Forwarded));
+        effects.push(Effect::Watch(stream));
+        effects.push(Effect::Forward(stream, HeaderEditsBuf::default().share()));
+        self.set_tick(effects);
+        true
+    }
+
+    /// Waits for a body. Where as many are awaited as may be, the eldest goes of those who hold most.
+    fn await_body(&mut self, stream: StreamId, incoming: Incoming, effects: &mut Vec<Effect>) {
+        if self.signals.count(incoming.receiver) >= MAX_INCOMING
+            && let Some(eldest) = self.signals.eldest_of_most(incoming.receiver)
+        {
+            self.signals.give_up(eldest, "too_many_signals");
+            effects.push(Effect::AskForTurn);
+        }
+        self.signals.incoming.insert(stream, incoming);
+    }
+
     /// Gives up on bodies that do not come. By default Envoy keeps them from a filter that holds the headers back.
-    pub(super) fn give_up_on_bodies(&mut self, now: UnixMillis, effects: &mut Vec<Effect>) {
-        let is_late =
-            |it: &Incoming| it.receiver != Receiver::Endpoint && now.since(it.since) >= BODY_TIMEOUT;
-        let late = self.signals.incoming.iter().filter(|(_, it)| is_late(it)).map(|(stream, _)| *stream);
-        let late: Vec<StreamId> = late.take(MAX_GIVEN_UP).collect();
-        if !late.is_empty() && self.signals.may_complain(now) {
+    pub(super) fn give_up_on_bodies(&mut self, now: UnixMillis) {
+        let is_late = |it: &Incoming| {
+            let longest = if it.receiver == Receiver::Endpoint { WATCH_TIMEOUT } else { BODY_TIMEOUT };
+            now.since(it.since) >= longest
+        };
+        let late: Vec<_> = self.signals.incoming.iter().filter(|(_, it)| is_late(it)).collect();
+        let is_received = late.iter().any(|(_, it)| it.receiver != Receiver::Endpoint);
+        let late: Vec<StreamId> = late.into_iter().map(|(stream, _)| *stream).collect();
+        if is_received && self.signals.may_complain(now) {
             log::error!(
                 "revocation: the body of a signal did not come within {} s; if none ever comes, set \
                  allow_on_headers_stop_iteration: true beside vm_config",
@@ -84,8 +117,13 @@ impl Filter {
             );
         }
         for stream in late {
-            self.refuse_signal(stream, answer::unavailable("signal_without_body"), effects);
+            self.signals.give_up(stream, "signal_without_body");
         }
+    }
+
+    /// Whether a request's body is still of interest.
+    pub fn awaits_body(&self, stream: StreamId) -> bool {
+        self.signals.incoming.contains_key(&stream)
     }
 
     /// A request's body is here; `None` if it is too long.
@@ -135,27 +173,47 @@ impl Filter {
         now: UnixMillis,
         effects: &mut Vec<Effect>,
     ) {
-        let Some(Incoming { revocation, .. }) = self.signals.incoming.remove(&stream) else { return };
+        let Some(incoming) = self.signals.incoming.remove(&stream) else { return };
         let config = Rc::clone(&self.config);
         let Some(endpoint) = &config.revocation.endpoint else { return };
         if !(200..300).contains(&status) {
             return;
         }
         // An answer that comes before the whole request is one to nobody knows what.
-        let subjects = revocation
-            .unwrap_or_default()
-            .withdraws(endpoint.tag, |token| self.knows(&endpoint.provider, token, now));
+        let request = incoming.revocation.unwrap_or_else(|| {
+            RevocationRequest::read(&incoming.content_type, incoming.authorization.as_deref(), None)
+        });
+        let revoked = request.withdraws(|token| self.knows(&endpoint.provider, token, now));
         // The server has done what it says.
-        self.withdraw(&subjects, Duration::ZERO, now, effects);
+        if !revoked.tokens.is_empty() {
+            self.withdraw(&revoked.tokens, Duration::ZERO, now, effects);
+        }
+        let (clients, span) = match revoked.clients {
+            RevokedClients::None => return,
+            RevokedClients::Authenticated(clients) => (clients, SPAN_OF_AUTHENTICATED),
+            RevokedClients::Named(clients) => (clients, SPAN_OF_NAMED),
+        };
+        // Watermarks of clients that there are not would only fill the room for those of others.
+        for client in clients {
+            if !self.cache.seen().has_client(endpoint.tag, &client) {
+                continue;
+            }
+            let which = (endpoint.tag, Which::Client(client));
+            self.withdraw_at_most_every(span, which, Duration::ZERO, now, effects);
+        }
     }
 
-    /// Whether there is a verdict on a token of this provider.
+    /// Whether there is a verdict on a token of this provider, or one is asked for.
     fn knows(&self, provider: &str, token: &AccessToken, now: UnixMillis) -> bool {
         let Some(provider) = self.config.providers.iter().find(|it| it.name == provider) else {
             return false;
         };
         let digests = self.keys.digests(provider, token);
-        digests.iter().any(|digest| matches!(self.cache.find(digest, now), Some(Cached::Active(_))))
+        digests.iter().any(|digest| {
+            matches!(self.cache.find(digest, now), Some(Cached::Active(_)))
+                || self.calls.is_asked(digest)
+                || self.leases.is_held(digest, now)
+        })
     }
 
     /// The operator's order.
@@ -172,11 +230,18 @@ impl Filter {
     }
 }
 
-/// How long a body may take.
-const BODY_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long a body may take. It is looked for once a second, and Keycloak gives up after five.
+const BODY_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// Requests that are answered in one callback.
-const MAX_GIVEN_UP: usize = 16;
+/// How long a revocation that passes through may take, answer and all.
+const WATCH_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// How often at most all verdicts of a client are withdrawn that sends something to authenticate by: a server that
+/// says yes may not have looked at it.
+const SPAN_OF_AUTHENTICATED: Duration = Duration::from_secs(1);
+
+/// The same of a client that anybody may have named.
+const SPAN_OF_NAMED: Duration = Duration::from_secs(10);
 
 /// Requests to one receiver that are awaited at once, per worker: slow ones to one keep nobody from another.
 const MAX_INCOMING: usize = 1024;

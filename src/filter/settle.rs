@@ -65,7 +65,10 @@ impl Filter {
                 }
             }
         }
-        while self.unpark_one(now, effects) || self.unpark_signal(now, effects) {
+        while self.unpark_one(now, effects)
+            || self.unpark_signal(now, effects)
+            || self.refuse_given_up(effects)
+        {
             batch += 1;
             if batch >= MAX_BATCH {
                 effects.push(Effect::AskForTurn);

@@ -4,8 +4,10 @@
 use std::rc::Rc;
 use std::time::Duration;
 
+use super::ask::Admitted;
 use super::calls::{Asker, Call};
 use super::inquiry::{Inquiry, Way};
+use super::load::Standing;
 use super::phantom::OF_SERVER;
 use super::settle::Outcome;
 use super::{CallId, Effect, Filter, Told, is_fresh};
@@ -147,11 +149,12 @@ impl Filter {
         if claim != Claim::Ours {
             return;
         }
-        if self.admit(introspector, now).is_err() {
+        if self.admit(introspector, Standing::Known, now) != Ok(Admitted::Now) {
             effects.extend(self.release(digest, Told::NotAsked));
             return;
         }
-        let mut call = Call::new(introspector, inquiry, *digest, validated, request, Asker::UsForAll);
+        let (asker, standing) = (Asker::UsForAll, Standing::Known);
+        let mut call = Call::new(introspector, inquiry, *digest, validated, request, asker, standing);
         call.is_renewal = true;
         self.calls.open(call);
         effects.push(Effect::AskForTurn);
@@ -198,9 +201,12 @@ impl Filter {
             Claim::Theirs { asked, until } => Asker::Another { asked, until },
             Claim::NotToBeHad => Asker::Us,
         };
-        call.asker = asker;
+        let standing = call.standing;
         if let Asker::Another { asked, .. } = asker {
             call.sent = Some(asked);
+        }
+        self.calls.hand_over(id, asker);
+        if let Asker::Another { .. } = asker {
             return;
         }
         // Whoever was quicker to take over may have asked and given the lease back.
@@ -213,16 +219,21 @@ impl Filter {
             }
             return;
         }
-        if let Err(reason) = self.admit(&introspector, now) {
-            if asker == Asker::UsForAll {
-                effects.extend(self.release(&digest, Told::NotAsked));
+        match self.admit(&introspector, standing, now) {
+            Ok(Admitted::Now) => {
+                self.calls.begin(id);
+                self.send(id, now, effects);
             }
-            if let Some(call) = self.calls.close(id) {
-                self.tell(call, Outcome::NoVerdict(reason));
+            Ok(Admitted::Later) => self.calls.enqueue(id, now),
+            Err(reason) => {
+                if asker == Asker::UsForAll {
+                    effects.extend(self.release(&digest, Told::NotAsked));
+                }
+                if let Some(call) = self.calls.close(id) {
+                    self.tell(call, Outcome::NoVerdict(reason));
+                }
             }
-            return;
         }
-        self.send(id, now, effects);
     }
 }
 

@@ -11,11 +11,14 @@ use crate::cache::{Subject, Which};
 use crate::challenge::Answer;
 use crate::jwt::{UntrustedJwt, Unverified, VerifiedJwt};
 use crate::metrics::Counter;
+use crate::request::RequestView;
 use crate::revocation::answer;
 use crate::revocation::back_channel_logout::{LogoutRefused, LogoutRules};
 use crate::revocation::revocation_endpoint::RevocationRequest;
-use crate::revocation::security_event::{SecurityEvent, SecurityEventRules, SetError, StreamStatus};
-use crate::revocation::sources::{Receiver, SecurityEvents, Signer, Sources};
+use crate::revocation::security_event::{
+    SecurityEvent, SecurityEventRules, SetError, SetRefused, StreamStatus,
+};
+use crate::revocation::sources::{Receiver, SecurityEvents, Signer, Sources, UnknownSessions};
 use crate::token::UnixMillis;
 
 /// Requests that carry a signal.
@@ -23,6 +26,8 @@ use crate::token::UnixMillis;
 pub(super) struct Signals {
     /// Their body, or its outcome, is awaited.
     pub(super) incoming: BTreeMap<StreamId, Incoming>,
+    /// Nothing is awaited of them any more; they are answered in the root's turn, with this.
+    given_up: BTreeMap<StreamId, &'static str>,
     /// They wait for keys.
     parked: BTreeMap<StreamId, Signal>,
     /// Those of them that wait no more.
@@ -34,12 +39,26 @@ pub(super) struct Signals {
 /// A request whose body is awaited.
 pub(super) struct Incoming {
     pub(super) receiver: Receiver,
+    /// Where it comes from.
+    pub(super) peer: Vec<u8>,
     pub(super) since: UnixMillis,
     pub(super) content_type: Vec<u8>,
     /// Who revokes, where that is what the request is for.
     pub(super) authorization: Option<Vec<u8>>,
     /// What it would revoke, once its body has passed.
     pub(super) revocation: Option<RevocationRequest>,
+}
+
+impl Incoming {
+    pub(super) fn new(
+        receiver: Receiver,
+        peer: Vec<u8>,
+        request: &dyn RequestView,
+        since: UnixMillis,
+    ) -> Self {
+        let content_type = request.header("content-type").unwrap_or_default().into_owned();
+        Self { receiver, peer, since, content_type, authorization: None, revocation: None }
+    }
 }
 
 /// A signed signal.
@@ -54,6 +73,8 @@ struct Signal {
 pub(super) enum NotVerified {
     /// It is none of the provider's.
     Bad(String),
+    /// It is no JWT, or one of another kind.
+    NotOne(String),
     /// The host cannot tell.
     Host,
     /// There are no keys to tell.
@@ -64,6 +85,7 @@ impl Signals {
     /// Whether a request waits for its answer here.
     pub(super) fn holds(&self, stream: StreamId) -> bool {
         self.parked.contains_key(&stream)
+            || self.given_up.contains_key(&stream)
             || self.incoming.get(&stream).is_some_and(|it| it.receiver != Receiver::Endpoint)
     }
 
@@ -72,14 +94,34 @@ impl Signals {
         self.incoming.values().filter(|it| it.receiver == receiver).count()
     }
 
-    /// Whether some of those that waited for keys wait no more.
+    /// Whether some of those that waited wait no more.
     pub(super) fn have_ready(&self) -> bool {
-        !self.ready.is_empty()
+        !self.ready.is_empty() || !self.given_up.is_empty()
     }
 
-    /// Whether any request waits for its body.
+    /// Of those that are coming in to this receiver, the eldest of the peer that has most of them: who sends many slow
+    /// ones keeps out its own.
+    pub(super) fn eldest_of_most(&self, receiver: Receiver) -> Option<StreamId> {
+        let mut of_peers: BTreeMap<&[u8], (usize, StreamId)> = BTreeMap::new();
+        for (stream, it) in self.incoming.iter().filter(|(_, it)| it.receiver == receiver) {
+            of_peers.entry(&it.peer).or_insert((0, *stream)).0 += 1;
+        }
+        of_peers.into_values().max_by_key(|(count, _)| *count).map(|(_, eldest)| eldest)
+    }
+
+    /// Waits no more for what a request brings. One that is only watched goes on as it is.
+    pub(super) fn give_up(&mut self, stream: StreamId, reason: &'static str) {
+        let Some(incoming) = self.incoming.remove(&stream) else { return };
+        if incoming.receiver == Receiver::Endpoint {
+            log::warn!("revocation.endpoint: a revocation is not watched any more: {reason}");
+        } else {
+            self.given_up.insert(stream, reason);
+        }
+    }
+
+    /// Whether any request waits for its body, or its answer.
     pub(super) fn await_bodies(&self) -> bool {
-        self.incoming.values().any(|it| it.receiver != Receiver::Endpoint)
+        !self.incoming.is_empty()
     }
 
     /// A stream is gone.
@@ -98,6 +140,7 @@ impl Signals {
     /// A stream waits for nothing here any more.
     pub(super) fn forget(&mut self, stream: StreamId) {
         self.incoming.remove(&stream);
+        self.given_up.remove(&stream);
         self.parked.remove(&stream);
     }
 
@@ -121,6 +164,13 @@ impl Signals {
 }
 
 impl Filter {
+    /// Answers one of those that were given up. Returns whether there was one.
+    pub(super) fn refuse_given_up(&mut self, effects: &mut Vec<Effect>) -> bool {
+        let Some((stream, reason)) = self.signals.given_up.pop_first() else { return false };
+        self.refuse_signal(stream, answer::unavailable(reason), effects);
+        true
+    }
+
     /// Takes a signal up again that has waited for keys. Returns whether there was one.
     pub(super) fn unpark_signal(&mut self, now: UnixMillis, effects: &mut Vec<Effect>) -> bool {
         let Some(stream) = self.signals.ready.pop_front() else { return false };
@@ -166,11 +216,10 @@ impl Filter {
                 return self.refuse_signal(stream, answer::unavailable("signal_not_verifiable"), effects);
             }
             Err(reason) => {
-                let reason = reason.text();
                 let answer = if is_logout {
-                    answer::logout_not_verified(&reason)
+                    answer::logout_not_verified(&reason.text())
                 } else {
-                    answer::event_refused(SetError::InvalidKey.because(NOT_SIGNED))
+                    answer::event_refused(reason.of_event())
                 };
                 return self.refuse_signal(stream, answer, effects);
             }
@@ -198,10 +247,10 @@ impl Filter {
         admits: fn(Option<&str>) -> bool,
         token: &str,
     ) -> Result<VerifiedJwt, NotVerified> {
-        let jwt =
-            UntrustedJwt::parse(token.as_bytes()).map_err(|reason| NotVerified::Bad(reason.to_string()))?;
+        let jwt = UntrustedJwt::parse(token.as_bytes())
+            .map_err(|reason| NotVerified::NotOne(reason.to_string()))?;
         if !admits(jwt.typ()) {
-            return Err(NotVerified::Bad("typ is that of another kind of JWT".to_owned()));
+            return Err(NotVerified::NotOne("typ is that of another kind of JWT".to_owned()));
         }
         let keys = self.keys.set(&signer.jwks).ok_or(NotVerified::NoKeys(KeysWanted::Any))?;
         keys.verify(&jwt, &signer.algorithms, self.signatures.as_ref()).map_err(|reason| match reason {
@@ -233,19 +282,40 @@ impl Filter {
     }
 
     fn apply_logout(
-        &self,
+        &mut self,
         verified: &VerifiedJwt,
         now: UnixMillis,
         effects: &mut Vec<Effect>,
     ) -> Result<(), LogoutRefused> {
-        let sources = &self.config.revocation;
+        let config = Rc::clone(&self.config);
+        let sources = &config.revocation;
         let Some(receiver) = &sources.back_channel_logout else { return Err(LogoutRefused::OtherIssuer) };
+        let Signer { provider, tag, .. } = &receiver.signer;
         let logout = receiver.rules.check(verified.typ(), verified.claims(), now)?;
+        // A session that nothing here can be related to.
+        let is_unknown =
+            logout.withdraws.contains(&Which::WithoutSid) && !self.cache.seen().has_sessions(*tag);
+        let is_refused = is_unknown && receiver.unknown_sessions == UnknownSessions::Refuse;
+        if is_unknown && self.signals.may_complain(now) {
+            let done = if is_refused { "refused" } else { "taken for all verdicts without one" };
+            log::warn!(
+                "provider {provider:?}: a logout token names only a session (sid), and no introspection reply ever \
+                 did: {done} (revocation.back_channel_logout.unknown_sessions)"
+            );
+        }
+        if is_refused {
+            return Err(LogoutRefused::UnknownSession);
+        }
         if !self.replay.is_first(&receiver.rules.issuer, &logout.jti, logout.replayable_until, now) {
             return Err(LogoutRefused::Replayed);
         }
-        let subjects = of(&receiver.signer, logout.withdraws);
-        self.withdraw(&subjects, sources.settle, now, effects);
+        let (broad, exact): (Vec<_>, Vec<_>) =
+            logout.withdraws.into_iter().partition(|which| is_unknown && *which == Which::WithoutSid);
+        self.withdraw(&of(&receiver.signer, exact), sources.settle, now, effects);
+        // Each takes what the one before it took: many in a row would leave nothing in the cache.
+        for which in broad {
+            self.withdraw_at_most_every(SPAN_OF_UNKNOWN, (*tag, which), sources.settle, now, effects);
+        }
         Ok(())
     }
 
@@ -297,8 +367,16 @@ impl Filter {
 impl NotVerified {
     pub(super) fn text(self) -> String {
         match self {
-            Self::Bad(reason) => reason,
+            Self::Bad(reason) | Self::NotOne(reason) => reason,
             Self::Host | Self::NoKeys(_) => NOT_SIGNED.to_owned(),
+        }
+    }
+
+    /// As the transmitter of a security event token is told (RFC 8935 §2.4).
+    pub(super) fn of_event(&self) -> SetRefused {
+        match self {
+            Self::NotOne(_) => SetError::InvalidRequest.because("not a JWT with typ secevent+jwt"),
+            Self::Bad(_) | Self::Host | Self::NoKeys(_) => SetError::InvalidKey.because(NOT_SIGNED),
         }
     }
 }
@@ -310,6 +388,9 @@ pub(super) fn pushed(sources: &Sources) -> Option<&SecurityEvents> {
 fn of(signer: &Signer, which: Vec<Which>) -> Vec<Subject> {
     which.into_iter().map(|which| Subject::Of(signer.tag, which)).collect()
 }
+
+/// How often at most all verdicts without a session are withdrawn for one that none can be related to.
+const SPAN_OF_UNKNOWN: Duration = Duration::from_secs(10);
 
 /// Between two complaints of the same.
 const QUIET: Duration = Duration::from_secs(60);

@@ -146,6 +146,10 @@ impl Worker {
         self.filter.borrow().is_waiting(stream)
     }
 
+    pub(super) fn awaits_body(&self, stream: StreamId) -> bool {
+        self.filter.borrow().awaits_body(stream)
+    }
+
     /// Notes a stream that did not simply go on.
     pub(super) fn hold(&self, stream: StreamId, held: Held) {
         if held.fate == Fate::Answered {

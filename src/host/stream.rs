@@ -102,6 +102,12 @@ impl Worker {
             // Held back, it grows until it is whole.
             Fate::Receiving if size > MAX_BODY_BYTES => Some(None),
             Fate::Receiving if is_last => Some(Some(read(size))),
+            // The filter has given up on it: what passes is not kept for nothing.
+            Fate::Watched if !self.awaits_body(stream) => {
+                held.is_read = true;
+                held.passed = Vec::new();
+                None
+            }
             Fate::Watched => {
                 if held.passed.len() <= MAX_BODY_BYTES {
                     held.passed.extend(read(size.min(MAX_BODY_BYTES + 1)));
@@ -183,5 +189,16 @@ impl RequestView for Headers {
         let path = ["xds", "route_metadata", "filter_metadata", "phantom_token_filter", "policy"];
         let read = || hostcalls::get_property(&path).map_err(|_| Unreadable);
         self.route_policy.get_or_init(read).clone()
+    }
+
+    fn route_cluster(&self) -> Option<Vec<u8>> {
+        hostcalls::get_property(&["xds", "cluster_name"]).ok().flatten()
+    }
+
+    fn peer(&self) -> Option<Vec<u8>> {
+        let mut address = hostcalls::get_property(&["source", "address"]).ok().flatten()?;
+        let colon = address.iter().rposition(|&byte| byte == b':');
+        address.truncate(colon.unwrap_or(address.len()));
+        Some(address)
     }
 }

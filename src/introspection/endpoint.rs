@@ -31,6 +31,8 @@ pub struct Endpoint {
     pub headers: Vec<(String, String)>,
     /// Calls under way at once, per worker.
     pub max_concurrent_calls: usize,
+    /// Tokens that nothing is known of that are asked about within a second, per worker; zero: any number.
+    pub max_unknown_per_second: u32,
     /// When calls are held back.
     pub breaker: BreakerLimits,
     /// In which form it answers.

@@ -73,6 +73,8 @@ pub enum Unavailable {
     NotSigned,
     /// As many calls as allowed are under way.
     TooManyCalls,
+    /// As many unknown tokens as allowed were asked about within a second.
+    TooManyUnknownTokens,
     /// As many requests as allowed are waiting on this worker.
     TooManyWaiting,
     /// The route names a policy that does not exist, or its metadata cannot be read.
@@ -86,8 +88,10 @@ impl Unavailable {
     pub fn is_outage(&self) -> bool {
         match self {
             Self::AuthorizationServer(failure) => failure.is_transient(),
-            Self::TooManyCalls => true,
-            Self::Host
+            // Anybody can fill the house with made-up tokens; that must not keep a revoked one alive.
+            Self::TooManyCalls
+            | Self::TooManyUnknownTokens
+            | Self::Host
             | Self::NoKeys
             | Self::NoStatusList
             | Self::NotSigned
@@ -126,6 +130,7 @@ impl Denial {
                 Unavailable::NoStatusList => "status_list_unavailable",
                 Unavailable::NotSigned => "phantom_token_not_signed",
                 Unavailable::TooManyCalls => "too_many_introspection_calls",
+                Unavailable::TooManyUnknownTokens => "too_many_unknown_tokens",
                 Unavailable::TooManyWaiting => "too_many_waiting_requests",
                 Unavailable::UnknownPolicy => "unknown_policy",
             },

@@ -13,7 +13,7 @@ pub use identity::IdentityHeaders;
 pub use requirements::Requirements;
 pub use rules::{Match, Rule};
 
-pub(crate) use rules::has_path;
+pub(crate) use rules::{has_host, has_path};
 
 use std::rc::Rc;
 use std::time::Duration;

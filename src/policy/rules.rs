@@ -49,12 +49,7 @@ impl Match {
     }
 
     fn host_holds(&self, request: &dyn RequestView) -> bool {
-        if self.hosts.is_empty() {
-            return true;
-        }
-        let Some(authority) = request.header(":authority") else { return false };
-        let host = host_of(&authority);
-        self.hosts.iter().any(|wanted| host.eq_ignore_ascii_case(wanted.as_bytes()))
+        has_host(request, &self.hosts)
     }
 
     fn method_holds(&self, request: &dyn RequestView) -> bool {
@@ -69,6 +64,16 @@ impl Match {
 /// Whether `path` is the path of a request target, which may go on with a query or a fragment.
 pub(crate) fn has_path(target: &[u8], path: &str) -> bool {
     target.strip_prefix(path.as_bytes()).is_some_and(|rest| matches!(rest.first(), None | Some(b'?' | b'#')))
+}
+
+/// Whether a request is to one of these hosts; none are all.
+pub(crate) fn has_host(request: &dyn RequestView, hosts: &[String]) -> bool {
+    if hosts.is_empty() {
+        return true;
+    }
+    let Some(authority) = request.header(":authority") else { return false };
+    let host = host_of(&authority);
+    hosts.iter().any(|wanted| host.eq_ignore_ascii_case(wanted.as_bytes()))
 }
 
 /// The host of an authority, without port; an IPv6 address keeps its brackets.

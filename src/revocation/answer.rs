@@ -55,6 +55,14 @@ pub fn not_authenticated(receiver: Receiver) -> Answer {
     answer
 }
 
+/// Whoever is there has presented wrong secrets so often that another one is not looked at for a while.
+pub fn too_many_guesses() -> Answer {
+    let mut answer =
+        answer(429, json!({ "error": "too_many_requests" }).to_string(), "signal_guessed_too_often");
+    answer.headers.push(("retry-after", "1".to_owned()));
+    answer
+}
+
 /// Signals are posted.
 pub fn method_not_allowed() -> Answer {
     let mut answer = answer(405, String::new(), "signal_method_not_allowed");

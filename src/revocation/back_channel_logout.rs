@@ -61,6 +61,8 @@ pub enum LogoutRefused {
     Replayed,
     /// Issued too long ago.
     TooOld,
+    /// It names only a session, and there are no verdicts that name one.
+    UnknownSession,
 }
 
 impl fmt::Display for LogoutRefused {
@@ -77,6 +79,7 @@ impl fmt::Display for LogoutRefused {
             Self::OtherType => "typ is that of another kind of JWT",
             Self::Replayed => "the logout token was used before",
             Self::TooOld => "iat lies too long ago",
+            Self::UnknownSession => "only sid is there, and no session is known here",
         })
     }
 }

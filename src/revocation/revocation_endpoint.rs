@@ -1,13 +1,16 @@
 //! Token revocation requests (RFC 7009 §2.1) on their way to the authorization server: what they would revoke.
 //!
-//! Nothing is checked here: the server does that, and only if it answers 200 is anything withdrawn. A token that is
+//! Nothing is checked here: the server does that, and only if it answers 2xx is anything withdrawn. A token that is
 //! no known access token may be a refresh token, whose revocation ends access tokens that the request does not name
 //! (§2.1): then the verdicts on the client's tokens go.
+//!
+//! A server says 200 to rubbish, too (§2.2), and asks a public client for no secret. So what a request names counts, and
+//! nothing beyond it; and a client that does not show a secret counts as one that anybody may have named.
 
 use base64ct::{Base64, Base64UrlUnpadded, Encoding};
 
 use super::claim::is_form;
-use crate::cache::{ProviderTag, Subject, Which};
+use crate::cache::Subject;
 use crate::json;
 use crate::token::AccessToken;
 
@@ -15,12 +18,32 @@ use crate::token::AccessToken;
 #[derive(Clone, Default)]
 pub struct RevocationRequest {
     tokens: Vec<AccessToken>,
-    /// Whether it also names a token that by its letters is no access token, and so none that is known.
+    /// Whether there may be tokens that are not among these: by its letters no access token, too many, or unread.
     names_another: bool,
-    /// Whoever may be revoking.
-    clients: Vec<String>,
-    /// Whether all of it is in the above: a body that is too long or of another kind may name anything.
-    is_understood: bool,
+    /// Who has sent something to authenticate by (RFC 6749 §2.3), in all ways to read it.
+    authenticated: Vec<String>,
+    /// Who is named besides.
+    named: Vec<String>,
+}
+
+/// What is withdrawn once the server has said yes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Revoked {
+    /// Verdicts on single tokens.
+    pub tokens: Vec<Subject>,
+    /// Verdicts on all tokens of clients.
+    pub clients: RevokedClients,
+}
+
+/// Whose tokens are revoked, as far as the request does not name them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RevokedClients {
+    /// Nobody's.
+    None,
+    /// Those of a client that has shown something that the server could check.
+    Authenticated(Vec<String>),
+    /// Those of clients that anybody may have named.
+    Named(Vec<String>),
 }
 
 impl RevocationRequest {
@@ -30,55 +53,67 @@ impl RevocationRequest {
     /// Reads a request's form. `body` is `None` if it is longer than [`Self::MAX_BODY_BYTES`].
     pub fn read(content_type: &[u8], authorization: Option<&[u8]>, body: Option<&[u8]>) -> Self {
         let mut request = Self::default();
-        if let Some(credentials) = authorization.and_then(basic) {
-            credentials.into_iter().for_each(|client| request.name_client(client));
+        let mut ways = 0;
+        if let Some(clients) = authorization.and_then(basic) {
+            ways += 1;
+            clients.into_iter().for_each(|client| add(&mut request.authenticated, client));
         }
-        let Some(body) = body.filter(|_| is_form(content_type)) else { return request };
-        let mut is_understood = true;
+        let Some(body) = body.filter(|_| is_form(content_type)) else {
+            return Self { names_another: true, ..request };
+        };
+        let mut has_secret = false;
         for (name, value) in form_urlencoded::parse(body) {
             match name.as_ref() {
                 "token" => match AccessToken::parse(value.as_bytes()) {
-                    Some(token) => request.tokens.push(token),
-                    None => request.names_another = true,
+                    Some(token) if request.tokens.len() < MAX_NAMED => request.tokens.push(token),
+                    _ => request.names_another = true,
                 },
-                "client_id" => request.name_client(value.into_owned()),
-                "client_assertion" => match unverified_sub(&value) {
-                    Some(sub) => request.name_client(sub),
-                    None => is_understood = false,
-                },
+                "client_id" => add(&mut request.named, value.into_owned()),
+                "client_secret" => has_secret |= !value.is_empty(),
+                "client_assertion" => {
+                    if let Some(sub) = unverified_sub(&value) {
+                        ways += 1;
+                        add(&mut request.authenticated, sub);
+                    }
+                }
                 _ => {}
             }
         }
-        request.is_understood =
-            is_understood && request.tokens.len() <= MAX_NAMED && request.clients.len() <= MAX_NAMED;
+        if has_secret {
+            ways += 1;
+            request.authenticated.append(&mut request.named);
+        }
+        // Of several, nobody knows which one the server has checked.
+        if ways > 1 {
+            let authenticated = std::mem::take(&mut request.authenticated);
+            authenticated.into_iter().for_each(|client| add(&mut request.named, client));
+        }
         request
     }
 
-    fn name_client(&mut self, client: String) {
-        if !client.is_empty() && self.clients.len() <= MAX_NAMED && !self.clients.contains(&client) {
-            self.clients.push(client);
-        }
-    }
-
-    /// What is withdrawn once the server has answered 200. `is_known` says whether there is a verdict on a token.
-    pub fn withdraws(&self, provider: ProviderTag, is_known: impl Fn(&AccessToken) -> bool) -> Vec<Subject> {
-        if !self.is_understood {
-            return vec![Subject::Of(provider, Which::All)];
-        }
-        let mut subjects: Vec<Subject> = self.tokens.iter().map(Subject::token).collect();
-        if self.tokens.is_empty() || self.names_another || !self.tokens.iter().all(is_known) {
-            match self.clients.as_slice() {
-                [] => subjects.push(Subject::Of(provider, Which::All)),
-                clients => subjects.extend(
-                    clients.iter().map(|client| Subject::Of(provider, Which::Client(client.clone()))),
-                ),
-            }
-        }
-        subjects
+    /// What is withdrawn once the server has answered 2xx. `is_known` says whether there is a verdict on a token, or
+    /// soon will be: one that there is none on need not be withdrawn, and would fill the room for those that do.
+    pub fn withdraws(&self, is_known: impl Fn(&AccessToken) -> bool) -> Revoked {
+        let (known, unknown): (Vec<_>, Vec<_>) = self.tokens.iter().partition(|token| is_known(token));
+        let may_be_a_refresh_token = self.names_another || !unknown.is_empty() || self.tokens.is_empty();
+        let clients = match (may_be_a_refresh_token, self.authenticated.as_slice()) {
+            (false, _) => RevokedClients::None,
+            (true, []) if self.named.is_empty() => RevokedClients::None,
+            (true, []) => RevokedClients::Named(self.named.clone()),
+            (true, authenticated) => RevokedClients::Authenticated(authenticated.to_vec()),
+        };
+        Revoked { tokens: known.into_iter().map(Subject::token).collect(), clients }
     }
 }
 
-/// The client identifier in HTTP Basic (RFC 6749 §2.3.1): form-decoded, and as it is, for servers differ.
+fn add(clients: &mut Vec<String>, client: String) {
+    if !client.is_empty() && clients.len() < MAX_NAMED && !clients.contains(&client) {
+        clients.push(client);
+    }
+}
+
+/// The client identifier in HTTP Basic (RFC 6749 §2.3.1): form-decoded, and as it is, for servers differ. `None` where
+/// no password is beside it.
 fn basic(authorization: &[u8]) -> Option<[String; 2]> {
     let (scheme, credentials) = authorization.split_at_checked(b"basic ".len())?;
     if !scheme.eq_ignore_ascii_case(b"basic ") {
@@ -86,7 +121,7 @@ fn basic(authorization: &[u8]) -> Option<[String; 2]> {
     }
     let credentials = std::str::from_utf8(credentials.trim_ascii()).ok()?;
     let credentials = String::from_utf8(Base64::decode_vec(credentials).ok()?).ok()?;
-    let raw = credentials.split(':').next().unwrap_or_default();
+    let (raw, _) = credentials.split_once(':').filter(|(_, password)| !password.is_empty())?;
     let decoded = form_urlencoded::parse(format!("id={raw}").as_bytes())
         .next()
         .map_or_else(String::new, |(_, value)| value.into_owned());

@@ -194,7 +194,12 @@ impl SecurityEventRules {
 
 impl StreamStatus {
     fn of(event: &Map<String, Value>) -> Self {
-        match text(event, "status") {
+        // CAEP's drafts, and servers that follow them, have an object here, with the status as its member of that name.
+        let status = match event.get("status") {
+            Some(Value::Object(status)) => text(status, "status"),
+            _ => text(event, "status"),
+        };
+        match status {
             Some("enabled") => Self::Enabled,
             Some("paused") => Self::Paused,
             Some("disabled") => Self::Disabled,

@@ -8,7 +8,8 @@ use super::security_event::SecurityEventRules;
 use crate::cache::ProviderTag;
 use crate::http::{HttpCall, USER_AGENT};
 use crate::jwt::{Algorithm, JwksEndpoint};
-use crate::policy::has_path;
+use crate::policy::{has_host, has_path};
+use crate::request::RequestView;
 use crate::token::Secret;
 
 /// Where withdrawals come from; nowhere, unless it is named.
@@ -82,6 +83,18 @@ pub struct WatchedEndpoint {
     pub provider: String,
     /// The same, as verdicts have it.
     pub tag: ProviderTag,
+    /// The cluster that requests to it are routed to.
+    pub cluster: String,
+    /// The hosts that it has, where the cluster has others, too; none: any.
+    pub hosts: Vec<String>,
+}
+
+impl WatchedEndpoint {
+    /// Whether a request to its path reaches it. What Envoy does not say is not guessed: the same path of another
+    /// service must not pass without a token, and what that service answers says nothing of tokens.
+    pub fn is_reached_by(&self, request: &dyn RequestView) -> bool {
+        has_host(request, &self.hosts) && request.route_cluster().as_deref() == Some(self.cluster.as_bytes())
+    }
 }
 
 /// Who signs signals.
@@ -106,6 +119,17 @@ pub struct LogoutReceiver {
     pub signer: Signer,
     /// What they have to say.
     pub rules: LogoutRules,
+    /// What is done where the session that one names is no verdict's.
+    pub unknown_sessions: UnknownSessions,
+}
+
+/// What is done with a logout that names only a session, at a provider whose verdicts never named any.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum UnknownSessions {
+    /// It is refused.
+    Refuse,
+    /// All verdicts are withdrawn that name no session: every one of them may belong to it.
+    Withdraw,
 }
 
 /// Security event tokens.
@@ -176,10 +200,11 @@ impl Poll {
     }
 }
 
-/// Whether `authorization` is the secret, by itself or as a bearer token.
+/// Whether `authorization` is the secret: as it is, or as a bearer token.
 pub fn is_authorized(secret: &Secret, authorization: Option<&[u8]>) -> bool {
     let Some(presented) = authorization else { return false };
-    Secret::new(credentials(secret)).is(presented)
+    secret.is(presented)
+        || Secret::new(credentials(secret)).is(presented)
         || presented.split_at_checked(BEARER.len()).is_some_and(|(scheme, token)| {
             scheme.eq_ignore_ascii_case(BEARER) && secret.is(token.trim_ascii())
         })

@@ -9,6 +9,7 @@ mod client_authentication;
 mod coalescing;
 mod configuration;
 mod examples;
+mod floods;
 mod host_traps;
 mod hostile_jwts;
 mod jwks;

@@ -12,7 +12,7 @@ fn a_revocation_that_passes_through_counts_once_the_server_has_said_so() {
     let (mut one, mut two) = two_workers(json!({}));
     let basic = format!("Basic {}", Base64::encode_string(b"app:secret"));
     let revoke = |worker: &mut Worker, body: &str, status: u16| {
-        let request = post("/token/revocation", FORM).with("authorization", &basic);
+        let request = post("/token/revocation", FORM).to_cluster("as").with("authorization", &basic);
         let stream = worker.post(&request, body.as_bytes());
         assert_eq!(worker.fate(stream), Fate::unchanged(), "it is not changed");
         worker.answered(stream, status);
@@ -32,24 +32,124 @@ fn a_revocation_that_passes_through_counts_once_the_server_has_said_so() {
     assert_eq!(one.count(Counter::RevocationReceived), 2);
 }
 
+/// What a client without a secret posts to the server.
+fn revoke_publicly(worker: &mut Worker, body: &str) {
+    let request = post("/token/revocation", FORM).to_cluster("as");
+    let stream = worker.post(&request, body.as_bytes());
+    assert_eq!(worker.fate(stream), Fate::unchanged());
+    worker.answered(stream, 200);
+}
+
 #[test]
-fn a_revocation_that_cannot_be_read_takes_all_of_the_provider() {
+fn a_revocation_that_cannot_be_read_takes_what_its_client_has() {
+    let (mut one, _) = two_workers(json!({}));
+    let basic = format!("Basic {}", Base64::encode_string(b"app:secret"));
+    for is_read in [true, false] {
+        remember(&mut one, "tok", json!({}));
+        if is_read {
+            remember(&mut one, "of-another-client", json!({"client_id": "web"}));
+        }
+        let stream =
+            one.receive(&post("/token/revocation", FORM).to_cluster("as").with("authorization", &basic));
+        if is_read {
+            one.no_body(stream);
+        }
+        // Or an answer before the whole request is there.
+        one.answered(stream, 200);
+        assert!(!is_remembered(&mut one, "tok") && is_remembered(&mut one, "of-another-client"));
+        one.pass(Duration::from_secs(20));
+    }
+    // Nobody is named: nothing beyond what is named is withdrawn.
+    remember(&mut one, "tok", json!({}));
+    revoke_publicly(&mut one, "token=unknown");
+    assert!(is_remembered(&mut one, "tok"));
+}
+
+#[test]
+fn a_client_that_anybody_can_name_is_asked_about_anew_at_most_every_ten_seconds_and_none_is_lost() {
+    let (mut one, mut two) = two_workers(json!({}));
+    remember(&mut one, "tok", json!({}));
+    revoke_publicly(&mut one, "token=refresh-1&client_id=app");
+    assert!(!is_remembered(&mut two, "tok"), "the first counts at once");
+    one.pass(Duration::from_secs(1));
+    two.pass(Duration::from_secs(1));
+    remember(&mut one, "tok-2", json!({}));
+    for number in 0..1_000 {
+        let worker = if number % 2 == 0 { &mut one } else { &mut two };
+        revoke_publicly(worker, &format!("token=rubbish-{number}&client_id=app"));
+    }
+    assert!(is_remembered(&mut two, "tok-2"), "others cannot keep it from the cache");
+    for worker in [&mut one, &mut two] {
+        worker.pass(Duration::from_millis(9_100)).give_tick();
+    }
+    assert!(!is_remembered(&mut two, "tok-2"), "and none is lost");
+    // With credentials it is a second.
+    let (mut one, _) = two_workers(json!({}));
+    let basic = format!("Basic {}", Base64::encode_string(b"app:secret"));
+    for number in 0..3 {
+        remember(&mut one, &format!("tok-{number}"), json!({}));
+        let request = post("/token/revocation", FORM).to_cluster("as").with("authorization", &basic);
+        let stream = one.post(&request, b"token=refresh");
+        one.answered(stream, 200);
+        one.pass(Duration::from_millis(900)).give_tick();
+        one.pass(Duration::from_millis(200)).give_tick();
+        assert!(!is_remembered(&mut one, &format!("tok-{number}")));
+    }
+}
+
+#[test]
+fn made_up_clients_and_tokens_leave_nothing_behind() {
+    let (mut one, mut two) = two_workers(json!({}));
+    remember(&mut one, "tok", json!({}));
+    let size = one.shared.size();
+    for number in 0..10_000 {
+        revoke_publicly(&mut one, &format!("token=rubbish-{number}&client_id=made-up-{number}"));
+    }
+    assert!(is_remembered(&mut two, "tok"));
+    assert_eq!(one.shared.size(), size, "or room for others' watermarks would run out");
+    assert_eq!(one.count(Counter::RevocationReceived), 0);
+}
+
+#[test]
+fn only_what_is_routed_to_the_server_is_a_revocation() {
+    let (mut one, _) = two_workers(json!({"revocation": {"endpoint": {"hosts": ["as.example"]}}}));
+    remember(&mut one, "tok", json!({}));
+    let at = |host: &str| {
+        Request::default()
+            .with(":method", "POST")
+            .with(":path", "/token/revocation")
+            .with(":authority", host)
+            .with("content-type", FORM)
+    };
+    for request in [at("as.example"), at("as.example").to_cluster("api"), at("api.example").to_cluster("as")]
+    {
+        let stream = one.post(&request, b"token=tok");
+        assert_eq!(one.fate(stream).status(), 401, "a request like any other");
+    }
+    assert!(is_remembered(&mut one, "tok"));
+    let stream = one.post(&at("AS.example:443").to_cluster("as"), b"token=tok");
+    one.answered(stream, 200);
+    assert!(!is_remembered(&mut one, "tok"));
+}
+
+#[test]
+fn slow_revocations_push_out_those_of_their_own_peer() {
     let (mut one, _) = two_workers(json!({}));
     remember(&mut one, "tok", json!({}));
-    let stream = one.receive(&post("/token/revocation", FORM));
-    one.no_body(stream).answered(stream, 200);
+    let from = |peer: &str| post("/token/revocation", FORM).to_cluster("as").from_peer(peer);
+    let honest = one.receive(&from("10.0.0.1"));
+    (0..3_000).for_each(|_| _ = one.receive(&from("10.0.0.2")));
+    one.body(honest, b"token=tok").answered(honest, 200);
     assert!(!is_remembered(&mut one, "tok"));
-    // An answer before the whole request is there.
-    one.pass(Duration::from_secs(20));
-    remember(&mut one, "tik", json!({}));
-    let stream = one.receive(&post("/token/revocation", FORM));
-    one.answered(stream, 200);
-    assert!(!is_remembered(&mut one, "tik"));
+    // One that is never answered is not waited for without end.
+    one.pass(Duration::from_secs(60)).give_tick();
+    one.give_tick();
+    assert_eq!(one.tick, Duration::from_secs(1), "for the poll");
 }
 
 #[test]
 fn what_is_no_revocation_is_a_request_like_any_other() {
     let (mut one, _) = two_workers(json!({}));
-    let stream = one.receive(&Request::get("/token/revocation"));
+    let stream = one.receive(&Request::get("/token/revocation").to_cluster("as"));
     assert_eq!(one.fate(stream).status(), 401, "without a token nobody passes there");
 }

@@ -33,7 +33,7 @@ fn one_worker_polls_and_acknowledges_what_it_has_applied() {
     let next = poll(&one);
     assert_eq!(next["ack"], json!(["e1"]));
     let errors: Vec<_> = ["bad", "lie", "nothing"].map(|jti| next["setErrs"][jti]["err"].clone()).into();
-    assert_eq!(errors, ["invalid_audience", "invalid_request", "invalid_key"]);
+    assert_eq!(errors, ["invalid_audience", "invalid_request", "invalid_request"]);
     // The transmitter did not get that: it is said again.
     answer_call(&mut one, "/ssf/poll", 503, &json!({}));
     assert_eq!(polls(&one), 0);

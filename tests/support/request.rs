@@ -13,6 +13,8 @@ use super::part;
 pub struct Request {
     headers: Vec<(String, Vec<u8>)>,
     route_policy: Option<Result<Vec<u8>, Unreadable>>,
+    cluster: Option<String>,
+    peer: Option<String>,
 }
 
 impl Request {
@@ -34,6 +36,16 @@ impl Request {
         self.route_policy = Some(policy.map(|name| name.as_bytes().to_vec()));
         self
     }
+
+    pub fn to_cluster(mut self, cluster: &str) -> Self {
+        self.cluster = Some(cluster.to_owned());
+        self
+    }
+
+    pub fn from_peer(mut self, peer: &str) -> Self {
+        self.peer = Some(peer.to_owned());
+        self
+    }
 }
 
 impl RequestView for Request {
@@ -52,6 +64,14 @@ impl RequestView for Request {
 
     fn route_policy(&self) -> Result<Option<Vec<u8>>, Unreadable> {
         self.route_policy.clone().transpose()
+    }
+
+    fn route_cluster(&self) -> Option<Vec<u8>> {
+        self.cluster.as_ref().map(|cluster| cluster.as_bytes().to_vec())
+    }
+
+    fn peer(&self) -> Option<Vec<u8>> {
+        self.peer.as_ref().map(|peer| peer.as_bytes().to_vec())
     }
 }
 

@@ -34,6 +34,16 @@ fn sources() {
             "revocation.endpoint.provider: expected the name of a provider, got \"other\"",
         ),
         (
+            "an endpoint of no host",
+            json!({"revocation.endpoint": {"path": "/revoke", "hosts": []}}),
+            "revocation.endpoint.hosts: expected at least one value, got none",
+        ),
+        (
+            "an operator's secret that can be guessed",
+            json!({"revocation.admin": {"path": "/revocations", "token": {"inline": "fifteen-bytes!!"}}}),
+            "revocation.admin.token: expected a secret of at least 16 bytes, got a shorter one",
+        ),
+        (
             "logouts that nobody can verify",
             json!({"revocation.back_channel_logout": {"path": "/logout", "audiences": ["web"]}}),
             "revocation.back_channel_logout.provider: expected a provider with jwks and issuer, for signals are verified, got \"main\" without",

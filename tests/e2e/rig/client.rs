@@ -22,7 +22,12 @@ pub struct Request {
 
 impl Request {
     pub fn new(method: &'static str, path: &str) -> Self {
-        let host = ("host".to_owned(), b"api.example".to_vec());
+        Self::new_at(method, "api.example", path)
+    }
+
+    /// To another host than `api.example`.
+    pub fn new_at(method: &'static str, host: &str, path: &str) -> Self {
+        let host = ("host".to_owned(), host.as_bytes().to_vec());
         Self { method, path: path.to_owned(), headers: vec![host], body: Vec::new() }
     }
 
