@@ -5,6 +5,7 @@ use std::rc::Rc;
 
 use super::breaker::Breaker;
 use super::inquiry::Inquiry;
+use super::unusable::Unusable;
 use super::{CallId, StreamId, is_fresh};
 use crate::cache::Moment;
 use crate::claims::ClaimsBuf;
@@ -26,6 +27,8 @@ pub(super) struct Calls {
     unsent: VecDeque<CallId>,
     /// Of each provider, by name.
     breakers: BTreeMap<String, Breaker>,
+    /// Of each provider, by name.
+    unusable: BTreeMap<String, Unusable>,
 }
 
 /// A question about one token.
@@ -41,6 +44,8 @@ pub(super) struct Call {
     /// A signed reply that waits for keys.
     pub(super) held: Option<OwnedReply>,
     pub(super) has_waited_for_keys: bool,
+    /// What the server said of an error, for the log.
+    pub(super) error: Option<String>,
     /// Streams that asked; some may be gone since.
     pub(super) streams: VecDeque<StreamId>,
     pub(super) asker: Asker,
@@ -156,6 +161,10 @@ impl Calls {
         self.breakers.entry(introspector.origin.provider.clone()).or_default()
     }
 
+    pub(super) fn unusable(&mut self, introspector: &Introspector) -> &mut Unusable {
+        self.unusable.entry(introspector.origin.provider.clone()).or_default()
+    }
+
     pub(super) fn close(&mut self, id: CallId) -> Option<Call> {
         let call = self.open.remove(&id)?;
         if self.by_digest.get(&call.digest) == Some(&id) {
@@ -183,6 +192,7 @@ impl Call {
             trace: trace_headers(request),
             held: None,
             has_waited_for_keys: false,
+            error: None,
             streams: VecDeque::new(),
             asker,
             tries_left: introspector.endpoint.retries,

@@ -10,6 +10,8 @@ mod ask;
 mod back_off;
 mod breaker;
 mod calls;
+mod complaints;
+mod first_verdicts;
 mod inquiry;
 mod judge;
 mod keys;
@@ -23,6 +25,7 @@ mod settle;
 mod share;
 mod signals;
 mod statuses;
+mod unusable;
 mod validate;
 
 use std::cell::RefCell;
@@ -44,6 +47,8 @@ use crate::revocation::revocation_endpoint::RevocationRequest;
 use crate::token::{TokenDigest, UnixMillis};
 
 use calls::Calls;
+use complaints::Complaints;
+use first_verdicts::FirstVerdicts;
 
 use keys::KeyRings;
 use parking::Parking;
@@ -160,6 +165,9 @@ pub struct Filter {
     polling: Polling,
     /// Signals that were seen already.
     replay: Replay,
+    /// What the log was told of providers.
+    complaints: Complaints,
+    first_verdicts: FirstVerdicts,
     /// Streams that wait for a verdict.
     waiting: BTreeMap<StreamId, Waiter>,
     /// Verdicts that some streams have yet to be told.
@@ -251,6 +259,8 @@ impl Filter {
             signatures,
             leases,
             calls: Calls::default(),
+            complaints: Complaints::default(),
+            first_verdicts: FirstVerdicts::default(),
             waiting: BTreeMap::new(),
             settlements: VecDeque::new(),
             tick: Duration::ZERO,

@@ -162,7 +162,7 @@ impl Filter {
         effects: &mut Vec<Effect>,
     ) -> Option<Outcome> {
         match self.cache.find(digest, now)? {
-            Cached::Inactive { .. } => Some(Outcome::Denied(InvalidToken::Inactive.into())),
+            Cached::Inactive { refused, .. } => Some(Outcome::Denied(InvalidToken::from(refused).into())),
             Cached::Active(entry) => {
                 let call = self.calls.get(id)?;
                 let claims = entry.to_claims();

@@ -17,6 +17,7 @@ mod jwt_vectors;
 mod key_rotation;
 mod memory;
 mod metrics;
+mod minted;
 mod outage;
 mod paths;
 mod phantom_token;
