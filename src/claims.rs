@@ -10,6 +10,7 @@ use serde_json::{Map, Value};
 use crate::bytes::Reader;
 use crate::json;
 use crate::token::UnixMillis;
+use crate::token_kind;
 
 /// Claims in their flat form, owned. [`ClaimsBuf::view`] reads them.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,7 +37,10 @@ impl ClaimsBuf {
         flat.extend_from_slice(&length(aud.len()));
         aud.iter().for_each(|audience| put(&mut flat, Some(audience.as_bytes())));
         for name in STRING_MEMBERS {
-            let value = members.get(name).map(|value| value.as_str().ok_or(BadMember(name))).transpose()?;
+            let value = match name {
+                "token_type" => token_kind::named(&members)?,
+                _ => members.get(name).map(|value| value.as_str().ok_or(BadMember(name))).transpose()?,
+            };
             put(&mut flat, value.map(str::as_bytes));
         }
         flat.extend_from_slice(Value::Object(members).to_string().as_bytes());
@@ -92,7 +96,7 @@ pub struct Claims<'a> {
     pub sub: Option<&'a [u8]>,
     /// The OpenID Connect session the token belongs to.
     pub sid: Option<&'a [u8]>,
-    /// `Bearer`, `DPoP` and, from some servers, `refresh_token`.
+    /// `Bearer`, `DPoP` and, from some servers, `refresh_token`; `token_use` where that says more.
     pub token_type: Option<&'a [u8]>,
     /// Every member as a JSON object, the ones above among them.
     json: &'a [u8],
@@ -178,7 +182,7 @@ fn take<'a>(reader: &mut Reader<'a>) -> Option<Option<&'a [u8]>> {
 }
 
 /// `scope` as one string with single spaces (RFC 7662 §2.2 has a string; some servers send an array).
-fn scope(members: &Map<String, Value>) -> Result<String, BadMember> {
+pub(crate) fn scope(members: &Map<String, Value>) -> Result<String, BadMember> {
     let words: Vec<&str> =
         strings(members, "scope")?.into_iter().flat_map(str::split_ascii_whitespace).collect();
     Ok(words.join(" "))

@@ -4,7 +4,8 @@
 
 use std::fmt;
 
-use serde::de::{self, Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
+use serde::de::{self, Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde_json::value::RawValue;
 use serde_json::{Map, Number, Value};
 
 /// Why a text is not the JSON object it should be. Says nothing of its content.
@@ -40,6 +41,50 @@ pub(crate) fn object(text: &[u8]) -> Result<Map<String, Value>, NotAnObject> {
         Err(error) if error.classify() == serde_json::error::Category::Data => {
             Err(NotAnObject::DuplicateMember)
         }
+        Err(_) => Err(NotAnObject::Syntax),
+    }
+}
+
+/// The elements, as they stand, of the array that is the member `name` of a JSON object; `None` if there is no such
+/// array. What else the object has is of no concern.
+///
+/// # Errors
+///
+/// [`NotAnObject`] with the reason.
+pub(crate) fn array_in<'t>(text: &'t [u8], name: &str) -> Result<Option<Vec<&'t RawValue>>, NotAnObject> {
+    struct Member<'n>(&'n str);
+
+    impl<'de> Visitor<'de> for Member<'_> {
+        type Value = Option<&'de RawValue>;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("a JSON object")
+        }
+
+        fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Self::Value, A::Error> {
+            let mut found = None;
+            while let Some(name) = members.next_key::<String>()? {
+                if name != self.0 {
+                    members.next_value::<IgnoredAny>()?;
+                } else if found.replace(members.next_value()?).is_some() {
+                    return Err(de::Error::custom("duplicate member"));
+                }
+            }
+            Ok(found)
+        }
+    }
+
+    if text.trim_ascii_start().first() != Some(&b'{') {
+        return Err(match serde_json::from_slice::<IgnoredAny>(text) {
+            Ok(_) => NotAnObject::OtherValue,
+            Err(_) => NotAnObject::Syntax,
+        });
+    }
+    let mut reader = serde_json::Deserializer::from_slice(text);
+    let found = reader.deserialize_map(Member(name)).and_then(|found| reader.end().map(|()| found));
+    match found {
+        Ok(found) => Ok(found.and_then(|array| serde_json::from_str(array.get()).ok())),
+        Err(error) if error.is_data() => Err(NotAnObject::DuplicateMember),
         Err(_) => Err(NotAnObject::Syntax),
     }
 }

@@ -60,3 +60,4 @@ pub mod provider;
 pub mod request;
 pub mod revocation;
 pub mod token;
+mod token_kind;

@@ -11,6 +11,8 @@ pub enum Counter {
     CacheMiss,
     /// Nothing was, but another request had already asked.
     CacheCoalesced,
+    /// A verdict was too long to be remembered.
+    CacheOversized,
     /// The cache knew that the token is inactive.
     CacheNegativeHit,
     /// A verdict was renewed before its time was over.
@@ -21,6 +23,8 @@ pub enum Counter {
     IntrospectionActive,
     /// A try brought no verdict.
     IntrospectionError,
+    /// The server said that a token is active whose end has passed.
+    IntrospectionExpired,
     /// The server said that a token is not active.
     IntrospectionInactive,
     /// A try brought no answer in time.
@@ -51,16 +55,18 @@ pub enum Counter {
 
 impl Counter {
     /// Every counter.
-    pub const ALL: [Self; 22] = [
+    pub const ALL: [Self; 24] = [
         Self::CacheEvicted,
         Self::CacheHit,
         Self::CacheMiss,
         Self::CacheCoalesced,
+        Self::CacheOversized,
         Self::CacheNegativeHit,
         Self::CacheRefreshed,
         Self::CacheStale,
         Self::IntrospectionActive,
         Self::IntrospectionError,
+        Self::IntrospectionExpired,
         Self::IntrospectionInactive,
         Self::IntrospectionTimeout,
         Self::JwksError,
@@ -83,11 +89,13 @@ impl Counter {
             Self::CacheHit => "phantom_token.cache.hit",
             Self::CacheMiss => "phantom_token.cache.miss",
             Self::CacheCoalesced => "phantom_token.cache.coalesced",
+            Self::CacheOversized => "phantom_token.cache.oversized",
             Self::CacheNegativeHit => "phantom_token.cache.negative_hit",
             Self::CacheRefreshed => "phantom_token.cache.refreshed",
             Self::CacheStale => "phantom_token.cache.stale",
             Self::IntrospectionActive => "phantom_token.introspection.active",
             Self::IntrospectionError => "phantom_token.introspection.error",
+            Self::IntrospectionExpired => "phantom_token.introspection.expired",
             Self::IntrospectionInactive => "phantom_token.introspection.inactive",
             Self::IntrospectionTimeout => "phantom_token.introspection.timeout",
             Self::JwksError => "phantom_token.jwks.error",

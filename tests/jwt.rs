@@ -221,7 +221,9 @@ fn aud_is_the_configured_one_or_the_introspected_one() {
 #[test]
 fn a_client_that_acts_for_itself_is_its_own_subject() {
     let mut worker = Worker::new(config(json!({})));
-    let jwt = worker.call(&Request::bearer("tok"), &json!({"active": true, "client_id": "robot"})).jwt();
+    let jwt = worker
+        .call(&Request::bearer("tok"), &json!({"active": true, "client_id": "robot", "scope": "run"}))
+        .jwt();
     assert_eq!(part(&jwt, 1)["sub"], "robot");
 }
 

@@ -1,5 +1,6 @@
-//! What two real authorization servers answered, byte for byte: every recorded introspection is read as it
-//! should be. `oidc-provider` 9.13.3 and `glewlwyd` 2.7.5; see `tests/vectors/recordings/`.
+//! What real authorization servers answered, byte for byte: every recorded introspection is read as it should be.
+//! `oidc-provider` 9.13.3, `glewlwyd` 2.7.5, Keycloak 26.7.3, Hydra 2.3.0, Spring Authorization Server 7.1.2 and
+//! `zitadel/oidc` 3.52.0; see `tests/vectors/recordings/`.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 mod support;
@@ -13,17 +14,12 @@ use phantom_token_filter::token::UnixMillis;
 use serde_json::Value;
 use support::parse;
 
-/// When a recording was made, on 2026-11-22: its token has ended since.
+/// When a recording was made, in November 2026: its token has ended since.
 fn recorded(recording: &Value) -> UnixMillis {
-    let time = recording["recorded"]
-        .as_str()
-        .unwrap()
-        .strip_prefix("2026-11-22T")
-        .unwrap()
-        .strip_suffix('Z')
-        .unwrap();
+    let time = recording["recorded"].as_str().unwrap().strip_prefix("2026-11-").unwrap();
+    let (day, time) = time.strip_suffix('Z').unwrap().split_once('T').unwrap();
     let of_day = time.split(':').fold(0, |seconds, part| seconds * 60 + part.parse::<u64>().unwrap());
-    UnixMillis::from_secs(1_795_305_600 + of_day)
+    UnixMillis::from_secs(1_795_305_600 + (day.parse::<u64>().unwrap() - 22) * 24 * 60 * 60 + of_day)
 }
 
 /// What a recording says, in short.
@@ -31,6 +27,7 @@ fn recorded(recording: &Value) -> UnixMillis {
 enum Says {
     Active { token_type: Option<String>, aud: Vec<String>, scope: String },
     Inactive,
+    NoAccessToken,
     Failure(ServerFailure),
 }
 
@@ -123,6 +120,60 @@ fn expected() -> BTreeMap<&'static str, Says> {
         ("oidc-provider.introspect-accept-jwt9701-pref", other_content_type()),
         ("oidc-provider.introspect-accept-phantom", other_content_type()),
         ("oidc-provider.stock-introspect-accept-jwt9701-post-client", other_content_type()),
+        ("keycloak.introspect-accept-jwt", active("Bearer", &["gateway"], "openid email profile")),
+        ("keycloak.introspect-accept-jwt9701", active("Bearer", &["gateway"], "openid email profile")),
+        ("keycloak.introspect-basic-active", active("Bearer", &["gateway"], "openid email profile")),
+        ("keycloak.introspect-dpop", active("DPoP", &["gateway", "account"], "email profile")),
+        (
+            "keycloak.introspect-exchanged-audience",
+            active("Bearer", &["gateway-post", "gateway"], "email profile"),
+        ),
+        ("keycloak.introspect-id-token-own-client", active("ID", &["shop", "gateway"], "")),
+        (
+            "keycloak.introspect-refresh-own-client",
+            active(
+                "Refresh",
+                &["http://127.0.0.1:43080/realms/shop", "gateway"],
+                "openid web-origins basic service_account email roles profile acr",
+            ),
+        ),
+        ("keycloak.introspect-lightweight", active("Bearer", &["gateway"], "email profile")),
+        ("keycloak.introspect-lightweight-accept-jwt", active("Bearer", &["gateway"], "email profile")),
+        ("keycloak.introspect-mtls-bound", active("Bearer", &["gateway", "account"], "email profile")),
+        ("keycloak.introspect-service-account", active("Bearer", &["gateway", "account"], "email profile")),
+        ("keycloak.introspect-accept-jwt-inactive", Says::Inactive),
+        ("keycloak.introspect-mtls-bound-other-host", Says::Inactive),
+        ("keycloak.introspect-no-audience", Says::Inactive),
+        ("keycloak.introspect-own-client", Says::Inactive),
+        ("keycloak.introspect-unknown-token", Says::Inactive),
+        ("keycloak.introspect-wrong-hint", Says::Inactive),
+        ("keycloak.introspect-bad-secret", status(401)),
+        ("keycloak.introspect-unknown-hint", status(400)),
+        ("hydra.introspect-active", active("Bearer", &["https://api.example"], "read")),
+        ("hydra.introspect-active-no-audience", active("Bearer", &[], "read")),
+        ("hydra.introspect-active-no-scope", active("Bearer", &[], "")),
+        ("hydra.introspect-jwt", active("Bearer", &["https://api.example"], "read")),
+        ("hydra.introspect-user", active("Bearer", &["https://api.example"], "openid offline read")),
+        // What kind of token it is, is said by `token_use`.
+        (
+            "hydra.introspect-refresh-token",
+            active("refresh_token", &["https://api.example"], "openid offline read"),
+        ),
+        ("hydra.introspect-after-revoke", Says::Inactive),
+        ("hydra.introspect-unknown-token", Says::Inactive),
+        ("spring.introspect-active", active("Bearer", &["app"], "read")),
+        ("spring.introspect-jwt", active("Bearer", &["app-jwt"], "read")),
+        ("spring.introspect-user", active("Bearer", &["web"], "read openid profile")),
+        ("spring.introspect-dpop-bound", active("DPoP", &["app"], "read")),
+        ("spring.introspect-mtls-bound", active("Bearer", &["app-mtls"], "read")),
+        // Active, and no access tokens.
+        ("spring.introspect-id-token", Says::NoAccessToken),
+        ("spring.introspect-refresh-token", Says::NoAccessToken),
+        ("spring.introspect-after-revoke", Says::Inactive),
+        ("spring.introspect-unknown-token", Says::Inactive),
+        ("spring.introspect-bad-secret", status(401)),
+        ("zitadel-oidc.introspect-active", active("", &[], "openid")),
+        ("zitadel-oidc.introspect-not-for-this-client", Says::Inactive),
         // No content, which only that dialect takes for "inactive".
         ("oidc-provider.introspect-accept-phantom-inactive", status(204)),
     ])
@@ -138,17 +189,19 @@ fn says(recording: &Value) -> Says {
     let reply = Reply {
         status: u16::try_from(response["status"].as_u64().unwrap()).unwrap(),
         content_type: content_type.as_bytes(),
+        content_encoding: b"",
         from_envoy: false,
         body: Some(response["body"].as_str().unwrap_or_default().as_bytes()),
     };
     let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
     match parse(&reply, recorded(recording)) {
+        Ok(Introspection::Active { is_access_token: false, .. }) => Says::NoAccessToken,
         Ok(Introspection::Active { claims, .. }) => Says::Active {
             token_type: claims.view().token_type.map(text),
             aud: claims.view().audiences().map(text).collect(),
             scope: claims.view().scopes().map(text).collect::<Vec<_>>().join(" "),
         },
-        Ok(Introspection::Inactive) => Says::Inactive,
+        Ok(Introspection::Inactive | Introspection::Expired { .. }) => Says::Inactive,
         Err(failure) => Says::Failure(failure),
     }
 }

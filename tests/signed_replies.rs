@@ -26,6 +26,7 @@ fn signed(kind: SignedReplyKind, issuer: &str) -> Response {
         issuer: issuer.to_owned(),
         algorithms: vec![Algorithm::RS256, Algorithm::ES256],
         jwks: Rc::new(JwksEndpoint {
+            is_pss_named: true,
             provider: "main".to_owned(),
             cluster: "as".to_owned(),
             authority: "as".to_owned(),
@@ -48,7 +49,13 @@ fn read(
     set: &KeySet,
     now: UnixMillis,
 ) -> Result<Introspection, ServerFailure> {
-    let reply = Reply { status, content_type: content_type.as_bytes(), from_envoy: false, body: Some(body) };
+    let reply = Reply {
+        status,
+        content_type: content_type.as_bytes(),
+        content_encoding: b"",
+        from_envoy: false,
+        body: Some(body),
+    };
     parse(&reply, response, Keys { set: Some(set), signatures: &RustCrypto }, now)
 }
 
@@ -88,7 +95,7 @@ fn recorded_introspection_responses_are_read_and_their_jwt_goes_no_further() {
         ("oidc-provider.introspect-accept-jwt9701-es256", "gw-pkjwt", OIDC_PROVIDER),
         ("glewlwyd.introspect-accept-jwt9701", "read write", GLEWLWYD),
     ] {
-        let Ok(Introspection::Active { claims, jwt }) = recorded(case, rfc9701(audience), issuer) else {
+        let Ok(Introspection::Active { claims, jwt, .. }) = recorded(case, rfc9701(audience), issuer) else {
             panic!("{case}: {:?}", recorded(case, rfc9701(audience), issuer))
         };
         assert_eq!((claims.view().client_id, jwt), (Some(&b"app"[..]), None), "{case}");
@@ -114,7 +121,8 @@ fn recorded_jwts_for_the_service_behind_are_read_and_kept() {
         ("oidc-provider.introspect-accept-phantom", OIDC_PROVIDER),
         ("glewlwyd.introspect-accept-jwt", GLEWLWYD),
     ] {
-        let Ok(Introspection::Active { claims, jwt }) = recorded(case, SignedReplyKind::PhantomToken, issuer)
+        let Ok(Introspection::Active { claims, jwt, .. }) =
+            recorded(case, SignedReplyKind::PhantomToken, issuer)
         else {
             panic!("{case}")
         };

@@ -5,7 +5,8 @@
 //!   · [ checked 8 · good_until 8 · token 32 · provider 8 · jwt id 8 · jwt exp 8 · jwt len 4 · jwt · claims ]
 //! ```
 //! Numbers are little-endian, times in milliseconds. The version changes with the form; what another version
-//! wrote is as good as nothing. An inactive entry ends after `useful_until`. An active one holds as of `checked`,
+//! wrote is as good as nothing. The kind of an inactive entry says why it is that; the entry
+//! ends after `useful_until`. An active one holds as of `checked`,
 //! which is when its withdrawals were last looked at, and in any case not beyond `good_until`; `token` and
 //! `provider` are what it may be withdrawn by beside its claims.
 
@@ -20,6 +21,8 @@ use crate::token::{TokenDigest, UnixMillis};
 /// What every entry says.
 pub(super) struct Entry {
     pub(super) kind: Kind,
+    /// Why it is not active, if it is not.
+    pub(super) refused: Refused,
     pub(super) digest: TokenDigest,
     pub(super) asked: UnixMillis,
     pub(super) useful_until: UnixMillis,
@@ -29,6 +32,17 @@ pub(super) struct Entry {
 pub(super) enum Kind {
     Active,
     Inactive,
+}
+
+/// Why a token passes for none, whatever the policy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refused {
+    /// The server says that it is active, but its end has passed.
+    Expired,
+    /// The server says that it is not active.
+    Inactive,
+    /// It is active, but no access token.
+    NoAccessToken,
 }
 
 impl Entry {
@@ -51,15 +65,17 @@ impl Entry {
         if reader.u8()? != VERSION {
             return None;
         }
-        let kind = match reader.u8()? {
-            ACTIVE => Kind::Active,
-            INACTIVE => Kind::Inactive,
+        let (kind, refused) = match reader.u8()? {
+            ACTIVE => (Kind::Active, Refused::Inactive),
+            INACTIVE => (Kind::Inactive, Refused::Inactive),
+            EXPIRED => (Kind::Inactive, Refused::Expired),
+            NO_ACCESS_TOKEN => (Kind::Inactive, Refused::NoAccessToken),
             _ => return None,
         };
         let digest = TokenDigest::from_bytes(reader.array()?);
         let asked = UnixMillis::from_millis(reader.u64()?);
         let useful_until = UnixMillis::from_millis(reader.u64()?);
-        Some(Self { kind, digest, asked, useful_until })
+        Some(Self { kind, refused, digest, asked, useful_until })
     }
 }
 
@@ -201,8 +217,18 @@ pub(super) fn active(verdict: &Verdict<'_>) -> Vec<u8> {
 }
 
 /// The form of an inactive token's entry.
-pub(super) fn inactive(digest: &TokenDigest, asked: UnixMillis, useful_until: UnixMillis) -> Vec<u8> {
-    head(INACTIVE, digest, asked, useful_until)
+pub(super) fn inactive(
+    refused: Refused,
+    digest: &TokenDigest,
+    asked: UnixMillis,
+    useful_until: UnixMillis,
+) -> Vec<u8> {
+    let kind = match refused {
+        Refused::Expired => EXPIRED,
+        Refused::Inactive => INACTIVE,
+        Refused::NoAccessToken => NO_ACCESS_TOKEN,
+    };
+    head(kind, digest, asked, useful_until)
 }
 
 fn put_jwt(bytes: &mut Vec<u8>, jwt: Option<(PhantomTokenId, &Minted)>) {
@@ -235,3 +261,5 @@ const JWT_AT: usize = HEAD_BYTES + 8 + 8 + 32 + 8;
 
 const ACTIVE: u8 = 1;
 const INACTIVE: u8 = 2;
+const EXPIRED: u8 = 3;
+const NO_ACCESS_TOKEN: u8 = 4;

@@ -25,7 +25,7 @@ use crate::jwt::{Minted, PhantomTokenId};
 use crate::token::{TokenDigest, UnixMillis};
 
 pub(crate) use dated::Dated;
-pub use entry::{ActiveEntry, CachedJwt};
+pub use entry::{ActiveEntry, CachedJwt, Refused};
 use entry::{Entry, Kind};
 pub use epoch::Moment;
 pub use first_level::{Basis, FirstLevel, Tag, max_first_level_bytes};
@@ -86,6 +86,8 @@ pub enum Cached {
     Inactive {
         /// When the call was sent that said so.
         asked: UnixMillis,
+        /// Why.
+        refused: Refused,
     },
 }
 
@@ -94,7 +96,7 @@ impl Cached {
     pub fn asked(&self) -> UnixMillis {
         match self {
             Self::Active(entry) => entry.asked(),
-            Self::Inactive { asked } => *asked,
+            Self::Inactive { asked, .. } => *asked,
         }
     }
 }
@@ -118,6 +120,13 @@ pub struct Verdict<'a> {
     pub claims: &'a ClaimsBuf,
     /// The phantom token that was minted for it.
     pub jwt: Option<(PhantomTokenId, &'a Minted)>,
+}
+
+impl Verdict<'_> {
+    /// Whether it is too long to be remembered.
+    pub fn is_oversized(&self) -> bool {
+        entry::active(self).len() > MAX_ENTRY_BYTES
+    }
 }
 
 impl Cache {
@@ -176,7 +185,7 @@ impl Cache {
         self.inactive.keys(digest).iter().find_map(|key| {
             let entry = Entry::parse(&self.shared.get(key)?)?;
             (entry.kind == Kind::Inactive && entry.digest == *digest)
-                .then_some(Cached::Inactive { asked: entry.asked })
+                .then_some(Cached::Inactive { asked: entry.asked, refused: entry.refused })
         })
     }
 
@@ -242,7 +251,19 @@ impl Cache {
         useful_until: UnixMillis,
         now: UnixMillis,
     ) -> bool {
-        let entry = entry::inactive(digest, asked, useful_until);
+        self.insert_refused(Refused::Inactive, digest, asked, useful_until, now)
+    }
+
+    /// Remembers why a token passes for none. Returns whether an entry that was still useful had to go.
+    pub fn insert_refused(
+        &self,
+        refused: Refused,
+        digest: &TokenDigest,
+        asked: UnixMillis,
+        useful_until: UnixMillis,
+        now: UnixMillis,
+    ) -> bool {
+        let entry = entry::inactive(refused, digest, asked, useful_until);
         let evicted = self.insert(&self.inactive, &self.active, digest, asked, &entry, now);
         // After its slots were looked at, for notes are made before an entry goes.
         if self.pushed_out.has(digest, now) {

@@ -136,10 +136,13 @@ fn set(names: Vec<String>) -> BTreeSet<String> {
     set
 }
 
-/// Refuses a claim that the filter itself sets.
+/// Refuses a claim that the filter itself sets, or that a phantom token never has.
 fn own_claim(item: &Item<'_>, claim: &str) -> Result<(), ConfigError> {
     if PhantomToken::OWN_CLAIMS.contains(&claim) {
         return Err(item.error("a claim that the filter does not set itself", &format!("{claim:?}")));
+    }
+    if PhantomToken::NEVER_CLAIMS.contains(&claim) {
+        return Err(item.error("a claim that a phantom token can have", &format!("{claim:?}")));
     }
     Ok(())
 }
@@ -157,7 +160,14 @@ fn id(
         None => vec![ALL_CLAIMS],
     };
     let digest = fingerprint(&[
-        &[issuer, &length::text(ttl), key.alg().name(), key.kid().unwrap_or_default(), &key.fingerprint()],
+        &[
+            MINTING,
+            issuer,
+            &length::text(ttl),
+            key.alg().name(),
+            key.kid().unwrap_or_default(),
+            &key.fingerprint(),
+        ],
         &audiences.iter().map(String::as_str).collect::<Vec<_>>(),
         &include,
         &exclude.iter().map(String::as_str).collect::<Vec<_>>(),
@@ -166,6 +176,9 @@ fn id(
     ]);
     digest.first_chunk().copied().unwrap_or_default()
 }
+
+/// How claims are put into form; another number where that changes, so that no JWT of before is used.
+const MINTING: &str = "2";
 
 /// In `include`: every member of the reply.
 const ALL_CLAIMS: &str = "*";

@@ -33,7 +33,8 @@ fn provider(name: &str, item: Item<'_>) -> Result<Provider, ConfigError> {
     if section.get("jwt").is_some() && section.get("jwks").is_none() {
         section.warn("jwt", "never used, for without jwks nothing is verified");
     }
-    let jwks = section.get("jwks").map(|item| jwks(name, &item)).transpose()?;
+    let is_pss_named = section.section("jwt", &JWT_KEYS)?.get("algorithms").is_some();
+    let jwks = section.get("jwks").map(|item| jwks(name, &item, is_pss_named)).transpose()?;
     let keys = match (jwks, issuer) {
         (None, _) => None,
         (Some(jwks), Some(issuer)) => Some((Rc::new(jwks), JwtRules { issuer: issuer.to_owned(), ..rules })),
@@ -132,12 +133,13 @@ fn origin(provider: &str, expects: Expectation, kind: OriginKind) -> Rc<Origin> 
     Rc::new(Origin { provider: provider.to_owned(), expects, kind, max_cache_ttl: Duration::ZERO })
 }
 
-fn jwks(name: &str, item: &Item<'_>) -> Result<JwksEndpoint, ConfigError> {
+fn jwks(name: &str, item: &Item<'_>, is_pss_named: bool) -> Result<JwksEndpoint, ConfigError> {
     let section = item.clone().section(&["cluster", "authority", "path", "timeout", "refresh_interval"])?;
     let (cluster, authority) = cluster(&section)?;
     let timeouts = Duration::from_millis(1)..=Duration::from_secs(60);
     let intervals = Duration::from_secs(1)..=Duration::from_secs(24 * 60 * 60);
     Ok(JwksEndpoint {
+        is_pss_named,
         provider: name.to_owned(),
         cluster,
         authority,
@@ -149,7 +151,7 @@ fn jwks(name: &str, item: &Item<'_>) -> Result<JwksEndpoint, ConfigError> {
 
 /// What a JWT must be like, but for the issuer.
 fn rules(section: &Section<'_>) -> Result<JwtRules, ConfigError> {
-    let section = section.section("jwt", &["algorithms", "types", "leeway"])?;
+    let section = section.section("jwt", &JWT_KEYS)?;
     let algorithms = match section.get("algorithms") {
         None => defaults::JWT_ALGORITHMS.to_vec(),
         Some(list) => {
@@ -207,6 +209,7 @@ fn endpoint(
         "max_concurrent_calls",
         "max_unknown_per_second",
         "breaker",
+        "access_tokens_only",
     ])?;
     let (cluster, authority) = cluster(&section)?;
     let authentication = authentication(&section.required("auth")?, issuer)?;
@@ -238,6 +241,7 @@ fn endpoint(
             0..=1_000_000,
         )?,
         breaker: breaker(&section)?,
+        access_tokens_only: section.boolean("access_tokens_only", defaults::ACCESS_TOKENS_ONLY)?,
     })
 }
 
@@ -361,6 +365,9 @@ fn validator_fingerprint(name: &str, rules: &JwtRules, jwks: &JwksEndpoint) -> [
         &types.iter().map(String::as_str).collect::<Vec<_>>(),
     ])
 }
+
+/// The keys of `jwt`.
+const JWT_KEYS: [&str; 3] = ["algorithms", "types", "leeway"];
 
 /// What JWTs may be signed by.
 const VERIFYING: [Algorithm; 9] = [

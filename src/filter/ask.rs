@@ -3,6 +3,8 @@
 
 use std::rc::Rc;
 
+use log::Level;
+
 use super::calls::{Asker, Call};
 use super::inquiry::Inquiry;
 use super::load::{Room, Standing};
@@ -118,7 +120,10 @@ impl Filter {
         }
         match self.calls.room(introspector, standing, now) {
             Room::Now if !self.calls.breaker(introspector).admits(now) => held_back,
-            Room::Now => Ok(Admitted::Now),
+            Room::Now => {
+                let unusable = self.calls.unusable(introspector).admits(now);
+                unusable.map(|()| Admitted::Now).map_err(Unavailable::AuthorizationServer)
+            }
             Room::Later => Ok(Admitted::Later),
             Room::None => Err(Unavailable::TooManyCalls),
             Room::NotThisSecond => Err(Unavailable::TooManyUnknownTokens),
@@ -218,10 +223,13 @@ impl Filter {
             Ok(verdict) => {
                 effects.push(Effect::Count(match verdict {
                     Introspection::Active { .. } => Counter::IntrospectionActive,
+                    Introspection::Expired { .. } => Counter::IntrospectionExpired,
                     Introspection::Inactive => Counter::IntrospectionInactive,
                 }));
                 if let Some(call) = self.calls.close(id) {
                     self.calls.breaker(&introspector).succeeded();
+                    self.calls.unusable(&introspector).succeeded();
+                    self.complaints.answered(&introspector.origin.provider);
                     self.verdict(call, verdict, now, effects);
                 }
             }
@@ -231,7 +239,12 @@ impl Filter {
                 }
                 self.fetch_keys(now, effects);
             }
-            Err(failure) => self.no_verdict(id, failure, now, effects),
+            Err(failure) => {
+                if let Some(call) = self.calls.get_mut(id) {
+                    call.error = introspection::error_of(reply);
+                }
+                self.no_verdict(id, failure, now, effects);
+            }
         }
     }
 
@@ -277,11 +290,16 @@ impl Filter {
         } else if breaker.failed(&endpoint.breaker, now) {
             log::warn!("provider {name:?}: calls are held back after failures in a row, the last: {failure}");
         }
-        if let ServerFailure::CredentialsRefused { .. } = failure {
-            log::error!("provider {name:?}: introspection of {} failed: {failure}", call.digest);
-        } else {
-            log::warn!("provider {name:?}: introspection of {} failed: {failure}", call.digest);
+        if failure.is_general() && self.calls.unusable(&introspector).failed(&failure, &endpoint.breaker, now)
+        {
+            let held = "calls are held back, for answers in a row were of no use, the last";
+            self.complaints.failed(Level::Warn, name, "held_back", now, format_args!("{held}: {failure}"));
         }
+        let is_ours_to_mend = matches!(failure, ServerFailure::CredentialsRefused { .. });
+        let level = if is_ours_to_mend { Level::Error } else { Level::Warn };
+        let error = call.error.as_ref().map_or_else(String::new, |error| format!(" (it says {error})"));
+        let text = format_args!("introspection of {} failed: {failure}{error}", call.digest);
+        self.complaints.failed(level, name, failure.reason(), now, text);
         if call.asker() == Asker::UsForAll {
             effects.extend(self.release(&call.digest, Told::Failed { is_transient: failure.is_transient() }));
         }

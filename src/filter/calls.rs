@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::breaker::Breaker;
 use super::inquiry::Inquiry;
 use super::load::{Load, Room, Standing};
+use super::unusable::Unusable;
 use super::{CallId, Case, StreamId, is_fresh};
 use crate::cache::Moment;
 use crate::claims::ClaimsBuf;
@@ -30,8 +31,10 @@ pub(super) struct Calls {
     unsent: VecDeque<CallId>,
     /// Of each provider, by name.
     breakers: BTreeMap<String, Breaker>,
-    /// The same.
+    /// Of each provider, by name.
     loads: BTreeMap<String, Load>,
+    /// Of each provider, by name.
+    unusable: BTreeMap<String, Unusable>,
 }
 
 /// A question about one token.
@@ -47,6 +50,8 @@ pub(super) struct Call {
     /// A signed reply that waits for keys.
     pub(super) held: Option<OwnedReply>,
     pub(super) has_waited_for_keys: bool,
+    /// What the server said of an error, for the log.
+    pub(super) error: Option<String>,
     /// Streams that asked; some may be gone since.
     pub(super) streams: VecDeque<StreamId>,
     /// Changed only where the calls are counted.
@@ -253,9 +258,14 @@ impl Calls {
         self.breakers.entry(introspector.origin.provider.clone()).or_default()
     }
 
+    pub(super) fn unusable(&mut self, introspector: &Introspector) -> &mut Unusable {
+        self.unusable.entry(introspector.origin.provider.clone()).or_default()
+    }
+
     /// What is held back is let through: nobody knows any more for how long it was to be.
     pub(super) fn clock_set_back(&mut self) {
         self.breakers.values_mut().for_each(Breaker::clock_set_back);
+        self.unusable.clear();
     }
 
     pub(super) fn close(&mut self, id: CallId) -> Option<Call> {
@@ -303,6 +313,7 @@ impl Call {
             trace: trace_headers(request),
             held: None,
             has_waited_for_keys: false,
+            error: None,
             streams: VecDeque::new(),
             asker,
             is_under_way: false,

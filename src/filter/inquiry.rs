@@ -113,7 +113,12 @@ impl Filter {
         let way = match way(policy, &token) {
             Ok(way) if way.token_format().fits(&token) => way,
             refused => {
-                let reason = refused.err().unwrap_or(InvalidToken::OtherFormat);
+                let is_too_long = |way: &Way| token.secret().len() > way.token_format().max_length;
+                let reason = match refused {
+                    Ok(way) if is_too_long(&way) => InvalidToken::TooLong,
+                    Ok(_) => InvalidToken::OtherFormat,
+                    Err(reason) => reason,
+                };
                 return self.deny(stream, Some(policy), Source::None, &reason.into(), effects);
             }
         };
@@ -152,12 +157,12 @@ impl Filter {
                 let repeat = self.repeat(&inquiry, &entry);
                 self.hit(Case { repeat, ..inquiry.case }, &entry, now, effects);
             }
-            Some(Cached::Inactive { asked })
+            Some(Cached::Inactive { asked, refused })
                 if is_fresh(asked, cache_ttl.min(self.config.cache.negative_ttl), now) =>
             {
                 effects.push(Effect::Count(Counter::CacheNegativeHit));
                 let case = Case { source: Source::NegativeHit, ..inquiry.case };
-                self.refuse(&case, &InvalidToken::Inactive.into(), effects);
+                self.refuse(&case, &InvalidToken::from(refused).into(), effects);
             }
             Some(Cached::Active(entry)) if self.may_serve_stale(&entry, &inquiry, now) => {
                 let passed = self.with_status(inquiry, entry.claims(), request, now, effects);

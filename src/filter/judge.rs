@@ -1,18 +1,19 @@
 //! From a verdict to what becomes of a request.
 
 use std::rc::Rc;
+use std::time::Duration;
 
 use super::calls::{Asker, Call};
 use super::phantom::{OF_SERVER, Phantom};
 use super::settle::Outcome;
 use super::{Case, Description, Effect, Filter, Ready, Source, StreamId, Told, Waiter};
-use crate::cache::{ActiveEntry, Standing, Verdict};
+use crate::cache::{ActiveEntry, MAX_ENTRY_BYTES, Refused, Standing, Verdict};
 use crate::claims::Claims;
 use crate::introspection::{Introspection, ServerFailure};
 use crate::jwt::Minted;
 use crate::metrics::Counter;
 use crate::policy::{self, Authorization, Denial, InvalidToken, Permit, Policy, Unavailable};
-use crate::provider::OriginKind;
+use crate::provider::{Origin, OriginKind};
 use crate::request::HeaderEditsBuf;
 use crate::token::UnixMillis;
 
@@ -61,7 +62,7 @@ impl Filter {
                     Some(cached.jwt)
                 }
                 _ => {
-                    minted = self.mint(phantom_token, &permit, now, effects);
+                    minted = self.mint(phantom_token, &origin.provider, &permit, now, effects);
                     if let Some(minted) = &minted {
                         self.cache.update_jwt(entry, (phantom_token.id, minted), now);
                     }
@@ -84,13 +85,18 @@ impl Filter {
     ) {
         let asked = call.asked(now);
         let (outcome, evicted) = match verdict {
-            Introspection::Inactive => {
-                let ttl = self.config.cache.negative_ttl.min(call.origin.max_cache_ttl);
-                // Even one that is not to be remembered takes an earlier verdict away.
-                let evicted = self.cache.insert_inactive(&call.digest, asked.at, asked.at.plus(ttl), now);
-                (Outcome::Denied(InvalidToken::Inactive.into()), evicted)
+            Introspection::Inactive => self.refused(&call, Refused::Inactive, asked.at, now),
+            Introspection::Expired { exp } => {
+                self.note_expired(&call.origin.provider, exp, now);
+                self.refused(&call, Refused::Expired, asked.at, now)
             }
-            Introspection::Active { claims, jwt } => {
+            // What a JWT is, was looked at where it was validated.
+            Introspection::Active { is_access_token: false, .. }
+                if call.introspector.endpoint.access_tokens_only && call.validated.is_none() =>
+            {
+                self.refused(&call, Refused::NoAccessToken, asked.at, now)
+            }
+            Introspection::Active { claims, jwt, .. } => {
                 let claims = match &call.validated {
                     Some(validated) => validated.with_members_of(claims.view()),
                     None => claims,
@@ -122,6 +128,10 @@ impl Filter {
                     jwt: jwt_id.zip(jwt.as_ref()),
                 };
                 let evicted = !ttl.is_zero() && self.cache.insert_active(&verdict, now);
+                if !ttl.is_zero() && verdict.is_oversized() {
+                    self.note_oversized(&call.origin.provider, now, effects);
+                }
+                self.note_first(&call, claims.view(), now);
                 (Outcome::Active { claims, jwt, asked }, evicted)
             }
         };
@@ -136,6 +146,49 @@ impl Filter {
             effects.extend(self.release(&call.digest, Told::Verdict));
         }
         self.tell(call, outcome);
+    }
+
+    /// Nobody passes with this token; remembers why.
+    fn refused(&self, call: &Call, refused: Refused, asked: UnixMillis, now: UnixMillis) -> (Outcome, bool) {
+        let ttl = self.config.cache.negative_ttl.min(call.origin.max_cache_ttl);
+        // Even one that is not to be remembered takes an earlier verdict away.
+        let evicted = self.cache.insert_refused(refused, &call.digest, asked, asked.plus(ttl), now);
+        let denial = InvalidToken::from(refused).into();
+        self.first_verdicts.note(&call.origin.provider, Some(&denial), &call.origin.expects, None);
+        (Outcome::Denied(denial), evicted)
+    }
+
+    /// What becomes of the first of those who wait, as one of the first tokens of its provider.
+    fn note_first(&self, call: &Call, claims: Claims<'_>, now: UnixMillis) {
+        let waiter = call.streams.iter().find_map(|stream| self.waiting.get(stream));
+        let Some(Waiter { case, .. }) = waiter else { return };
+        let denial = policy::decide(&case.policy.require, &case.origin.expects, claims, now).err();
+        let Origin { provider, expects, .. } = &*call.origin;
+        self.first_verdicts.note(provider, denial.as_ref(), expects, claims.iss);
+    }
+
+    /// A server that calls a token active after its end has another clock than we, or writes its life for its end.
+    fn note_expired(&self, provider: &str, exp: UnixMillis, now: UnixMillis) {
+        if exp < LONG_AGO {
+            let text = format_args!(
+                "it calls a token active whose exp lies before 2001: expected a date in seconds since 1970 (RFC 7519 §2), \
+                 got what looks like a lifetime"
+            );
+            self.complaints.note(provider, "exp_is_a_lifetime", now, text);
+        } else if now.since(exp) >= HARDLY_UNDER_WAY {
+            let text =
+                format_args!("it calls tokens active whose exp has passed: one of the two clocks is wrong");
+            self.complaints.note(provider, "exp_has_passed", now, text);
+        }
+    }
+
+    pub(super) fn note_oversized(&self, provider: &str, now: UnixMillis, effects: &mut Vec<Effect>) {
+        effects.push(Effect::Count(Counter::CacheOversized));
+        let text = format_args!(
+            "a verdict is over {MAX_ENTRY_BYTES} bytes with its JWT and is not remembered, so every request with this \
+             token asks; let the server put less into its tokens, or less into the JWT (phantom_token.claims)"
+        );
+        self.complaints.note(provider, "oversized", now, text);
     }
 
     /// Judges a request by a verdict that has just come.
@@ -239,6 +292,12 @@ impl Description {
         Self { outcome, policy, cache: source.name(), client_id: None, sub: None }
     }
 }
+
+/// 2001-09-09: no token of today ended then.
+const LONG_AGO: UnixMillis = UnixMillis::from_secs(1_000_000_000);
+
+/// A reply is not under way so long; a shorter time may be the server's and the network's.
+const HARDLY_UNDER_WAY: Duration = Duration::from_secs(5);
 
 /// The outcome of a request that passes.
 const FORWARDED: &str = "forwarded";

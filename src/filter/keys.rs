@@ -6,13 +6,15 @@
 
 use std::rc::Rc;
 
+use log::Level;
+
 use super::back_off::{MAX_RETRY, MIN_INTERVAL, back_off};
 use super::inquiry::{Inquiry, Way};
 use super::{CallId, Case, Effect, Filter, NOW_AND_THEN, Source, StreamId};
 use crate::config::Config;
-use crate::http::Reply;
+use crate::http::{Reply, Unreadable};
 use crate::introspection::Keys;
-use crate::jwt::{JwksEndpoint, KeySet, KeySetError};
+use crate::jwt::{JwksEndpoint, KeySet, KeySetError, KeyWarning, UnusableKey};
 use crate::metrics::Counter;
 use crate::policy::Unavailable;
 use crate::provider::{Introspector, Provider, Validator};
@@ -207,13 +209,19 @@ impl KeyRing {
         if reply.status != 200 {
             return Err(FetchFailure::Status(reply.status));
         }
-        let body = reply.body.ok_or(FetchFailure::TooLong)?;
-        let (set, warnings) = KeySet::parse(body).map_err(FetchFailure::NotAKeySet)?;
+        let body = reply.text().map_err(FetchFailure::Unreadable)?;
+        let (mut set, warnings) = KeySet::parse(body).map_err(FetchFailure::NotAKeySet)?;
+        if !self.jwks.is_pss_named {
+            set = set.without_unnamed_pss();
+        }
         let is_new =
             self.current.as_ref().is_none_or(|current| current.set.fingerprint() != set.fingerprint());
         if is_new {
             for warning in warnings {
-                log::warn!("provider {:?}: jwks: {warning}", self.jwks.provider);
+                let is_usual =
+                    matches!(warning, KeyWarning::Skipped { reason: UnusableKey::ForEncryption, .. });
+                let level = if is_usual { Level::Debug } else { Level::Warn };
+                log::log!(level, "provider {:?}: jwks: {warning}", self.jwks.provider);
             }
             let seed = |parts: &[&[u8; 32]]| DigestSeed::combining(parts);
             let keys = set.fingerprint();
@@ -233,7 +241,7 @@ enum FetchFailure {
     NoAnswer,
     NotAKeySet(KeySetError),
     Status(u16),
-    TooLong,
+    Unreadable(Unreadable),
 }
 
 impl std::fmt::Display for FetchFailure {
@@ -242,7 +250,7 @@ impl std::fmt::Display for FetchFailure {
             Self::NoAnswer => f.write_str("no answer"),
             Self::NotAKeySet(reason) => reason.fmt(f),
             Self::Status(status) => write!(f, "expected status 200, got {status}"),
-            Self::TooLong => write!(f, "the body is longer than {} bytes", Reply::MAX_BODY_BYTES),
+            Self::Unreadable(reason) => reason.fmt(f),
         }
     }
 }

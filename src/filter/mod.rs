@@ -11,7 +11,9 @@ mod back_off;
 mod breaker;
 mod calls;
 mod clock;
+mod complaints;
 mod deferred;
+mod first_verdicts;
 mod guesses;
 mod inquiry;
 mod judge;
@@ -27,6 +29,7 @@ mod settle;
 mod share;
 mod signals;
 mod statuses;
+mod unusable;
 mod validate;
 
 use std::cell::RefCell;
@@ -49,7 +52,9 @@ use crate::token::{TokenDigest, UnixMillis};
 
 use calls::Calls;
 use clock::{Clock, IDLE};
+use complaints::Complaints;
 use deferred::Deferred;
+use first_verdicts::FirstVerdicts;
 use guesses::Guesses;
 use keys::KeyRings;
 use parking::Parking;
@@ -173,6 +178,9 @@ pub struct Filter {
     polling: Polling,
     /// Signals that were seen already.
     replay: Replay,
+    /// What the log was told of providers.
+    complaints: Complaints,
+    first_verdicts: FirstVerdicts,
     /// Streams that wait for a verdict.
     waiting: BTreeMap<StreamId, Waiter>,
     /// Verdicts that some streams have yet to be told.
@@ -270,6 +278,8 @@ impl Filter {
             leases,
             calls: Calls::default(),
             clock: Clock::new(),
+            complaints: Complaints::default(),
+            first_verdicts: FirstVerdicts::default(),
             waiting: BTreeMap::new(),
             settlements: VecDeque::new(),
             tick: Duration::ZERO,

@@ -58,7 +58,7 @@ impl Filter {
         let case = |stream| self.waiting.get(stream).map(|waiter| &waiter.case);
         let mut cases = call.streams.iter().filter_map(case);
         let (phantom_token, permit) = cases.find_map(|case| self.to_be_minted(case, claims, now))?;
-        self.mint(phantom_token, &permit, now, effects)
+        self.mint(phantom_token, &call.origin.provider, &permit, now, effects)
     }
 
     /// Mints the phantom token of a request, if it is permitted and wants one.
@@ -70,7 +70,7 @@ impl Filter {
         effects: &mut Vec<Effect>,
     ) -> Option<Minted> {
         let (phantom_token, permit) = self.to_be_minted(case, claims, now)?;
-        self.mint(phantom_token, &permit, now, effects)
+        self.mint(phantom_token, &case.origin.provider, &permit, now, effects)
     }
 
     /// What a request's phantom token is made of.
@@ -88,6 +88,7 @@ impl Filter {
     pub(super) fn mint(
         &self,
         phantom_token: &PhantomToken,
+        provider: &str,
         permit: &Permit<'_>,
         now: UnixMillis,
         effects: &mut Vec<Effect>,
@@ -95,6 +96,9 @@ impl Filter {
         match jwt::mint(phantom_token, self.signatures.as_ref(), permit, now) {
             Ok(minted) => {
                 effects.push(Effect::Count(Counter::JwtMinted));
+                if phantom_token.audiences.is_empty() && permit.claims().audiences().all(<[u8]>::is_empty) {
+                    self.note_no_audience(provider, now);
+                }
                 Some(minted)
             }
             Err(reason) => {
@@ -102,6 +106,17 @@ impl Filter {
                 None
             }
         }
+    }
+}
+
+impl Filter {
+    /// RFC 9068 §2.2 requires `aud`, and many services refuse a JWT without.
+    fn note_no_audience(&self, provider: &str, now: UnixMillis) {
+        let text = format_args!(
+            "a token names no audience, so its phantom token has no aud, which RFC 9068 requires: name them in \
+             `phantom_token.audiences`"
+        );
+        self.complaints.note(provider, "no_audience", now, text);
     }
 }
 

@@ -107,7 +107,7 @@ impl Filter {
         self.polling.call = None;
         let config = Rc::clone(&self.config);
         let Some((events, poll)) = polled(config.revocation.security_events.as_ref()) else { return true };
-        let tokens = reply.ok_or("no answer").and_then(read);
+        let tokens = reply.ok_or_else(|| "no answer".to_owned()).and_then(read);
         match tokens {
             Ok(Polled { tokens, more }) => {
                 // The transmitter has heard of these.
@@ -190,11 +190,11 @@ struct Polled {
 }
 
 /// The tokens of a reply by their identifiers, and whether there are more (RFC 8936 §2.3).
-fn read(reply: &Reply<'_>) -> Result<Polled, &'static str> {
+fn read(reply: &Reply<'_>) -> Result<Polled, String> {
     if reply.status != 200 {
-        return Err("expected status 200, got another");
+        return Err(format!("expected status 200, got {}", reply.status));
     }
-    let body = reply.body.ok_or("the body is too long")?;
+    let body = reply.text().map_err(|reason| reason.to_string())?;
     let members = json::object(body).map_err(|_| "expected a JSON object, got none")?;
     let sets = match members.get("sets") {
         None => return Ok(Polled { tokens: Vec::new(), more: false }),

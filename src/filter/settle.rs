@@ -65,12 +65,14 @@ impl Filter {
                 }
             }
         }
+        let mut taken_up = 0;
         while self.unpark_one(now, effects)
             || self.unpark_signal(now, effects)
             || self.refuse_given_up(effects)
         {
             batch += 1;
-            if batch >= MAX_BATCH {
+            taken_up += 1;
+            if batch >= MAX_BATCH || taken_up == MAX_TAKEN_UP {
                 effects.push(Effect::AskForTurn);
                 return;
             }
@@ -114,3 +116,7 @@ impl Filter {
 
 /// Streams settled in one callback; far below the 300 that overflow V8's stack.
 const MAX_BATCH: usize = 32;
+
+/// Of these, those that come with a signature to verify: with the two tries that RSASSA-PSS has, a callback takes
+/// tens of milliseconds at most, and not a second.
+const MAX_TAKEN_UP: usize = 8;

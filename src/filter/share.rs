@@ -172,8 +172,8 @@ impl Filter {
         let call = self.calls.get(id)?;
         match self.cache.find(digest, now).filter(|it| call.is_served_by(it.asked(), now))? {
             // Not one that was too old for us when we came: it serves for a shorter time.
-            Cached::Inactive { asked } => {
-                (Some(asked) >= call.sent).then(|| Outcome::Denied(InvalidToken::Inactive.into()))
+            Cached::Inactive { asked, refused } => {
+                (Some(asked) >= call.sent).then(|| Outcome::Denied(InvalidToken::from(refused).into()))
             }
             Cached::Active(entry) => {
                 let claims = entry.to_claims();

@@ -252,7 +252,7 @@ impl Filter {
         if reply.status != 200 || !is_status_list(reply.content_type) {
             return Err(format!("expected status 200 with application/statuslist+jwt, got {}", reply.status));
         }
-        let body = reply.body.ok_or("the body is too long")?;
+        let body = reply.text().map_err(|reason| reason.to_string())?;
         let text = std::str::from_utf8(body.trim_ascii()).map_err(|_| "expected a JWT, got none")?;
         match self.verify_signal(&validator.signer(), StatusList::admits, text) {
             Ok(jwt) => {

@@ -4,9 +4,10 @@ use super::inquiry::Inquiry;
 use super::{Case, Effect, Filter, Source};
 use crate::cache::{Asked, ProviderTag, Standing, Verdict, Withdrawable};
 use crate::claims::ClaimsBuf;
+use crate::jwt::UntrustedJwt;
 use crate::metrics::Counter;
-use crate::policy::{Denial, InvalidToken, Unavailable};
-use crate::provider::Validator;
+use crate::policy::{self, Denial, InvalidToken, Unavailable};
+use crate::provider::{Origin, Validator};
 use crate::token::{AccessToken, TokenDigest, UnixMillis};
 
 impl Filter {
@@ -40,7 +41,11 @@ impl Filter {
                 return Err(Some(Unavailable::NoKeys.into()));
             }
         }
-        Err(Some(InvalidToken::Jwt(reason).into()))
+        let denial = InvalidToken::Jwt(reason).into();
+        let iss = UntrustedJwt::parse(token).ok().and_then(|jwt| jwt.issuer_unchecked());
+        let Origin { provider, expects, .. } = &*validator.origin;
+        self.first_verdicts.note(provider, Some(&denial), expects, iss.as_deref().map(str::as_bytes));
+        Err(Some(denial))
     }
 
     /// A JWT is good: remembers what it says, and judges the request.
@@ -78,7 +83,13 @@ impl Filter {
             if self.cache.insert_active(&verdict, now) {
                 effects.push(Effect::Count(Counter::CacheEvicted));
             }
+            if verdict.is_oversized() {
+                self.note_oversized(&case.origin.provider, now, effects);
+            }
         }
+        let denial = policy::decide(&case.policy.require, &case.origin.expects, claims.view(), now).err();
+        let Origin { provider, expects, .. } = &*case.origin;
+        self.first_verdicts.note(provider, denial.as_ref(), expects, claims.view().iss);
         self.conclude(case, claims.view(), minted.as_ref(), now, effects);
     }
 }

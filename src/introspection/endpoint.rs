@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::authentication::{ClientAuthentication, Form};
 use super::signed::Response;
-use crate::http::{HttpCall, USER_AGENT};
+use crate::http::{ACCEPT_ENCODING, HttpCall, USER_AGENT};
 use crate::jwt::{SignError, Signatures};
 use crate::token::{AccessToken, UnixMillis};
 
@@ -37,6 +37,8 @@ pub struct Endpoint {
     pub breaker: BreakerLimits,
     /// In which form it answers.
     pub response: Response,
+    /// Whether active tokens are refused that are no access tokens, as far as that can be told.
+    pub access_tokens_only: bool,
 }
 
 /// When calls are held back from a server that fails.
@@ -80,6 +82,7 @@ impl Endpoint {
             (":authority", &self.authority),
             ("content-type", "application/x-www-form-urlencoded"),
             ("accept", self.response.media_type()),
+            ACCEPT_ENCODING,
             ("user-agent", USER_AGENT),
         ];
         let mut headers: Vec<(String, String)> =

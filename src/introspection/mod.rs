@@ -5,10 +5,12 @@
 
 mod authentication;
 mod endpoint;
+mod error_reply;
 mod reply;
 mod signed;
 
 pub use authentication::{ClientAuthentication, SecretEncoding};
 pub use endpoint::{BreakerLimits, Endpoint};
+pub use error_reply::error_of;
 pub use reply::{Introspection, ServerFailure, parse};
 pub use signed::{Keys, Response, SignedReply, SignedReplyKind};

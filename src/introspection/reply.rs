@@ -9,10 +9,11 @@ use serde_json::{Map, Value};
 
 use super::signed::{self, Keys, Response, SignedReplyKind};
 use crate::claims::{BadMember, ClaimsBuf};
-use crate::http::{Reply, is_media_type};
+use crate::http::{Reply, Unreadable, is_media_type};
 use crate::json::{self, NotAnObject};
 use crate::jwt::Minted;
 use crate::token::UnixMillis;
+use crate::token_kind;
 
 /// A verdict.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,6 +24,13 @@ pub enum Introspection {
         claims: ClaimsBuf,
         /// The JWT that the server gave for the service behind.
         jwt: Option<Minted>,
+        /// Whether it is an access token, as far as that can be told.
+        is_access_token: bool,
+    },
+    /// The server says that it is good, but its end has passed.
+    Expired {
+        /// That end.
+        exp: UnixMillis,
     },
     /// It is not, or not any more.
     Inactive,
@@ -35,6 +43,8 @@ pub enum ServerFailure {
     BadMember(BadMember),
     /// The body is longer than 1 MiB.
     BodyTooLong,
+    /// The body is in this content coding, though we asked for none.
+    Coded(&'static str),
     /// It refuses our credentials.
     CredentialsRefused {
         /// 401 or 403.
@@ -62,7 +72,7 @@ pub enum ServerFailure {
     OtherIssuer,
     /// The JWT of a signed reply is of another type.
     OtherJwtType,
-    /// A status other than 200.
+    /// A status other than 200 and 201.
     OtherStatus {
         /// The status.
         status: u16,
@@ -94,11 +104,34 @@ impl ServerFailure {
         }
     }
 
+    /// Whether it is about the server or about us, whatever token is asked about: so it will be the next time, too.
+    /// What one token alone may bring about is not.
+    pub fn is_general(&self) -> bool {
+        match self {
+            Self::BodyTooLong | Self::BadMember(_) | Self::OtherStatus { .. } => false,
+            Self::HeldBack | Self::NotSigned | Self::OtherWorker { .. } | Self::Overtaken => false,
+            Self::Timeout | Self::Unreachable => false,
+            Self::Coded(_)
+            | Self::CredentialsRefused { .. }
+            | Self::NoActive
+            | Self::NotAJwt
+            | Self::NotFresh
+            | Self::NotJson(_)
+            | Self::NotVerified
+            | Self::OtherAudience
+            | Self::OtherContentType
+            | Self::OtherIssuer
+            | Self::OtherJwtType
+            | Self::UnknownKey => true,
+        }
+    }
+
     /// One word for access logs.
     pub fn reason(&self) -> &'static str {
         match self {
             Self::BadMember(_) => "introspection_bad_member",
             Self::BodyTooLong => "introspection_body_too_long",
+            Self::Coded(_) => "introspection_coded",
             Self::CredentialsRefused { .. } => "introspection_credentials_refused",
             Self::NoActive => "introspection_without_active",
             Self::NotAJwt => "introspection_not_a_jwt",
@@ -125,7 +158,8 @@ impl fmt::Display for ServerFailure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::BadMember(member) => member.fmt(f),
-            Self::BodyTooLong => write!(f, "the body is longer than {} bytes", Reply::MAX_BODY_BYTES),
+            Self::BodyTooLong => Unreadable::TooLong.fmt(f),
+            Self::Coded(coding) => Unreadable::Coded(coding).fmt(f),
             Self::CredentialsRefused { status } => {
                 write!(f, "our credentials were refused with status {status}; see `introspection.auth`")
             }
@@ -158,6 +192,15 @@ impl fmt::Display for ServerFailure {
     }
 }
 
+impl From<Unreadable> for ServerFailure {
+    fn from(reason: Unreadable) -> Self {
+        match reason {
+            Unreadable::Coded(coding) => Self::Coded(coding),
+            Unreadable::TooLong => Self::BodyTooLong,
+        }
+    }
+}
+
 /// Reads a reply that should have this form. `keys` verify a signed one.
 ///
 /// # Errors
@@ -171,7 +214,8 @@ pub fn parse(
 ) -> Result<Introspection, ServerFailure> {
     let gives_phantom_token = response.signed().is_some_and(|it| it.kind == SignedReplyKind::PhantomToken);
     match reply.status {
-        200 => {}
+        // A framework's answer to a POST by default: the body says what counts.
+        200 | 201 => {}
         503 if reply.from_envoy => return Err(ServerFailure::Unreachable),
         504 if reply.from_envoy => return Err(ServerFailure::Timeout),
         // Where the reply is the JWT itself, an inactive token has none: 204 (Curity) or an empty 400 (glewlwyd).
@@ -184,7 +228,7 @@ pub fn parse(
     }
     match response {
         Response::Json { jwt_member } => {
-            let body = reply.body.ok_or(ServerFailure::BodyTooLong)?;
+            let body = reply.text()?;
             if !is_media_type(reply.content_type, "application/json") {
                 return Err(ServerFailure::OtherContentType);
             }
@@ -211,11 +255,12 @@ pub(super) fn verdict(
         Some(Value::Bool(false)) => return Ok(Introspection::Inactive),
         _ => return Err(ServerFailure::NoActive),
     }
+    let is_access_token = !token_kind::is_for_clients(&members) && !token_kind::is_bare(&members);
     let claims = ClaimsBuf::from_members(members).map_err(ServerFailure::BadMember)?;
-    if claims.view().exp.is_some_and(|exp| exp <= now) {
-        return Ok(Introspection::Inactive);
+    match claims.view().exp.filter(|exp| *exp <= now) {
+        Some(exp) => Ok(Introspection::Expired { exp }),
+        None => Ok(Introspection::Active { claims, jwt: None, is_access_token }),
     }
-    Ok(Introspection::Active { claims, jwt: None })
 }
 
 #[cfg(test)]
@@ -247,6 +292,7 @@ mod tests {
         let reply = Reply {
             status,
             content_type: content_type.as_bytes(),
+            content_encoding: b"",
             from_envoy: false,
             body: Some(body.as_bytes()),
         };
@@ -275,14 +321,14 @@ mod tests {
     }
 
     #[test]
-    fn an_exp_in_the_past_is_inactive() {
+    fn an_exp_in_the_past_is_not_active() {
         assert_eq!(
             reply(200, "application/json", r#"{"active":true,"exp":1795377700}"#),
-            Ok(Introspection::Inactive)
+            Ok(Introspection::Expired { exp: NOW })
         );
         assert_eq!(
             reply(200, "application/json", r#"{"active":true,"exp":-1}"#),
-            Ok(Introspection::Inactive)
+            Ok(Introspection::Expired { exp: UnixMillis::from_millis(0) })
         );
         assert!(matches!(
             reply(200, "application/json", r#"{"active":true,"exp":1795377701}"#),
@@ -320,7 +366,10 @@ mod tests {
     #[test]
     fn what_envoy_answers_itself_is_told_from_what_the_server_answers() {
         let from_envoy = |status| {
-            parse(&Reply { status, content_type: b"text/plain", from_envoy: true, body: Some(b"") }, NOW)
+            let body = Some(&b""[..]);
+            let reply =
+                Reply { status, content_type: b"text/plain", content_encoding: b"", from_envoy: true, body };
+            parse(&reply, NOW)
         };
         assert_eq!(from_envoy(503), Err(ServerFailure::Unreachable));
         assert_eq!(from_envoy(504), Err(ServerFailure::Timeout));
@@ -328,7 +377,13 @@ mod tests {
 
     #[test]
     fn a_body_that_is_too_long_is_not_read() {
-        let reply = Reply { status: 200, content_type: b"application/json", from_envoy: false, body: None };
+        let reply = Reply {
+            status: 200,
+            content_type: b"application/json",
+            content_encoding: b"",
+            from_envoy: false,
+            body: None,
+        };
         assert_eq!(parse(&reply, NOW), Err(ServerFailure::BodyTooLong));
     }
 }

@@ -103,7 +103,7 @@ impl SignedReply {
         keys: Keys<'_>,
         now: UnixMillis,
     ) -> Result<Introspection, ServerFailure> {
-        let body = reply.body.ok_or(ServerFailure::BodyTooLong)?;
+        let body = reply.text()?;
         if !is_media_type(reply.content_type, self.kind.media_type()) {
             return Err(ServerFailure::OtherContentType);
         }
@@ -162,11 +162,11 @@ fn introspection_response(
 /// Puts the JWT that the server gave beside the claims of an active token.
 pub(super) fn with_jwt(verdict: Introspection, jwt: String) -> Result<Introspection, ServerFailure> {
     match verdict {
-        Introspection::Active { claims, .. } => {
+        Introspection::Active { claims, is_access_token, .. } => {
             let exp = claims.view().exp.unwrap_or(UnixMillis::MAX);
-            Ok(Introspection::Active { claims, jwt: Some(Minted { jwt, exp }) })
+            Ok(Introspection::Active { claims, jwt: Some(Minted { jwt, exp }), is_access_token })
         }
-        Introspection::Inactive => Ok(Introspection::Inactive),
+        other => Ok(other),
     }
 }
 
@@ -176,7 +176,7 @@ pub(super) fn from_member(
     jwt: Option<Value>,
 ) -> Result<Introspection, ServerFailure> {
     match (verdict, jwt) {
-        (Introspection::Inactive, _) => Ok(Introspection::Inactive),
+        (verdict @ (Introspection::Inactive | Introspection::Expired { .. }), _) => Ok(verdict),
         (verdict, Some(Value::String(jwt))) if UntrustedJwt::parse(jwt.as_bytes()).is_ok() => {
             with_jwt(verdict, jwt)
         }

@@ -12,6 +12,7 @@ use super::key_set::{KeySet, Unverified, VerifiedJwt};
 use super::untrusted::{MalformedJwt, UntrustedJwt};
 use crate::claims::{BadMember, ClaimsBuf};
 use crate::token::UnixMillis;
+use crate::token_kind;
 
 /// What is asked of the JWT access tokens of one issuer.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -61,6 +62,10 @@ impl JwtRules {
         if jwt.text("iss")? != Some(&self.issuer) {
             return Err(BadJwt::OtherIssuer);
         }
+        // A type that ID tokens may have as well: then their own claims tell.
+        if !jwt.is_of_type("at+jwt") && token_kind::is_for_clients(jwt.claims()) {
+            return Err(BadJwt::NoAccessToken);
+        }
         let exp = jwt.time("exp")?.ok_or(BadMember("exp"))?;
         if now >= exp.plus(self.leeway) {
             return Err(BadJwt::Expired);
@@ -83,6 +88,8 @@ pub enum BadJwt {
     Expired,
     /// It is no JWT.
     Malformed(MalformedJwt),
+    /// Its type does not say so, but its claims are those of an ID token, or of another that is none for a service.
+    NoAccessToken,
     /// Its `nbf` or `iat` lies ahead.
     NotYetValid,
     /// Its `iss` is another, or absent.
@@ -113,6 +120,7 @@ impl BadJwt {
             Self::BadClaim(_) | Self::Unverified(Unverified::NotClaims) => "jwt_not_claims",
             Self::Expired => "token_expired",
             Self::Malformed(_) => "jwt_malformed",
+            Self::NoAccessToken => "not_an_access_token",
             Self::NotYetValid => "token_not_yet_valid",
             Self::OtherIssuer => "token_of_other_issuer",
             Self::OtherType => "jwt_type",
@@ -130,6 +138,7 @@ impl fmt::Display for BadJwt {
             Self::BadClaim(member) => member.fmt(f),
             Self::Expired => f.write_str("the JWT's exp has passed"),
             Self::Malformed(reason) => reason.fmt(f),
+            Self::NoAccessToken => f.write_str("the JWT's claims are an ID token's"),
             Self::NotYetValid => f.write_str("the JWT's nbf or iat lies ahead"),
             Self::OtherIssuer => f.write_str("the JWT's iss is not the provider's issuer"),
             Self::OtherType => f.write_str("the JWT's typ is not an access token's"),

@@ -19,6 +19,8 @@ pub struct JwksEndpoint {
     pub timeout: Duration,
     /// How long a removed key may still be accepted: keys are fetched again before this is over.
     pub refresh_interval: Duration,
+    /// Whether keys that name no algorithm may verify RSASSA-PSS: where `jwt.algorithms` is written.
+    pub is_pss_named: bool,
 }
 
 impl JwksEndpoint {

@@ -8,6 +8,7 @@ use serde_json::{Map, Value, json};
 
 use super::compact::sign_compact;
 use super::key::{SignError, Signatures, SigningKey};
+use crate::claims;
 use crate::policy::Permit;
 use crate::token::UnixMillis;
 
@@ -60,6 +61,11 @@ impl PhantomToken {
     /// The claims that the filter itself sets; nothing from a reply or from `add` takes their place.
     pub const OWN_CLAIMS: [&str; 5] = ["aud", "exp", "iat", "iss", "jti"];
 
+    /// The claims that no phantom token has. They say of the client's token what does not hold for ours: that it is
+    /// bound to a key (`cnf`, RFC 7800), where to look whether it is revoked (`status`), or what kind of token it is.
+    /// A service that obeys them would have to refuse a JWT that is not bound, listed or typed so.
+    pub const NEVER_CLAIMS: [&str; 5] = ["active", "cnf", "status", "token_type", "typ"];
+
     /// The `exp` of a token minted `now` for a verdict that ends at `introspected_exp`: whole seconds.
     pub fn exp(&self, introspected_exp: Option<UnixMillis>, now: UnixMillis) -> UnixMillis {
         let exp = now.plus(self.ttl).min(introspected_exp.unwrap_or(UnixMillis::MAX));
@@ -103,12 +109,17 @@ pub fn mint(
 ) -> Result<Minted, SignError> {
     let exp = phantom_token.exp(permit.claims().exp, now);
     let mut claims = phantom_token.claims.apply(permit.claims().members());
+    in_form(&mut claims, now);
     claims.insert("iss".to_owned(), phantom_token.issuer.as_str().into());
     claims.insert("iat".to_owned(), now.as_secs().into());
     claims.insert("exp".to_owned(), exp.as_secs().into());
     claims.insert("jti".to_owned(), random_id()?.into());
-    let introspected: Vec<&str> =
-        permit.claims().audiences().filter_map(|audience| std::str::from_utf8(audience).ok()).collect();
+    let introspected: Vec<&str> = permit
+        .claims()
+        .audiences()
+        .filter_map(|audience| std::str::from_utf8(audience).ok())
+        .filter(|audience| !audience.is_empty()) // nobody's
+        .collect();
     let aud = match phantom_token.audiences.as_slice() {
         [] => json!(introspected),
         configured => json!(configured),
@@ -138,9 +149,50 @@ impl ClaimMapping {
             claims.insert(self.rename.get(&name).cloned().unwrap_or(name), value);
         }
         claims.extend(self.add.clone());
-        claims.retain(|name, _| !PhantomToken::OWN_CLAIMS.contains(&name.as_str()));
+        let is_free = |name: &str| {
+            !PhantomToken::OWN_CLAIMS.contains(&name) && !PhantomToken::NEVER_CLAIMS.contains(&name)
+        };
+        claims.retain(|name, _| is_free(name));
         claims
     }
+}
+
+/// Gives claims the form that RFC 9068 §2.2 and RFC 7519 §4.1 want, for verifiers are not as lenient as we are with
+/// servers. What has no such form is left out.
+fn in_form(claims: &mut Map<String, Value>, now: UnixMillis) {
+    claims.retain(|_, value| is_shallow(value, MAX_CLAIM_DEPTH));
+    for name in ["auth_time", "nbf"] {
+        let time = claims::numeric_date(claims, name).ok().flatten().map(UnixMillis::as_secs);
+        // A `nbf` that our leeway let pass must not make the service refuse what we did not.
+        let time = time.map(|time| if name == "nbf" { time.min(now.as_secs()) } else { time });
+        replace(claims, name, time.map(Value::from));
+    }
+    let scope = claims::scope(claims).ok().filter(|scope| !scope.is_empty());
+    replace(claims, "scope", scope.map(Value::from));
+    for name in ["client_id", "sub"] {
+        let text = match claims.get(name) {
+            Some(Value::String(text)) => Some(text.clone()),
+            Some(Value::Number(number)) if !number.is_f64() => Some(number.to_string()),
+            _ => None,
+        };
+        replace(claims, name, text.map(Value::from));
+    }
+}
+
+fn is_shallow(value: &Value, depth: usize) -> bool {
+    let mut inner: Box<dyn Iterator<Item = &Value>> = match value {
+        Value::Array(elements) => Box::new(elements.iter()),
+        Value::Object(members) => Box::new(members.values()),
+        _ => return true,
+    };
+    depth > 0 && inner.all(|value| is_shallow(value, depth - 1))
+}
+
+fn replace(claims: &mut Map<String, Value>, name: &str, value: Option<Value>) {
+    match value {
+        Some(value) => claims.insert(name.to_owned(), value),
+        None => claims.remove(name),
+    };
 }
 
 /// 128 random bits in base64url: a `jti` (RFC 7519 §4.1.7).
@@ -149,6 +201,9 @@ pub(crate) fn random_id() -> Result<String, SignError> {
     getrandom::fill(&mut id).map_err(|_| SignError::NoRandomness)?;
     Ok(Base64UrlUnpadded::encode_string(&id))
 }
+
+/// Envoy's `jwt_authn` refuses a JWT whose claims are nested in a hundred levels; nobody needs so many.
+const MAX_CLAIM_DEPTH: usize = 64;
 
 /// The type of a JWT access token (RFC 9068 §2.1).
 const TYP: &str = "at+jwt";

@@ -280,7 +280,9 @@ pub(super) fn text<'j>(jwk: &'j Map<String, Value>, name: &'static str) -> Resul
 
 /// A base64url member of a JWK.
 pub(super) fn member(jwk: &Map<String, Value>, name: &'static str) -> Result<Vec<u8>, KeyError> {
-    Base64UrlUnpadded::decode_vec(text(jwk, name)?).map_err(|_| KeyError::NoMember(name))
+    // RFC 7515 §2 wants no padding, but some servers write it, and it says nothing else.
+    let text = text(jwk, name)?.trim_end_matches('=');
+    Base64UrlUnpadded::decode_vec(text).map_err(|_| KeyError::NoMember(name))
 }
 
 /// A point in SEC 1 uncompressed form.

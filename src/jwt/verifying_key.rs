@@ -18,6 +18,8 @@ pub(super) struct VerifyingKey {
     kid: Option<String>,
     /// The only algorithm that the key may be used with; `None` if its publisher leaves that open.
     alg: Option<Algorithm>,
+    /// Whether it may verify RSASSA-PSS though its publisher does not say so.
+    admits_unnamed_pss: bool,
     public: PublicKey,
     material: Material,
     fingerprint: [u8; 32],
@@ -44,21 +46,26 @@ impl VerifyingKey {
         if jwk.get("kty").is_some_and(|kty| kty == "oct") {
             return Err(UnusableKey::Symmetric);
         }
-        if jwk.get("use").is_some_and(|purpose| purpose != "sig") {
-            return Err(UnusableKey::OtherUse);
+        // What some servers write for "not said".
+        let get = |name| jwk.get(name).filter(|value| !value.is_null());
+        match get("use") {
+            None => {}
+            Some(purpose) if purpose == "sig" => {}
+            Some(purpose) if purpose == "enc" => return Err(UnusableKey::ForEncryption),
+            Some(_) => return Err(UnusableKey::OtherUse),
         }
         let verifies = |operations: &Value| {
             operations.as_array().is_some_and(|operations| operations.iter().any(|name| name == "verify"))
         };
-        if jwk.get("key_ops").is_some_and(|operations| !verifies(operations)) {
+        if get("key_ops").is_some_and(|operations| !verifies(operations)) {
             return Err(UnusableKey::OtherOperations);
         }
-        let kid = match jwk.get("kid") {
+        let kid = match get("kid") {
             None => None,
             Some(kid) => Some(kid.as_str().ok_or(UnusableKey::NoName)?.to_owned()),
         };
         let public = PublicKey::from_jwk(jwk)?;
-        let alg = match jwk.get("alg") {
+        let alg = match get("alg") {
             None => None,
             Some(alg) => {
                 let alg = alg.as_str().and_then(Algorithm::from_name).filter(|alg| alg.fits(&public));
@@ -67,7 +74,7 @@ impl VerifyingKey {
         };
         let material = Material::new(&public)?;
         let fingerprint = fingerprint(kid.as_deref(), alg, &public)?;
-        Ok(Self { kid, alg, public, material, fingerprint })
+        Ok(Self { kid, alg, admits_unnamed_pss: true, public, material, fingerprint })
     }
 
     /// Its name, by which tokens call for it.
@@ -77,7 +84,16 @@ impl VerifyingKey {
 
     /// Whether its type, curve and own `alg` admit an algorithm (RFC 8725 §3.1).
     pub(super) fn admits(&self, alg: Algorithm) -> bool {
-        alg.fits(&self.public) && self.alg.is_none_or(|own| own == alg)
+        let admits = match self.alg {
+            Some(own) => own == alg,
+            None => self.admits_unnamed_pss || !pss::is_pss(alg),
+        };
+        admits && alg.fits(&self.public)
+    }
+
+    /// From now on it verifies RSASSA-PSS only if its own `alg` says so.
+    pub(super) fn refuse_unnamed_pss(&mut self) {
+        self.admits_unnamed_pss = false;
     }
 
     /// Stands for the key, its name and its algorithm.
@@ -152,6 +168,10 @@ fn fingerprint(kid: Option<&str>, alg: Option<Algorithm>, public: &PublicKey) ->
 /// Why a key of a key set verifies nothing. Never shows the key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum UnusableKey {
+    /// It has a member twice, and readers may choose differently.
+    DuplicateMember,
+    /// It is for encryption (`use`), as every key set of Keycloak has one. Nothing is wrong with that.
+    ForEncryption,
     /// Its type, curve, strength or numbers are not those of a key that the filter verifies with.
     Key(KeyError),
     /// Its `kid` is no string.
@@ -177,6 +197,10 @@ impl From<KeyError> for UnusableKey {
 impl fmt::Display for UnusableKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::DuplicateMember => {
+                f.write_str("expected a JWK with unique members, got one with a member twice")
+            }
+            Self::ForEncryption => f.write_str("expected the \"use\" \"sig\", got \"enc\""),
             Self::Key(error) => error.fmt(f),
             Self::NoName => f.write_str("expected a string as \"kid\", got another value"),
             Self::NotAnObject => f.write_str("expected a JSON object, got another value"),

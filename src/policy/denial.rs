@@ -1,6 +1,7 @@
 //! Why a request is not forwarded. Outer variant: what the client gets to know (RFC 6750 §3.1); inner: the
 //! reason, for the operator.
 
+use crate::cache::Refused;
 use crate::introspection::ServerFailure;
 use crate::jwt::BadJwt;
 
@@ -40,6 +41,8 @@ pub enum InvalidToken {
     Inactive,
     /// It is no JWT access token that the provider's keys and rules accept.
     Jwt(BadJwt),
+    /// It is a refresh token, an ID token or an authorization code, say, as far as that can be told.
+    NoAccessToken,
     /// It begins in the future.
     NotYetValid,
     /// A member that the policy requires is absent or has another value.
@@ -50,6 +53,8 @@ pub enum InvalidToken {
     OtherAudience,
     /// Its length or prefix is not that of the provider's tokens.
     OtherFormat,
+    /// It is longer than the provider's tokens may be.
+    TooLong,
     /// It was issued by somebody else.
     OtherIssuer,
     /// It is of another type: a refresh token, say.
@@ -112,6 +117,7 @@ impl Denial {
                 InvalidToken::Expired => "token_expired",
                 InvalidToken::Inactive => "token_inactive",
                 InvalidToken::Jwt(reason) => reason.reason(),
+                InvalidToken::NoAccessToken => "not_an_access_token",
                 InvalidToken::NotYetValid => "token_not_yet_valid",
                 InvalidToken::OtherAudience => "token_for_other_audience",
                 InvalidToken::OtherClaim => "token_lacks_claim",
@@ -120,6 +126,7 @@ impl Denial {
                 InvalidToken::OtherIssuer => "token_of_other_issuer",
                 InvalidToken::OtherType => "token_of_other_type",
                 InvalidToken::Revoked => "token_revoked",
+                InvalidToken::TooLong => "token_too_long",
                 InvalidToken::UnknownStatus => "token_of_unknown_status",
             },
             Self::MissingToken => "missing_token",
@@ -134,6 +141,16 @@ impl Denial {
                 Unavailable::TooManyWaiting => "too_many_waiting_requests",
                 Unavailable::UnknownPolicy => "unknown_policy",
             },
+        }
+    }
+}
+
+impl From<Refused> for InvalidToken {
+    fn from(refused: Refused) -> Self {
+        match refused {
+            Refused::Expired => Self::Expired,
+            Refused::Inactive => Self::Inactive,
+            Refused::NoAccessToken => Self::NoAccessToken,
         }
     }
 }

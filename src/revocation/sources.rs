@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::back_channel_logout::LogoutRules;
 use super::security_event::SecurityEventRules;
 use crate::cache::ProviderTag;
-use crate::http::{HttpCall, USER_AGENT};
+use crate::http::{ACCEPT_ENCODING, HttpCall, USER_AGENT};
 use crate::jwt::{Algorithm, JwksEndpoint};
 use crate::policy::{has_host, has_path};
 use crate::request::RequestView;
@@ -189,6 +189,7 @@ impl Poll {
             (":authority", &*self.authority),
             ("content-type", "application/json"),
             ("accept", "application/json"),
+            ACCEPT_ENCODING,
             ("user-agent", USER_AGENT),
         ]
         .map(|(name, value)| (name.to_owned(), value.to_owned()))

@@ -19,6 +19,7 @@ mod key_rotation;
 mod launcher;
 mod memory;
 mod metrics;
+mod minted;
 mod outage;
 mod paths;
 mod phantom_token;

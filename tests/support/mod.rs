@@ -3,6 +3,7 @@
 #![allow(dead_code, unreachable_pub, reason = "each test program uses its part")]
 
 pub mod issuer;
+pub mod log;
 mod map;
 pub mod mutations;
 mod request;
@@ -194,8 +195,29 @@ impl Worker {
 
     pub fn reply(&mut self, id: CallId, status: u16, content_type: &str, body: &[u8]) {
         let body = (body.len() <= Reply::MAX_BODY_BYTES).then_some(body);
-        let reply = Reply { status, content_type: content_type.as_bytes(), from_envoy: false, body };
+        let reply = Reply {
+            status,
+            content_type: content_type.as_bytes(),
+            content_encoding: b"",
+            from_envoy: false,
+            body,
+        };
         self.step(Event::Reply(id, reply));
+    }
+
+    /// The oldest open call is answered with this body in a content coding.
+    pub fn answer_coded(&mut self, content_encoding: &str, body: &[u8]) -> &mut Self {
+        self.give_turns();
+        let (id, _) = self.calls.remove(0);
+        let reply = Reply {
+            status: 200,
+            content_type: b"application/json",
+            content_encoding: content_encoding.as_bytes(),
+            from_envoy: false,
+            body: Some(body),
+        };
+        self.step(Event::Reply(id, reply));
+        self.give_turns()
     }
 
     /// The oldest open call fails, and all that follows from it happens.

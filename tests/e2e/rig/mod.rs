@@ -22,6 +22,7 @@ pub mod node;
 pub mod oauth_client;
 pub mod oidc_provider;
 pub mod process;
+pub mod pyjwt;
 pub mod signer;
 pub mod traffic;
 pub mod upstream;
