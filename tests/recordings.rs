@@ -140,6 +140,7 @@ fn says(recording: &Value) -> Says {
         content_type: content_type.as_bytes(),
         from_envoy: false,
         body: Some(response["body"].as_str().unwrap_or_default().as_bytes()),
+        ..Reply::default()
     };
     let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
     match parse(&reply, recorded(recording)) {

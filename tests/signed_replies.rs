@@ -48,8 +48,20 @@ fn read(
     set: &KeySet,
     now: UnixMillis,
 ) -> Result<Introspection, ServerFailure> {
-    let reply = Reply { status, content_type: content_type.as_bytes(), from_envoy: false, body: Some(body) };
-    parse(&reply, response, Keys { set: Some(set), signatures: &RustCrypto }, now)
+    let reply = Reply {
+        status,
+        content_type: content_type.as_bytes(),
+        from_envoy: false,
+        body: Some(body),
+        ..Reply::default()
+    };
+    parse(
+        &reply,
+        response,
+        &phantom_token_filter::claims::ClaimNames::default(),
+        Keys { set: Some(set), signatures: &RustCrypto },
+        now,
+    )
 }
 
 /// What a recorded reply says, read with the keys that the server had at that time.

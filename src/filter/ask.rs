@@ -99,7 +99,11 @@ impl Filter {
         if self.calls.under_way(introspector) >= introspector.endpoint.max_concurrent_calls {
             return Err(Unavailable::TooManyCalls);
         }
-        let is_admitted = self.calls.breaker(introspector).admits(now);
+        let breaker = self.calls.breaker(introspector);
+        if let Some(pause) = breaker.pause(now) {
+            return Err(Unavailable::AuthorizationServer(ServerFailure::retry_later(pause)));
+        }
+        let is_admitted = breaker.admits(now);
         is_admitted.then_some(()).ok_or(Unavailable::AuthorizationServer(ServerFailure::HeldBack))
     }
 
@@ -129,7 +133,7 @@ impl Filter {
             Ok(request) => effects.push(Effect::Call(id, request)),
             Err(reason) => {
                 log::error!("provider {:?}: no introspection: {reason}", call.origin.provider);
-                self.no_verdict(id, ServerFailure::NotSigned, now, effects);
+                self.no_verdict(id, ServerFailure::NotSigned, None, now, effects);
             }
         }
     }
@@ -166,7 +170,13 @@ impl Filter {
         let Some(call) = self.calls.get(id) else { return };
         let (introspector, has_waited) = (Rc::clone(&call.introspector), call.has_waited_for_keys);
         let keys = self.keys_for(&introspector);
-        match introspection::parse(reply, &introspector.endpoint.response, keys, now) {
+        let endpoint = &introspector.endpoint;
+        let read = if endpoint.says_inactive(reply) {
+            Ok(Introspection::Inactive)
+        } else {
+            introspection::parse(reply, &endpoint.response, &endpoint.claim_names, keys, now)
+        };
+        match read {
             Ok(verdict) => {
                 effects.push(Effect::Count(match verdict {
                     Introspection::Active { .. } => Counter::IntrospectionActive,
@@ -183,7 +193,7 @@ impl Filter {
                 }
                 self.fetch_keys(now, effects);
             }
-            Err(failure) => self.no_verdict(id, failure, now, effects),
+            Err(failure) => self.no_verdict(id, failure, Some(reply), now, effects),
         }
     }
 
@@ -193,14 +203,15 @@ impl Filter {
         let timeout = call.introspector.endpoint.timeout;
         let timed_out = call.sent.is_some_and(|sent| now.since(sent) >= timeout);
         let failure = if timed_out { ServerFailure::Timeout } else { ServerFailure::Unreachable };
-        self.no_verdict(id, failure, now, effects);
+        self.no_verdict(id, failure, None, now, effects);
     }
 
     /// Tries again where that may help, otherwise tells all who wait.
     pub(super) fn no_verdict(
         &mut self,
         id: CallId,
-        failure: ServerFailure,
+        mut failure: ServerFailure,
+        reply: Option<&Reply<'_>>,
         now: UnixMillis,
         effects: &mut Vec<Effect>,
     ) {
@@ -212,7 +223,11 @@ impl Filter {
         let introspector = Rc::clone(&call.introspector);
         let Introspector { origin, endpoint, .. } = &*introspector;
         let name = &origin.provider;
-        if failure.is_transient() && call.tries_left > 0 {
+        // As long as it wants, but no longer than it would be left alone if it were down.
+        let pause =
+            reply.and_then(|reply| reply.pause(now)).map(|pause| pause.min(endpoint.breaker.max_hold));
+        let pause = pause.filter(|pause| !pause.is_zero());
+        if failure.is_transient() && call.tries_left > 0 && pause.is_none() {
             log::debug!(
                 "provider {name:?}: introspection of {} failed, trying again: {failure}",
                 call.digest
@@ -229,10 +244,15 @@ impl Filter {
         } else if breaker.failed(&endpoint.breaker, now) {
             log::warn!("provider {name:?}: calls are held back after failures in a row, the last: {failure}");
         }
+        let what = failure.with_circumstances(&endpoint.called(), reply);
         if let ServerFailure::CredentialsRefused { .. } = failure {
-            log::error!("provider {name:?}: introspection of {} failed: {failure}", call.digest);
+            log::error!("provider {name:?}: introspection of {} failed: {what}", call.digest);
         } else {
-            log::warn!("provider {name:?}: introspection of {} failed: {failure}", call.digest);
+            log::warn!("provider {name:?}: introspection of {} failed: {what}", call.digest);
+        }
+        if let Some(pause) = pause {
+            self.calls.breaker(&introspector).pause_until(now.plus(pause));
+            failure = ServerFailure::retry_later(pause);
         }
         if call.asker == Asker::UsForAll {
             effects.extend(self.release(&call.digest, Told::Failed { is_transient: failure.is_transient() }));

@@ -10,7 +10,7 @@ use super::algorithm::Algorithm;
 use super::key::{SignError, Signatures};
 use super::key_set::{KeySet, Unverified, VerifiedJwt};
 use super::untrusted::{MalformedJwt, UntrustedJwt};
-use crate::claims::{BadMember, ClaimsBuf};
+use crate::claims::{BadMember, ClaimNames, ClaimsBuf};
 use crate::token::UnixMillis;
 
 /// What is asked of the JWT access tokens of one issuer.
@@ -25,6 +25,8 @@ pub struct JwtRules {
     pub types: Vec<String>,
     /// How far the issuer's clock may be from ours.
     pub leeway: Duration,
+    /// Which claims are read as which.
+    pub claim_names: ClaimNames,
 }
 
 impl JwtRules {
@@ -47,7 +49,9 @@ impl JwtRules {
         }
         let jwt = keys.verify(&jwt, &self.algorithms, signatures)?;
         self.judge(&jwt, now)?;
-        Ok(ClaimsBuf::from_members(jwt.into_claims())?)
+        let mut claims = jwt.into_claims();
+        self.claim_names.apply(&mut claims);
+        Ok(ClaimsBuf::from_members(claims)?)
     }
 
     fn judge(&self, jwt: &VerifiedJwt, now: UnixMillis) -> Result<(), BadJwt> {

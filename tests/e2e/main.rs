@@ -34,5 +34,6 @@ mod signed_replies;
 mod soak;
 mod strategies;
 mod token_sources;
+mod validated;
 mod waiting_bodies;
 mod workers;

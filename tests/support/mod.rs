@@ -63,7 +63,13 @@ pub fn merge(into: &mut Value, patch: Value) {
 /// Reads a reply that should be JSON.
 pub fn parse(reply: &Reply<'_>, now: UnixMillis) -> Result<Introspection, ServerFailure> {
     let keys = Keys { set: None, signatures: &RustCrypto };
-    introspection::parse(reply, &Response::Json { jwt_member: None }, keys, now)
+    introspection::parse(
+        reply,
+        &Response::Json { jwt_member: None },
+        &phantom_token_filter::claims::ClaimNames::default(),
+        keys,
+        now,
+    )
 }
 
 /// One worker of an Envoy.
@@ -189,7 +195,13 @@ impl Worker {
 
     pub fn reply(&mut self, id: CallId, status: u16, content_type: &str, body: &[u8]) {
         let body = (body.len() <= Reply::MAX_BODY_BYTES).then_some(body);
-        let reply = Reply { status, content_type: content_type.as_bytes(), from_envoy: false, body };
+        let reply = Reply {
+            status,
+            content_type: content_type.as_bytes(),
+            from_envoy: false,
+            body,
+            ..Reply::default()
+        };
         self.step(Event::Reply(id, reply));
     }
 
