@@ -4,11 +4,14 @@
 mod support;
 
 use serde_json::{Value, json};
-use support::{Request, Worker, config};
+use support::{Fate, Request, Worker, config};
 
-/// The status that a token of these members gets.
+/// The status that a token of these members gets; 0 if it passes.
 fn judged(patch: Value, reply: &Value) -> u16 {
-    Worker::new(config(patch)).call(&Request::bearer("tok"), reply).status()
+    match Worker::new(config(patch)).call(&Request::bearer("tok"), reply) {
+        Fate::Answered(answer) => answer.status,
+        Fate::Forwarded(_) => 0,
+    }
 }
 
 #[test]

@@ -151,8 +151,10 @@ impl<'c> Item<'c> {
         let text = match self.only_member(&[("env", true), ("inline", false)]) {
             Some((true, name)) => name.variable()?,
             Some((false, Self { value: jwk @ Value::Object(_), .. })) => jwk.to_string(),
-            Some((false, other)) if other.value.is_number() || other.value.is_boolean() => {
-                other.any_text()?.to_owned()
+            Some((false, text))
+                if matches!(text.value, Value::String(_) | Value::Bool(_) | Value::Number(_)) =>
+            {
+                text.any_text()?.to_owned()
             }
             _ if self.value.is_object() => return Err(self.error(wanted, "another object")),
             _ => return Err(self.wrong_type(wanted)),

@@ -99,7 +99,7 @@ fn introspection() {
         (
             "a hint that is no text",
             set(INTROSPECTION, "token_type_hint", json!(false)),
-            "providers.main.introspection.token_type_hint: expected a text, got a boolean",
+            "providers.main.introspection.token_type_hint: expected a text, got a boolean (in YAML, such a text needs quotes)",
         ),
         (
             "a parameter that the filter sets",
