@@ -109,14 +109,14 @@ impl ServerFailure {
     /// What failed, in words for the log: with what was called, what came, and what to look at.
     pub fn with_circumstances(&self, called: &str, reply: Option<&Reply<'_>>) -> String {
         let seen = reply.map(|reply| ["; ", &reply.seen()].concat()).unwrap_or_default();
-        let hint = match self {
-            // To a host that a server does not know, it answers so, or leads to the one that it knows.
-            Self::OtherStatus { status: 300..=399 | 400 | 404 | 421 } => {
-                "; is this the server's own host and path? See `introspection.authority` and `path`"
-            }
-            _ => "",
-        };
-        format!("{self}; {called}{seen}{hint}")
+        let mut text = format!("{self}; {called}{seen}");
+        // To a host that a server does not know, it answers so, or leads to the one that it knows.
+        if matches!(self, Self::OtherStatus { status: 300..=399 | 400 | 404 | 421 }) {
+            text.push_str(
+                "; is this the server's own host and path? See `introspection.authority` and `path`",
+            );
+        }
+        text
     }
 
     /// One word for access logs.

@@ -109,7 +109,7 @@ fn introspection() {
         (
             "a parameter that is no text",
             set(INTROSPECTION, "parameters", json!({"resource": 7})),
-            "providers.main.introspection.parameters.resource: expected a text, got a number",
+            "providers.main.introspection.parameters.resource: expected a text, got a number (in YAML, such a text needs quotes)",
         ),
         (
             "a header that is Envoy's business",
