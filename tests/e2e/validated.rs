@@ -24,7 +24,7 @@ const SMALLEST: [(&str, &str); 2] = [
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_example_is_accepted_as_envoy_reads_it() {
     let examples = examples();
-    assert!(examples.len() > 30, "{}", examples.len());
+    assert!(examples.len() > 20, "{}", examples.len());
     let mut filters: Vec<String> = examples.iter().map(|yaml| as_struct(yaml)).collect();
     // The same as JSON: in a string, as Istio sends it, and in a `Struct`.
     for yaml in &examples {
