@@ -63,7 +63,9 @@ impl Challenge {
             vec![("content-type", "application/json".to_owned()), ("cache-control", "no-store".to_owned())];
         let mut challenge = format!("Bearer realm=\"{}\"", self.realm);
         match denial {
-            Denial::Unavailable(_) => headers.push(("retry-after", RETRY_AFTER_SECONDS.to_owned())),
+            Denial::Unavailable(reason) => {
+                headers.push(("retry-after", reason.retry_after_seconds().to_string()));
+            }
             // Without credentials, no error code (RFC 6750 §3.1).
             Denial::MissingToken => headers.push(("www-authenticate", challenge)),
             Denial::InsufficientScope { .. } | Denial::InvalidRequest(_) | Denial::InvalidToken(_) => {
@@ -85,9 +87,6 @@ impl Challenge {
         Answer { status, headers, body, details: denial.reason(), grpc_status, grpc_message: error }
     }
 }
-
-/// When to come back after a 503: outages that heal by themselves are over in seconds.
-const RETRY_AFTER_SECONDS: &str = "1";
 
 // https://grpc.github.io/grpc/core/md_doc_statuscodes.html
 const INVALID_ARGUMENT: u8 = 3;

@@ -26,6 +26,12 @@ impl ClaimsBuf {
     /// The first member whose value has a type that the RFCs do not give it.
     pub fn from_members(mut members: Map<String, Value>) -> Result<Self, BadMember> {
         members.retain(|_, value| !value.is_null());
+        for name in IDENTIFIERS {
+            // Some servers have numbers for names.
+            if let Some(value) = members.get_mut(name).filter(|value| value.is_i64() || value.is_u64()) {
+                *value = Value::String(value.to_string());
+            }
+        }
         let scope = scope(&members)?;
         let aud = audiences(&members)?;
         let mut flat = Vec::with_capacity(512);
@@ -137,6 +143,58 @@ impl<'a> Claims<'a> {
     }
 }
 
+/// Which members are read as which: servers differ. Of each list the first that is there counts, and no other.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClaimNames {
+    /// Of `scope`, a text or an array of texts.
+    pub scope: Vec<String>,
+    /// Of `client_id`.
+    pub client_id: Vec<String>,
+    /// Of `sid`, the session.
+    pub sid: Vec<String>,
+}
+
+impl Default for ClaimNames {
+    /// `scope` has a second name that several servers use, in JWTs above all.
+    fn default() -> Self {
+        let names = |names: &[&str]| names.iter().map(|&name| name.to_owned()).collect();
+        Self { scope: names(&["scope", "scp"]), client_id: names(&["client_id"]), sid: names(&["sid"]) }
+    }
+}
+
+impl ClaimNames {
+    /// Puts what stands under other names under the registered ones.
+    pub fn apply(&self, members: &mut Map<String, Value>) {
+        for (name, names) in [("scope", &self.scope), ("client_id", &self.client_id), ("sid", &self.sid)] {
+            let found = names.iter().find_map(|other| {
+                claim(members, other).filter(|value| !value.is_null()).map(|value| (other, value))
+            });
+            match found {
+                Some((other, _)) if other == name => {}
+                Some((_, value)) => {
+                    let value = value.clone();
+                    members.insert(name.to_owned(), value);
+                }
+                None => {
+                    members.remove(name);
+                }
+            }
+        }
+    }
+
+    /// The names, for a fingerprint.
+    pub fn lists(&self) -> [&[String]; 3] {
+        [&self.scope, &self.client_id, &self.sid]
+    }
+}
+
+/// A claim by its name; one that begins with a slash is a JSON Pointer (RFC 6901) into the claims.
+pub(crate) fn claim<'m>(members: &'m Map<String, Value>, name: &str) -> Option<&'m Value> {
+    let Some(pointer) = name.strip_prefix('/') else { return members.get(name) };
+    let (first, rest) = pointer.find('/').map_or((pointer, ""), |slash| pointer.split_at(slash));
+    members.get(&first.replace("~1", "/").replace("~0", "~"))?.pointer(rest)
+}
+
 /// A member of a reply has a type that its RFC does not give it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BadMember(pub &'static str);
@@ -242,6 +300,9 @@ pub(crate) fn point_in_time(seconds: f64) -> UnixMillis {
 /// The members that are kept beside the JSON, in the order of the flat form.
 const STRING_MEMBERS: [&str; 5] = ["client_id", "iss", "sub", "sid", "token_type"];
 
+/// Of these, those that are read as text though they are a number.
+const IDENTIFIERS: [&str; 3] = ["client_id", "sub", "sid"];
+
 /// A length that stands for "no such member".
 const ABSENT: u32 = u32::MAX;
 
@@ -327,10 +388,53 @@ mod tests {
             (r#"{"scope":1}"#, "scope"),
             (r#"{"scope":["a",1]}"#, "scope"),
             (r#"{"aud":{"a":1}}"#, "aud"),
-            (r#"{"sub":1}"#, "sub"),
+            (r#"{"sub":1.5}"#, "sub"),
+            (r#"{"iss":1}"#, "iss"),
             (r#"{"token_type":["Bearer"]}"#, "token_type"),
         ] {
             assert_eq!(claims(json), Err(BadMember(name)), "{json}");
+        }
+    }
+
+    #[test]
+    fn a_number_in_the_place_of_a_name_is_its_decimal_text() {
+        let buf = claims(r#"{"sub":42,"client_id":18446744073709551615,"sid":-1}"#).unwrap();
+        let view = buf.view();
+        assert_eq!(view.sub, Some(&b"42"[..]));
+        assert_eq!((view.client_id, view.sid), (Some(&b"18446744073709551615"[..]), Some(&b"-1"[..])));
+        assert_eq!(view.members()["sub"], "42");
+    }
+
+    #[test]
+    fn of_several_names_the_first_that_is_there_counts() {
+        let names = |text: &str| serde_json::from_str::<Vec<String>>(text).unwrap();
+        let azp = ClaimNames { client_id: names(r#"["azp","/ext/cid"]"#), ..ClaimNames::default() };
+        for (rules, json, wanted) in [
+            (ClaimNames::default(), r#"{"scp":["a","b"]}"#, r#"{"scp":["a","b"],"scope":["a","b"]}"#),
+            (ClaimNames::default(), r#"{"scp":"a","scope":"b"}"#, r#"{"scp":"a","scope":"b"}"#),
+            (ClaimNames::default(), r#"{"scp":"a","scope":null}"#, r#"{"scp":"a","scope":"a"}"#),
+            (azp.clone(), r#"{"client_id":"b","azp":"a"}"#, r#"{"client_id":"a","azp":"a"}"#),
+            (azp.clone(), r#"{"client_id":"b"}"#, "{}"),
+            (azp, r#"{"ext":{"cid":"c"}}"#, r#"{"ext":{"cid":"c"},"client_id":"c"}"#),
+        ] {
+            let mut members = json::object(json.as_bytes()).unwrap();
+            rules.apply(&mut members);
+            assert_eq!(members, json::object(wanted.as_bytes()).unwrap(), "{json}");
+        }
+    }
+
+    #[test]
+    fn a_name_with_a_slash_points_into_the_claims() {
+        let members = json::object(br#"{"a":{"b":["c",{"d/e~":1}]},"":2,"x.y":3}"#).unwrap();
+        for (name, wanted) in [
+            ("/a/b/0", Some(serde_json::json!("c"))),
+            ("/a/b/1/d~1e~0", Some(serde_json::json!(1))),
+            ("/", Some(serde_json::json!(2))),
+            ("x.y", Some(serde_json::json!(3))),
+            ("/x/y", None),
+            ("/a/b/2", None),
+        ] {
+            assert_eq!(claim(&members, name), wanted.as_ref(), "{name}");
         }
     }
 

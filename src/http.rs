@@ -3,6 +3,8 @@
 use std::fmt;
 use std::time::Duration;
 
+use crate::token::UnixMillis;
+
 /// A request to a cluster. `Debug` shows neither headers nor body, which carry credentials and the token.
 #[derive(Clone, PartialEq, Eq)]
 pub struct HttpCall {
@@ -25,8 +27,42 @@ impl fmt::Debug for HttpCall {
     }
 }
 
+/// The scheme of a call's target (RFC 9110 §4.2). Over HTTP/2 the server sees it, and some refuse another than that of
+/// their connection, which Envoy does not tell it otherwise.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scheme {
+    /// `http`.
+    Http,
+    /// `https`.
+    Https,
+}
+
+impl Scheme {
+    /// The scheme of a URI, if it is one of these.
+    pub fn of(uri: &str) -> Option<Self> {
+        match uri.split_once("://")?.0 {
+            scheme if scheme.eq_ignore_ascii_case("https") => Some(Self::Https),
+            scheme if scheme.eq_ignore_ascii_case("http") => Some(Self::Http),
+            _ => None,
+        }
+    }
+
+    /// As a header has it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Http => "http",
+            Self::Https => "https",
+        }
+    }
+
+    /// The header that says it; none where it is not known, so that Envoy says what it likes.
+    pub fn header(scheme: Option<Self>) -> Option<(String, String)> {
+        scheme.map(|scheme| (":scheme".to_owned(), scheme.as_str().to_owned()))
+    }
+}
+
 /// An HTTP answer, as far as it matters.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub struct Reply<'a> {
     /// `:status`.
     pub status: u16,
@@ -34,6 +70,10 @@ pub struct Reply<'a> {
     pub content_type: &'a [u8],
     /// `content-encoding`; empty if the body is as it was meant.
     pub content_encoding: &'a [u8],
+    /// `location`: where a redirect leads, which is not followed.
+    pub location: &'a [u8],
+    /// `retry-after`: when to come back (RFC 9110 §10.2.3).
+    pub retry_after: &'a [u8],
     /// Whether Envoy made the answer itself, because the server gave none.
     pub from_envoy: bool,
     /// The body; `None` if it is longer than [`Reply::MAX_BODY_BYTES`].
@@ -77,7 +117,7 @@ impl Reply<'_> {
 
     /// The answer, to keep.
     pub fn to_owned(&self) -> OwnedReply {
-        let Self { status, content_type, content_encoding, from_envoy, body } = *self;
+        let Self { status, content_type, content_encoding, from_envoy, body, .. } = *self;
         OwnedReply {
             status,
             content_type: content_type.to_vec(),
@@ -85,6 +125,37 @@ impl Reply<'_> {
             from_envoy,
             body: body.map(<[u8]>::to_vec),
         }
+    }
+
+    /// What came, in words for the log: status, content type, and where a redirect leads, without its query.
+    pub fn seen(&self) -> String {
+        if self.from_envoy {
+            return format!("Envoy itself answered {}", self.status);
+        }
+        let shown = |value: &[u8]| {
+            let text: String = String::from_utf8_lossy(value).chars().take(MAX_SHOWN_CHARS).collect();
+            format!("{text:?}")
+        };
+        let mut seen = format!("got status {}, content type {}", self.status, shown(self.content_type));
+        if !self.location.is_empty() {
+            let target = self.location.split(|byte| matches!(byte, b'?' | b'#')).next().unwrap_or_default();
+            seen.push_str(&[", a redirect to ", &shown(target)].concat());
+        }
+        seen
+    }
+
+    /// How long the server asks not to be asked: seconds or a date (RFC 9110 §10.2.3). Only of 429 and 503, where it
+    /// is the server's word and not Envoy's.
+    pub fn pause(&self, now: UnixMillis) -> Option<Duration> {
+        if self.from_envoy || !matches!(self.status, 429 | 503) {
+            return None;
+        }
+        let text = std::str::from_utf8(self.retry_after).ok()?.trim();
+        if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
+            // What does not fit is longer than anybody waits.
+            return Some(Duration::from_secs(text.parse().unwrap_or(u64::from(u32::MAX))));
+        }
+        Some(imf_fixdate(text)?.since(now))
     }
 }
 
@@ -98,13 +169,21 @@ impl OwnedReply {
             content_encoding,
             from_envoy: *from_envoy,
             body: body.as_deref(),
+            ..Reply::default()
         }
     }
 }
 
 impl HttpCall {
     /// A `GET` that accepts `media_types`.
-    pub fn get(cluster: &str, authority: &str, path: &str, media_types: &str, timeout: Duration) -> Self {
+    pub fn get(
+        cluster: &str,
+        scheme: Option<Scheme>,
+        authority: &str,
+        path: &str,
+        media_types: &str,
+        timeout: Duration,
+    ) -> Self {
         let headers = [
             (":method", "GET"),
             (":path", path),
@@ -115,7 +194,10 @@ impl HttpCall {
         ];
         Self {
             cluster: cluster.to_owned(),
-            headers: headers.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect(),
+            headers: Scheme::header(scheme)
+                .into_iter()
+                .chain(headers.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())))
+                .collect(),
             body: Vec::new(),
             timeout,
         }
@@ -145,6 +227,40 @@ impl fmt::Display for Unreadable {
 
 /// What every call of ours says of codings: what is small needs none, and to decode is to be given a bomb.
 pub const ACCEPT_ENCODING: (&str, &str) = ("accept-encoding", "identity");
+/// A call in words for the log: what went where. A query is left out, for it may carry a secret.
+pub(crate) fn called(method: &str, path: &str, cluster: &str, authority: &str) -> String {
+    let path = path.split('?').next().unwrap_or_default();
+    format!("{method} {path} at cluster {cluster:?}, authority {authority:?}")
+}
+
+/// A date as HTTP writes it (RFC 9110 §5.6.7), in its one form that is not obsolete: `Fri, 27 Nov 2026 22:18:55 GMT`.
+fn imf_fixdate(text: &str) -> Option<UnixMillis> {
+    let mut words = text.split_once(", ")?.1.strip_suffix(" GMT")?.split(' ');
+    let mut word = || words.next();
+    let (day, month, year, time) = (word()?, word()?, word()?, word()?);
+    let month = MONTHS.iter().position(|name| *name == month)? as u64;
+    let number = |text: &str| text.parse::<u64>().ok().filter(|_| text.len() <= 4);
+    let (day, year) = (number(day)?, number(year)?);
+    let mut parts = time.split(':').map(number);
+    let (hour, minute, second) = (parts.next()??, parts.next()??, parts.next()??);
+    if !(1970..=9999).contains(&year) || !(1..=31).contains(&day) || hour > 23 || minute > 59 || second > 60 {
+        return None;
+    }
+    // Days of a calendar whose year begins in March, so that a leap day comes last.
+    let (month, year) = if month < 2 { (month + 10, year - 1) } else { (month - 2, year) };
+    let days = year * 365 + year / 4 - year / 100 + year / 400 + (month * 153 + 2) / 5 + day - 1;
+    let days = days.checked_sub(DAYS_TO_1970)?;
+    Some(UnixMillis::from_secs(((days * 24 + hour) * 60 + minute) * 60 + second))
+}
+
+const MONTHS: [&str; 12] =
+    ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+
+/// From the first of March of the year 0.
+const DAYS_TO_1970: u64 = 719_468;
+
+/// Of a header that a log line shows.
+const MAX_SHOWN_CHARS: usize = 200;
 
 /// How the filter calls itself.
 pub const USER_AGENT: &str = concat!("phantom-token-filter/", env!("CARGO_PKG_VERSION"));
@@ -153,3 +269,41 @@ const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 /// The codings that servers are known to use, so that a log names no more than one of these.
 const CODINGS: [&str; 7] = ["br", "compress", "deflate", "gzip", "x-compress", "x-gzip", "zstd"];
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: UnixMillis = UnixMillis::from_secs(1_795_817_935);
+
+    fn pause(status: u16, retry_after: &str) -> Option<u64> {
+        let reply = Reply { status, retry_after: retry_after.as_bytes(), ..Reply::default() };
+        reply.pause(NOW).map(|pause| pause.as_secs())
+    }
+
+    #[test]
+    fn a_server_says_in_seconds_or_by_date_when_to_come_back() {
+        assert_eq!(pause(429, "7"), Some(7));
+        assert_eq!(pause(503, " 120 "), Some(120));
+        assert_eq!(pause(503, "99999999999999999999"), Some(u64::from(u32::MAX)));
+        assert_eq!(pause(503, "Fri, 27 Nov 2026 22:18:58 GMT"), Some(3));
+        assert_eq!(pause(503, "Thu, 29 Feb 2024 12:00:00 GMT"), Some(0), "has long been");
+        for other in ["", "soon", "-1", "1.5", "Fri, 27 Nov 2026 22:18:58", "Fri, 27 Nov 2026 25:18:58 GMT"] {
+            assert_eq!(pause(503, other), None, "{other}");
+        }
+        assert_eq!(pause(200, "7"), None);
+        assert_eq!(pause(500, "7"), None);
+    }
+
+    #[test]
+    fn what_came_is_told_without_a_query() {
+        let reply = Reply {
+            status: 307,
+            content_type: b"text/html",
+            location: b"https://as.example/introspect?state=secret",
+            ..Reply::default()
+        };
+        let seen =
+            "got status 307, content type \"text/html\", a redirect to \"https://as.example/introspect\"";
+        assert_eq!(reply.seen(), seen);
+    }
+}

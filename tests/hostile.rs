@@ -26,9 +26,9 @@ fn no_reply_is_read_for_active_that_is_not() {
         let reply = Reply {
             status: 200,
             content_type: b"application/json",
-            content_encoding: b"",
             from_envoy: false,
             body: Some(body),
+            ..Reply::default()
         };
         if let Ok(Introspection::Active { claims, .. }) = parse(&reply, START) {
             let value: Value = serde_json::from_slice(body).expect("what was read is JSON");
@@ -48,6 +48,7 @@ fn no_flat_claims_make_the_reader_run_off_their_end() {
         content_encoding: b"",
         from_envoy: false,
         body: Some(reply.as_bytes()),
+        ..Reply::default()
     };
     let Ok(Introspection::Active { claims, .. }) = parse(&reply, START) else { panic!() };
     mutations(&[claims.as_bytes().to_vec()], 50_000, |flat| {
@@ -113,6 +114,7 @@ fn no_jwt_is_believed_that_was_not_signed() {
         algorithms: ALGORITHMS.to_vec(),
         types: vec!["at+jwt".to_owned()],
         leeway: std::time::Duration::ZERO,
+        claim_names: phantom_token_filter::claims::ClaimNames::default(),
     };
     mutations(&seeds, 20_000, |text| {
         let verdict = rules.verify(text, &keys, &RustCrypto, START);

@@ -192,6 +192,7 @@ fn says(recording: &Value) -> Says {
         content_encoding: b"",
         from_envoy: false,
         body: Some(response["body"].as_str().unwrap_or_default().as_bytes()),
+        ..Reply::default()
     };
     let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
     match parse(&reply, recorded(recording)) {

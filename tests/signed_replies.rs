@@ -52,11 +52,17 @@ fn read(
     let reply = Reply {
         status,
         content_type: content_type.as_bytes(),
-        content_encoding: b"",
         from_envoy: false,
         body: Some(body),
+        ..Reply::default()
     };
-    parse(&reply, response, Keys { set: Some(set), signatures: &RustCrypto }, now)
+    parse(
+        &reply,
+        response,
+        &phantom_token_filter::claims::ClaimNames::default(),
+        Keys { set: Some(set), signatures: &RustCrypto },
+        now,
+    )
 }
 
 /// What a recorded reply says, read with the keys that the server had at that time.

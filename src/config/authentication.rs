@@ -84,5 +84,6 @@ fn bearer(item: Item<'_>, _: Option<&str>) -> Result<ClientAuthentication, Confi
 
 fn none(item: Item<'_>, _: Option<&str>) -> Result<ClientAuthentication, ConfigError> {
     let section = item.section(&["client_id"])?;
-    Ok(ClientAuthentication::None { client_id: section.required("client_id")?.text()?.to_owned() })
+    let client_id = section.get("client_id").map(|item| item.text().map(str::to_owned)).transpose()?;
+    Ok(ClientAuthentication::None { client_id })
 }

@@ -9,6 +9,7 @@ mod error;
 mod fingerprint;
 mod length;
 mod phantom_token;
+mod place;
 mod policy;
 mod provider;
 mod reader;

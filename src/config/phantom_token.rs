@@ -123,7 +123,7 @@ fn mapping(section: &Section<'_>) -> Result<ClaimMapping, ConfigError> {
     }
     for (claim, item) in section.entries("add")? {
         own_claim(&item, claim)?;
-        mapping.add.insert(claim.to_owned(), item.value.clone());
+        mapping.add.insert(claim.to_owned(), item.exact()?.value.clone());
     }
     Ok(mapping)
 }

@@ -3,11 +3,11 @@
 use std::rc::Rc;
 use std::time::Duration;
 
-use serde_json::Value;
+use serde_json::{Number, Value};
 
 use super::defaults;
 use super::error::ConfigError;
-use super::reader::{Item, Section};
+use super::reader::{Item, Section, number};
 use super::strategy::{StrategyName, named_providers, strategy};
 use crate::credentials::TokenSource;
 use crate::policy::{Authorization, Policy, Requirements, Strategy};
@@ -99,7 +99,7 @@ fn policy(
     }
     let claim_headers = forward.get("claim_headers");
     let claim_headers =
-        claim_headers.map(|item| item.headers(&["authorization", "cookie"], Item::text)).transpose()?;
+        claim_headers.map(|item| item.headers(&["authorization", "cookie"], Item::claim_name)).transpose()?;
     Ok(Policy {
         name: name.to_owned(),
         strategy,
@@ -202,13 +202,16 @@ fn requirements(section: &Section<'_>) -> Result<Requirements, ConfigError> {
         any_scope: scopes("any_scope")?,
         audiences: section.texts("audiences")?,
         client_ids: section.texts("client_ids")?,
-        claims: section.entries("claims")?.iter().map(accepted_values).collect::<Result<_, _>>()?,
+        claims: (section.entries("claims")?.iter())
+            .map(|(name, item)| accepted_values(name, item))
+            .collect::<Result<_, _>>()?,
         token_types,
     })
 }
 
 /// A member and the values that it may have.
-fn accepted_values((name, item): &(&str, Item<'_>)) -> Result<(String, Vec<Value>), ConfigError> {
+fn accepted_values(name: &str, item: &Item<'_>) -> Result<(String, Vec<Value>), ConfigError> {
+    item.claim_named(name)?;
     let values = match item.value {
         Value::Array(_) => item.elements()?,
         _ => vec![item.clone()],
@@ -216,13 +219,30 @@ fn accepted_values((name, item): &(&str, Item<'_>)) -> Result<(String, Vec<Value
     if values.is_empty() {
         return Err(item.error("at least one value", "none"));
     }
-    let value = |item: Item<'_>| match item.value {
-        Value::String(_) | Value::Number(_) | Value::Bool(_) => Ok(item.value.clone()),
-        Value::Null | Value::Array(_) | Value::Object(_) => {
-            Err(item.wrong("a text, a number, true or false"))
+    let mut accepted = Vec::new();
+    for item in values {
+        match item.value {
+            Value::String(_) | Value::Number(_) | Value::Bool(_) => {
+                accepted.push(item.exact()?.value.clone())
+            }
+            Value::Null | Value::Array(_) | Value::Object(_) => {
+                return Err(item.wrong("a text, a number, true or false"));
+            }
         }
-    };
-    Ok(((*name).to_owned(), values.into_iter().map(value).collect::<Result<_, _>>()?))
+    }
+    // What is a text here may have been written as a number, in YAML.
+    let numbers: Vec<Value> = accepted.iter().filter_map(Value::as_str).filter_map(number_of_text).collect();
+    accepted.extend(numbers);
+    Ok((name.to_owned(), accepted))
+}
+
+/// The number that a text stands for if Envoy's YAML made a text of a number.
+fn number_of_text(text: &str) -> Option<Value> {
+    let is_whole = text.strip_prefix('-').unwrap_or(text).bytes().all(|byte| byte.is_ascii_digit());
+    match text.parse::<i64>() {
+        Ok(whole) if is_whole => Some(whole.into()),
+        _ => Number::from_f64(number(&Value::from(text))?).map(Value::Number),
+    }
 }
 
 const AUTHORIZATIONS: [(&str, Authorization); 3] =

@@ -6,8 +6,11 @@ use std::time::Duration;
 use super::authentication::authentication;
 use super::error::ConfigError;
 use super::fingerprint::{fingerprint, flat};
-use super::reader::{Item, Section};
+use super::place::{Place, place, scheme};
+use super::reader::{Item, Section, whole_number};
 use super::{defaults, length};
+use crate::claims::ClaimNames;
+use crate::http::Scheme;
 use crate::introspection::{BreakerLimits, Endpoint, Response, SignedReply, SignedReplyKind};
 use crate::jwt::{Algorithm, JwksEndpoint, JwtRules};
 use crate::policy::Expectation;
@@ -26,15 +29,24 @@ pub(super) fn providers(root: &Section<'_>) -> Result<Vec<Provider>, ConfigError
 }
 
 fn provider(name: &str, item: Item<'_>) -> Result<Provider, ConfigError> {
-    let section = item.section(&["issuer", "introspection", "token_format", "jwks", "jwt", "status_list"])?;
+    let section = item.section(&[
+        "issuer",
+        "introspection",
+        "token_format",
+        "jwks",
+        "jwt",
+        "status_list",
+        "claim_names",
+    ])?;
     let issuer = section.get("issuer").map(|issuer| issuer.text()).transpose()?;
+    let claim_names = claim_names(&section)?;
     let token_format = token_format(&section)?;
-    let rules = rules(&section)?;
+    let rules = JwtRules { claim_names: claim_names.clone(), ..rules(&section)? };
     if section.get("jwt").is_some() && section.get("jwks").is_none() {
         section.warn("jwt", "never used, for without jwks nothing is verified");
     }
     let is_pss_named = section.section("jwt", &JWT_KEYS)?.get("algorithms").is_some();
-    let jwks = section.get("jwks").map(|item| jwks(name, &item, is_pss_named)).transpose()?;
+    let jwks = section.get("jwks").map(|item| jwks(name, &item, issuer, is_pss_named)).transpose()?;
     let keys = match (jwks, issuer) {
         (None, _) => None,
         (Some(jwks), Some(issuer)) => Some((Rc::new(jwks), JwtRules { issuer: issuer.to_owned(), ..rules })),
@@ -45,7 +57,7 @@ fn provider(name: &str, item: Item<'_>) -> Result<Provider, ConfigError> {
         }
     };
     let introspector = match section.get("introspection") {
-        Some(item) => Some(introspector(name, &item, issuer, &token_format, keys.as_ref())?),
+        Some(item) => Some(introspector(name, &item, issuer, &token_format, claim_names, keys.as_ref())?),
         None if keys.is_some() => None,
         None => return Err(section.error("introspection", "expected a value here or in jwks, got none")),
     };
@@ -68,9 +80,10 @@ fn introspector(
     item: &Item<'_>,
     issuer: Option<&str>,
     token_format: &TokenFormat,
+    claim_names: ClaimNames,
     keys: Option<&(Rc<JwksEndpoint>, JwtRules)>,
 ) -> Result<Introspector, ConfigError> {
-    let endpoint = endpoint(item, issuer, keys)?;
+    let endpoint = Endpoint { claim_names, ..endpoint(item, issuer, keys)? };
     let fingerprint = introspector_fingerprint(name, issuer, &endpoint);
     let kind = if endpoint.response.gives_jwt() {
         OriginKind::IntrospectedWithJwt
@@ -108,7 +121,8 @@ fn validator(name: &str, rules: JwtRules, token_format: &TokenFormat, jwks: Rc<J
 }
 
 fn status_lists(item: &Item<'_>) -> Result<StatusListSource, ConfigError> {
-    let section = item.clone().section(&["cluster", "authority", "uri_prefixes", "max_stale", "timeout"])?;
+    let section =
+        item.clone().section(&["cluster", "scheme", "authority", "uri_prefixes", "max_stale", "timeout"])?;
     let prefixes = section.required("uri_prefixes")?;
     // With a slash behind the host, or another host could begin with it.
     let is_prefix: fn(&str) -> bool = |text| {
@@ -122,6 +136,7 @@ fn status_lists(item: &Item<'_>) -> Result<StatusListSource, ConfigError> {
     let timeouts = Duration::from_millis(1)..=Duration::from_secs(60);
     Ok(StatusListSource {
         cluster: section.required("cluster")?.text()?.to_owned(),
+        scheme: scheme(&section)?,
         authority: section.get("authority").map(|item| item.authority().map(str::to_owned)).transpose()?,
         uri_prefixes: some(&prefixes, named)?,
         max_stale: section.duration("max_stale", defaults::STATUS_LIST_MAX_STALE, stale)?,
@@ -133,15 +148,22 @@ fn origin(provider: &str, expects: Expectation, kind: OriginKind) -> Rc<Origin> 
     Rc::new(Origin { provider: provider.to_owned(), expects, kind, max_cache_ttl: Duration::ZERO })
 }
 
-fn jwks(name: &str, item: &Item<'_>, is_pss_named: bool) -> Result<JwksEndpoint, ConfigError> {
-    let section = item.clone().section(&["cluster", "authority", "path", "timeout", "refresh_interval"])?;
-    let (cluster, authority) = cluster(&section)?;
+fn jwks(
+    name: &str,
+    item: &Item<'_>,
+    issuer: Option<&str>,
+    is_pss_named: bool,
+) -> Result<JwksEndpoint, ConfigError> {
+    let keys = &["cluster", "scheme", "authority", "path", "timeout", "refresh_interval"];
+    let section = item.clone().section(keys)?;
+    let Place { cluster, scheme, authority } = place(&section, issuer)?;
     let timeouts = Duration::from_millis(1)..=Duration::from_secs(60);
     let intervals = Duration::from_secs(1)..=Duration::from_secs(24 * 60 * 60);
     Ok(JwksEndpoint {
         is_pss_named,
         provider: name.to_owned(),
         cluster,
+        scheme,
         authority,
         path: section.required("path")?.path()?.to_owned(),
         timeout: section.duration("timeout", defaults::JWKS_TIMEOUT, timeouts)?,
@@ -169,7 +191,7 @@ fn rules(section: &Section<'_>) -> Result<JwtRules, ConfigError> {
     };
     let leeways = Duration::ZERO..=Duration::from_secs(5 * 60);
     let leeway = section.duration("leeway", defaults::JWT_LEEWAY, leeways)?;
-    Ok(JwtRules { issuer: String::new(), algorithms, types, leeway })
+    Ok(JwtRules { issuer: String::new(), algorithms, types, leeway, claim_names: ClaimNames::default() })
 }
 
 /// A list that must not be empty, for nothing would pass.
@@ -180,14 +202,6 @@ pub(super) fn some<T>(list: &Item<'_>, elements: Result<Vec<T>, ConfigError>) ->
     }
 }
 
-/// `cluster`, and `authority`, which is the cluster's name if it is left out.
-pub(super) fn cluster(section: &Section<'_>) -> Result<(String, String), ConfigError> {
-    let cluster = section.required("cluster")?;
-    let authority =
-        section.get("authority").map_or_else(|| cluster.text(), |authority| authority.authority())?;
-    Ok((cluster.text()?.to_owned(), authority.to_owned()))
-}
-
 fn endpoint(
     item: &Item<'_>,
     issuer: Option<&str>,
@@ -195,6 +209,7 @@ fn endpoint(
 ) -> Result<Endpoint, ConfigError> {
     let section = item.clone().section(&[
         "cluster",
+        "scheme",
         "authority",
         "path",
         "timeout",
@@ -206,21 +221,23 @@ fn endpoint(
         "response",
         "response_audiences",
         "jwt_member",
+        "inactive_statuses",
         "max_concurrent_calls",
         "max_unknown_per_second",
         "breaker",
         "access_tokens_only",
     ])?;
-    let (cluster, authority) = cluster(&section)?;
+    let Place { cluster, scheme, authority } = place(&section, issuer)?;
     let authentication = authentication(&section.required("auth")?, issuer)?;
     let hint =
         section.get("token_type_hint").map_or(Ok(defaults::TOKEN_TYPE_HINT), |hint| hint.any_text())?;
     let headers = section
         .get("headers")
-        .map_or_else(|| Ok(Vec::new()), |item| item.headers(&[], Item::header_value))?;
+        .map_or_else(|| Ok(Vec::new()), |item| item.headers(&CODING_HEADERS, Item::header_value))?;
     let timeouts = Duration::from_millis(1)..=Duration::from_secs(60);
     Ok(Endpoint {
         cluster,
+        scheme,
         authority,
         path: section.required("path")?.path()?.to_owned(),
         timeout: section.duration("timeout", defaults::INTROSPECTION_TIMEOUT, timeouts)?,
@@ -242,6 +259,37 @@ fn endpoint(
         )?,
         breaker: breaker(&section)?,
         access_tokens_only: section.boolean("access_tokens_only", defaults::ACCESS_TOKENS_ONLY)?,
+        inactive_statuses: section
+            .elements("inactive_statuses")?
+            .iter()
+            .map(status)
+            .collect::<Result<_, _>>()?,
+        claim_names: ClaimNames::default(),
+    })
+}
+
+/// A status that may say "not active": the server's word on this token, and not that it is overwhelmed or down.
+fn status(item: &Item<'_>) -> Result<u16, ConfigError> {
+    let status = whole_number(item.value).and_then(|status| u16::try_from(status).ok());
+    let status = status.filter(|status| (400..500).contains(status) && ![408, 429].contains(status));
+    status.ok_or_else(|| item.wrong("a status from 400 to 499 that is neither 408 nor 429"))
+}
+
+/// Which members are read as which.
+fn claim_names(section: &Section<'_>) -> Result<ClaimNames, ConfigError> {
+    let section = section.section("claim_names", &["scope", "client_id", "sid"])?;
+    let defaults = ClaimNames::default();
+    let names = |key, default| match section.get(key) {
+        None => Ok(default),
+        Some(list) => {
+            let names = list.elements()?.iter().map(|name| name.claim_name().map(str::to_owned)).collect();
+            some(&list, names)
+        }
+    };
+    Ok(ClaimNames {
+        scope: names("scope", defaults.scope)?,
+        client_id: names("client_id", defaults.client_id)?,
+        sid: names("sid", defaults.sid)?,
     })
 }
 
@@ -331,6 +379,9 @@ fn token_format(section: &Section<'_>) -> Result<TokenFormat, ConfigError> {
 fn introspector_fingerprint(name: &str, issuer: Option<&str>, endpoint: &Endpoint) -> [u8; 32] {
     let Endpoint { cluster, authority, path, authentication, token_type_hint, parameters, headers, .. } =
         endpoint;
+    let statuses: Vec<String> = endpoint.inactive_statuses.iter().map(u16::to_string).collect();
+    let scheme = endpoint.scheme.map_or("", Scheme::as_str);
+    let [scope, client_id, sid] = endpoint.claim_names.lists().map(texts);
     let identity = authentication.identity();
     let (form, names, jwks) = match &endpoint.response {
         Response::Json { jwt_member } => ("json", jwt_member.iter().map(String::as_str).collect(), None),
@@ -348,24 +399,45 @@ fn introspector_fingerprint(name: &str, issuer: Option<&str>, endpoint: &Endpoin
     };
     let jwks = jwks.map_or_else(Vec::new, |jwks| vec![&*jwks.cluster, &*jwks.authority, &*jwks.path]);
     fingerprint(&[
-        &[name, issuer.unwrap_or_default(), cluster, authority, path, identity, token_type_hint, form],
+        &[
+            name,
+            issuer.unwrap_or_default(),
+            cluster,
+            scheme,
+            authority,
+            path,
+            identity,
+            token_type_hint,
+            form,
+        ],
         &flat(parameters.iter().map(|(name, value)| (name, value))),
         &flat(headers.iter().map(|(name, value)| (name, value))),
         &names,
         &jwks,
+        &texts(&statuses),
+        &scope,
+        &client_id,
+        &sid,
     ])
 }
 
 /// Everything but the keys that may change what becomes of a JWT.
 fn validator_fingerprint(name: &str, rules: &JwtRules, jwks: &JwksEndpoint) -> [u8; 32] {
-    let JwtRules { issuer, algorithms, types, leeway } = rules;
+    let JwtRules { issuer, algorithms, types, leeway, claim_names } = rules;
+    let [scope, client_id, sid] = claim_names.lists().map(texts);
     fingerprint(&[
         &[name, issuer, &length::text(*leeway), &jwks.cluster, &jwks.authority, &jwks.path],
         &algorithms.iter().map(|algorithm| algorithm.name()).collect::<Vec<_>>(),
-        &types.iter().map(String::as_str).collect::<Vec<_>>(),
+        &texts(types),
+        &scope,
+        &client_id,
+        &sid,
     ])
 }
 
+fn texts(texts: &[String]) -> Vec<&str> {
+    texts.iter().map(String::as_str).collect()
+}
 /// The keys of `jwt`.
 const JWT_KEYS: [&str; 3] = ["algorithms", "types", "leeway"];
 
@@ -384,6 +456,9 @@ const VERIFYING: [Algorithm; 9] = [
 
 /// How far the clock of a server that is asked may be ahead of ours when it says `nbf`.
 const INTROSPECTED_NBF_LEEWAY: Duration = Duration::from_secs(60);
+
+/// What the filter decides itself: a coded reply is none that it reads.
+const CODING_HEADERS: [&str; 1] = ["accept-encoding"];
 
 /// What [`Endpoint::request`] puts into every form.
 const OWN_PARAMETERS: [&str; 2] = ["token", "token_type_hint"];

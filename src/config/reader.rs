@@ -94,7 +94,7 @@ impl<'c> Section<'c> {
     /// A part of something.
     pub(super) fn fraction(&self, key: &str, default: f64) -> Result<f64, ConfigError> {
         let Some(item) = self.get(key) else { return Ok(default) };
-        let fraction = item.value.as_f64().filter(|fraction| (0.0..=1.0).contains(fraction));
+        let fraction = number(item.value).filter(|fraction| (0.0..=1.0).contains(fraction));
         fraction.ok_or_else(|| item.wrong("a number from 0 to 1"))
     }
 
@@ -204,7 +204,34 @@ impl<'c> Item<'c> {
 
     /// A text for which `holds` holds; `wanted` says so in words.
     pub(super) fn text_such(&self, wanted: &str, holds: fn(&str) -> bool) -> Result<&'c str, ConfigError> {
-        self.value.as_str().filter(|text| holds(text)).ok_or_else(|| self.wrong(wanted))
+        match self.value {
+            Value::String(text) if holds(text) => Ok(text),
+            Value::Bool(_) | Value::Number(_) => {
+                Err(self.error(wanted, &[&self.value.to_string(), QUOTES_NEEDED].concat()))
+            }
+            _ => Err(self.wrong(wanted)),
+        }
+    }
+
+    /// Refuses whole numbers that are not what was written: a `Struct` has floats, and of whole numbers from 2^53 on only
+    /// some.
+    pub(super) fn exact(self) -> Result<Self, ConfigError> {
+        match self.value {
+            Value::Number(number)
+                if number.as_f64().filter(|_| number.is_f64()).is_some_and(is_too_large) =>
+            {
+                return Err(self.error(
+                    "a whole number below 2^53, or a text",
+                    "one that cannot be told from its neighbours",
+                ));
+            }
+            Value::Array(_) => self.elements()?.into_iter().try_for_each(|item| item.exact().map(drop))?,
+            Value::Object(_) => {
+                self.entries()?.into_iter().try_for_each(|(_, item)| item.exact().map(drop))?
+            }
+            _ => {}
+        }
+        Ok(self)
     }
 
     /// The error for a value that is not as wanted, and may be shown.
@@ -256,16 +283,44 @@ fn join(path: &str, key: &str) -> String {
     if path.is_empty() { key.to_owned() } else { [path, ".", key].concat() }
 }
 
+/// A number. Of the plain scalars of YAML, Envoy keeps booleans and whole numbers of 32 bits as they are and makes a text
+/// of every other, so a decimal number counts as one where a number is wanted.
+pub(super) fn number(value: &Value) -> Option<f64> {
+    match value {
+        Value::Number(number) => number.as_f64(),
+        // No `inf` and no `0x`: what JSON takes, and the `.5` that YAML takes besides.
+        Value::String(text) if text.len() <= LONGEST_NUMBER && text.bytes().all(is_number_byte) => {
+            text.parse().ok().filter(|number: &f64| number.is_finite())
+        }
+        _ => None,
+    }
+}
+
+fn is_number_byte(byte: u8) -> bool {
+    byte.is_ascii_digit() || matches!(byte, b'.' | b'-' | b'+' | b'e' | b'E')
+}
+
 /// Protocol buffers know only floats, so `3.0` is a whole number, too.
-fn whole_number(value: &Value) -> Option<u32> {
+pub(super) fn whole_number(value: &Value) -> Option<u32> {
     if let Some(whole) = value.as_u64() {
         return whole.try_into().ok();
     }
-    let float = value.as_f64()?;
+    let float = number(value)?;
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "compared afterwards")]
     let whole = float as u32;
     (f64::from(whole) == float).then_some(whole)
 }
+
+/// What Envoy's YAML reads as something else than a text: `no`, `on` and `n` are booleans, digits are a number.
+pub(super) const QUOTES_NEEDED: &str = " (in YAML, such a text needs quotes)";
+
+/// 2^53: all whole numbers below are floats, too.
+fn is_too_large(float: f64) -> bool {
+    float.abs() >= 9_007_199_254_740_992.0
+}
+
+/// More digits than these make no other number.
+const LONGEST_NUMBER: usize = 32;
 
 /// Longest text that an error shows: a key or a token that stands in the wrong place is longer.
 const LONGEST_SHOWN: usize = 64;

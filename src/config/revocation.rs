@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::error::ConfigError;
+use super::place::{Place, place};
 use super::reader::{Item, Section};
 use super::{defaults, provider};
 use crate::cache::ProviderTag;
@@ -102,7 +103,7 @@ fn events(item: Item<'_>, providers: &[Provider]) -> Result<SecurityEvents, Conf
         subject_issuer,
     };
     let push = section.get("push").map(push).transpose()?;
-    let poll = section.get("poll").map(poll).transpose()?;
+    let poll = section.get("poll").map(|item| poll(item, &rules.issuer)).transpose()?;
     if push.is_none() && poll.is_none() {
         return Err(section.error("push", "expected a value here or in poll, got none"));
     }
@@ -117,13 +118,15 @@ fn push(item: Item<'_>) -> Result<PushReceiver, ConfigError> {
     })
 }
 
-fn poll(item: Item<'_>) -> Result<Poll, ConfigError> {
-    let section = item.section(&["cluster", "authority", "path", "interval", "timeout", "authorization"])?;
-    let (cluster, authority) = provider::cluster(&section)?;
+fn poll(item: Item<'_>, issuer: &str) -> Result<Poll, ConfigError> {
+    let section =
+        item.section(&["cluster", "scheme", "authority", "path", "interval", "timeout", "authorization"])?;
+    let Place { cluster, scheme, authority } = place(&section, Some(issuer))?;
     let intervals = Duration::from_secs(1)..=Duration::from_secs(60 * 60);
     let timeouts = Duration::from_millis(1)..=Duration::from_secs(60);
     Ok(Poll {
         cluster,
+        scheme,
         authority,
         path: section.required("path")?.path()?.to_owned(),
         interval: section.duration("interval", defaults::POLL_INTERVAL, intervals)?,

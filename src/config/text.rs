@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::error::ConfigError;
-use super::reader::Item;
+use super::reader::{Item, QUOTES_NEEDED};
 use crate::token::Secret;
 
 impl<'c> Item<'c> {
@@ -14,7 +14,11 @@ impl<'c> Item<'c> {
 
     /// A text that may be empty, and is not shown: a value that is sent as it is.
     pub(super) fn any_text(&self) -> Result<&'c str, ConfigError> {
-        self.value.as_str().ok_or_else(|| self.wrong_type("a text"))
+        self.value.as_str().ok_or_else(|| match self.value {
+            Value::Bool(_) => self.error("a text", &["a boolean", QUOTES_NEEDED].concat()),
+            Value::Number(_) => self.error("a text", &["a number", QUOTES_NEEDED].concat()),
+            _ => self.wrong_type("a text"),
+        })
     }
 
     /// A path that starts with a slash.
@@ -51,6 +55,28 @@ impl<'c> Item<'c> {
         self.text_such("a method in capitals such as GET", |method| {
             is_token(method) && !method.bytes().any(|byte| byte.is_ascii_lowercase())
         })
+    }
+
+    /// The name of a claim, or, if it begins with a slash, a JSON Pointer to one (RFC 6901).
+    pub(super) fn claim_name(&self) -> Result<&'c str, ConfigError> {
+        let name = self.text()?;
+        self.claim_named(name).map(|()| name)
+    }
+
+    /// Checks a name that stands for a claim of this item.
+    pub(super) fn claim_named(&self, name: &str) -> Result<(), ConfigError> {
+        if name.starts_with('/') {
+            if name.split('~').skip(1).any(|rest| !rest.starts_with(['0', '1'])) {
+                let wanted = "a JSON Pointer, in which ~ is ~0 and / in a name is ~1";
+                return Err(self.error(wanted, &format!("{name:?}")));
+            }
+        } else if name.contains('.') && !name.contains(['/', ':']) {
+            let pointer = format!("/{}", name.replace('.', "/"));
+            self.warn(&format!(
+                "no path but the name of one claim, with dots in it; a path is written {pointer:?}"
+            ));
+        }
+        Ok(())
     }
 
     /// A scope-token (RFC 6749 §3.3).
@@ -124,8 +150,12 @@ impl<'c> Item<'c> {
         let wanted = "{env: NAME} or {inline: \"...\"}";
         let text = match self.only_member(&[("env", true), ("inline", false)]) {
             Some((true, name)) => name.variable()?,
-            Some((false, Self { value: Value::String(text), .. })) => text.clone(),
             Some((false, Self { value: jwk @ Value::Object(_), .. })) => jwk.to_string(),
+            Some((false, text))
+                if matches!(text.value, Value::String(_) | Value::Bool(_) | Value::Number(_)) =>
+            {
+                text.any_text()?.to_owned()
+            }
             _ if self.value.is_object() => return Err(self.error(wanted, "another object")),
             _ => return Err(self.wrong_type(wanted)),
         };

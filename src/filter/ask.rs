@@ -115,6 +115,9 @@ impl Filter {
         now: UnixMillis,
     ) -> Result<Admitted, Unavailable> {
         let held_back = Err(Unavailable::AuthorizationServer(ServerFailure::HeldBack));
+        if let Some(pause) = self.calls.breaker(introspector).pause(now) {
+            return Err(Unavailable::AuthorizationServer(ServerFailure::retry_later(pause)));
+        }
         if self.calls.are_held_back(introspector, now) {
             return held_back;
         }
@@ -182,7 +185,7 @@ impl Filter {
             Ok(request) => effects.push(Effect::Call(id, request)),
             Err(reason) => {
                 log::error!("provider {:?}: no introspection: {reason}", call.origin.provider);
-                self.no_verdict(id, ServerFailure::NotSigned, now, effects);
+                self.no_verdict(id, ServerFailure::NotSigned, None, now, effects);
             }
         }
     }
@@ -219,7 +222,13 @@ impl Filter {
         let Some(call) = self.calls.get(id) else { return };
         let (introspector, has_waited) = (Rc::clone(&call.introspector), call.has_waited_for_keys);
         let keys = self.keys_for(&introspector);
-        match introspection::parse(reply, &introspector.endpoint.response, keys, now) {
+        let endpoint = &introspector.endpoint;
+        let read = if endpoint.says_inactive(reply) {
+            Ok(Introspection::Inactive)
+        } else {
+            introspection::parse(reply, &endpoint.response, &endpoint.claim_names, keys, now)
+        };
+        match read {
             Ok(verdict) => {
                 effects.push(Effect::Count(match verdict {
                     Introspection::Active { .. } => Counter::IntrospectionActive,
@@ -239,12 +248,7 @@ impl Filter {
                 }
                 self.fetch_keys(now, effects);
             }
-            Err(failure) => {
-                if let Some(call) = self.calls.get_mut(id) {
-                    call.error = introspection::error_of(reply);
-                }
-                self.no_verdict(id, failure, now, effects);
-            }
+            Err(failure) => self.no_verdict(id, failure, Some(reply), now, effects),
         }
     }
 
@@ -254,14 +258,15 @@ impl Filter {
         let timeout = call.introspector.endpoint.timeout;
         let timed_out = call.sent.is_some_and(|sent| now.since(sent) >= timeout);
         let failure = if timed_out { ServerFailure::Timeout } else { ServerFailure::Unreachable };
-        self.no_verdict(id, failure, now, effects);
+        self.no_verdict(id, failure, None, now, effects);
     }
 
     /// Tries again where that may help, otherwise tells all who wait.
     pub(super) fn no_verdict(
         &mut self,
         id: CallId,
-        failure: ServerFailure,
+        mut failure: ServerFailure,
+        reply: Option<&Reply<'_>>,
         now: UnixMillis,
         effects: &mut Vec<Effect>,
     ) {
@@ -273,7 +278,11 @@ impl Filter {
         let introspector = Rc::clone(&call.introspector);
         let Introspector { origin, endpoint, .. } = &*introspector;
         let name = &origin.provider;
-        if failure.is_transient() && call.tries_left > 0 {
+        // As long as it wants, but no longer than it would be left alone if it were down.
+        let pause =
+            reply.and_then(|reply| reply.pause(now)).map(|pause| pause.min(endpoint.breaker.max_hold));
+        let pause = pause.filter(|pause| !pause.is_zero());
+        if failure.is_transient() && call.tries_left > 0 && pause.is_none() {
             log::debug!(
                 "provider {name:?}: introspection of {} failed, trying again: {failure}",
                 call.digest
@@ -290,6 +299,7 @@ impl Filter {
         } else if breaker.failed(&endpoint.breaker, now) {
             log::warn!("provider {name:?}: calls are held back after failures in a row, the last: {failure}");
         }
+        let what = failure.with_circumstances(&endpoint.called(), reply);
         if failure.is_general() && self.calls.unusable(&introspector).failed(&failure, &endpoint.breaker, now)
         {
             let held = "calls are held back, for answers in a row were of no use, the last";
@@ -297,9 +307,14 @@ impl Filter {
         }
         let is_ours_to_mend = matches!(failure, ServerFailure::CredentialsRefused { .. });
         let level = if is_ours_to_mend { Level::Error } else { Level::Warn };
-        let error = call.error.as_ref().map_or_else(String::new, |error| format!(" (it says {error})"));
-        let text = format_args!("introspection of {} failed: {failure}{error}", call.digest);
+        let error = reply.and_then(introspection::error_of);
+        let error = error.map_or_else(String::new, |error| format!(" (it says {error})"));
+        let text = format_args!("introspection of {} failed: {what}{error}", call.digest);
         self.complaints.failed(level, name, failure.reason(), now, text);
+        if let Some(pause) = pause {
+            self.calls.breaker(&introspector).pause_until(now.plus(pause));
+            failure = ServerFailure::retry_later(pause);
+        }
         if call.asker() == Asker::UsForAll {
             effects.extend(self.release(&call.digest, Told::Failed { is_transient: failure.is_transient() }));
         }

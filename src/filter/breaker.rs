@@ -15,6 +15,8 @@ pub(super) struct Breaker {
     /// Failures since the last answer that was none.
     failures: u32,
     hold: Option<Hold>,
+    /// Until when the server asked not to be asked (`Retry-After`).
+    paused_until: Option<UnixMillis>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -37,7 +39,17 @@ impl Breaker {
 
     /// Whether no call may be made now. Unlike [`Breaker::admits`], asking this uses up no probe.
     pub(super) fn holds_back(&self, now: UnixMillis) -> bool {
-        self.hold.is_some_and(|hold| now < hold.next_probe)
+        self.pause(now).is_some() || self.hold.is_some_and(|hold| now < hold.next_probe)
+    }
+
+    /// How long the server has asked not to be asked, from now on.
+    pub(super) fn pause(&self, now: UnixMillis) -> Option<Duration> {
+        self.paused_until.filter(|until| now < *until).map(|until| until.since(now))
+    }
+
+    /// The server asked not to be asked until then.
+    pub(super) fn pause_until(&mut self, until: UnixMillis) {
+        self.paused_until = self.paused_until.max(Some(until));
     }
 
     /// Whether the server is taken to be down.
@@ -47,6 +59,7 @@ impl Breaker {
 
     /// The server is still taken to be down, but the next call is a probe, and a failure begins the next hold.
     pub(super) fn clock_set_back(&mut self) {
+        self.paused_until = None;
         if let Some(hold) = &mut self.hold {
             (hold.until, hold.next_probe) = (UnixMillis::from_millis(0), UnixMillis::from_millis(0));
         }
@@ -54,7 +67,8 @@ impl Breaker {
 
     /// The server answered: it is up.
     pub(super) fn succeeded(&mut self) {
-        *self = Self::default();
+        // What it asked for still holds: an answer to an earlier question takes nothing back.
+        *self = Self { paused_until: self.paused_until, ..Self::default() };
     }
 
     /// The server did not answer, or said that it cannot. Returns whether that begins a hold, or another one.

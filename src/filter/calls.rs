@@ -50,8 +50,6 @@ pub(super) struct Call {
     /// A signed reply that waits for keys.
     pub(super) held: Option<OwnedReply>,
     pub(super) has_waited_for_keys: bool,
-    /// What the server said of an error, for the log.
-    pub(super) error: Option<String>,
     /// Streams that asked; some may be gone since.
     pub(super) streams: VecDeque<StreamId>,
     /// Changed only where the calls are counted.
@@ -313,7 +311,6 @@ impl Call {
             trace: trace_headers(request),
             held: None,
             has_waited_for_keys: false,
-            error: None,
             streams: VecDeque::new(),
             asker,
             is_under_way: false,

@@ -339,7 +339,12 @@ impl Filter {
                 effects.push(Effect::Count(Counter::JwksRefreshed));
             }
             Err(reason) => {
-                log::warn!("provider {:?}: jwks: no keys fetched: {reason}", ring.jwks.provider);
+                let called = ring.jwks.called();
+                let seen = reply.map(|reply| ["; ", &reply.seen()].concat()).unwrap_or_default();
+                log::warn!(
+                    "provider {:?}: jwks: no keys fetched: {reason}; {called}{seen}",
+                    ring.jwks.provider
+                );
                 ring.failures = ring.failures.saturating_add(1);
                 let pause = back_off(MIN_INTERVAL, MAX_RETRY, ring.failures);
                 ring.refresh_at = now.plus(pause.min(ring.jwks.refresh_interval));

@@ -47,7 +47,7 @@ impl Filter {
         }
         let id = self.calls.reopen(call);
         if is_enough {
-            self.no_verdict(id, ServerFailure::Overtaken, now, effects);
+            self.no_verdict(id, ServerFailure::Overtaken, None, now, effects);
         } else {
             self.send(id, now, effects);
         }

@@ -13,7 +13,7 @@ use super::keys::KeysWanted;
 use super::signals::NotVerified;
 use super::{CallId, Effect, Filter};
 use crate::cache::Claim;
-use crate::http::Reply;
+use crate::http::{Reply, called};
 use crate::json;
 use crate::metrics::Counter;
 use crate::revocation::security_event::{SecurityEventRules, SetError, SetRefused};
@@ -125,7 +125,10 @@ impl Filter {
                 };
             }
             Err(reason) => {
-                log::warn!("provider {:?}: no security events polled: {reason}", events.signer.provider);
+                let called = called("POST", &poll.path, &poll.cluster, &poll.authority);
+                let seen = reply.map(|reply| ["; ", &reply.seen()].concat()).unwrap_or_default();
+                let provider = &events.signer.provider;
+                log::warn!("provider {provider:?}: no security events polled: {reason}; {called}{seen}");
                 self.polling.failures = self.polling.failures.saturating_add(1);
                 let longest = MAX_PAUSE.max(poll.interval);
                 self.polling.not_before = now.plus(back_off(poll.interval, longest, self.polling.failures));

@@ -81,6 +81,8 @@ pub(super) fn call_answered(worker: &Worker, token: u32, num_headers: usize, bod
             .unwrap_or(0),
         content_type: header("content-type").unwrap_or_default(),
         content_encoding: header("content-encoding").unwrap_or_default(),
+        location: header("location").unwrap_or_default(),
+        retry_after: header("retry-after").unwrap_or_default(),
         // Only an answer that came from the upstream has been timed.
         from_envoy: header("x-envoy-upstream-service-time").is_none(),
         body: body.as_deref(),

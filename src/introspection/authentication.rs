@@ -32,8 +32,8 @@ pub enum ClientAuthentication {
     },
     /// The cluster's TLS certificate proves it (RFC 8705 §2), or nothing does.
     None {
-        /// Who we are.
-        client_id: String,
+        /// Who we are, where the server wants to know.
+        client_id: Option<String>,
     },
     /// A signed assertion (RFC 7523 §2.2).
     PrivateKeyJwt {
@@ -79,7 +79,9 @@ impl ClientAuthentication {
                 Ok(None)
             }
             Self::None { client_id } => {
-                form.append_pair("client_id", client_id);
+                if let Some(client_id) = client_id {
+                    form.append_pair("client_id", client_id);
+                }
                 Ok(None)
             }
             Self::PrivateKeyJwt { client_id, key, audience } => {
@@ -111,9 +113,9 @@ impl ClientAuthentication {
     pub fn client_id(&self) -> Option<&str> {
         match self {
             Self::Bearer { .. } => None,
+            Self::None { client_id } => client_id.as_deref(),
             Self::ClientSecretBasic { client_id, .. }
             | Self::ClientSecretPost { client_id, .. }
-            | Self::None { client_id }
             | Self::PrivateKeyJwt { client_id, .. } => Some(client_id),
         }
     }
@@ -124,9 +126,9 @@ impl ClientAuthentication {
         match self {
             // Whom a bearer token stands for is not known; it goes into a one-way fingerprint only.
             Self::Bearer { token } => token.secret(),
+            Self::None { client_id } => client_id.as_deref().unwrap_or_default(),
             Self::ClientSecretBasic { client_id, .. }
             | Self::ClientSecretPost { client_id, .. }
-            | Self::None { client_id }
             | Self::PrivateKeyJwt { client_id, .. } => client_id,
         }
     }

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use super::authentication::{ClientAuthentication, Form};
 use super::signed::Response;
-use crate::http::{ACCEPT_ENCODING, HttpCall, USER_AGENT};
+use crate::claims::ClaimNames;
+use crate::http::{ACCEPT_ENCODING, HttpCall, Reply, Scheme, USER_AGENT, called};
 use crate::jwt::{SignError, Signatures};
 use crate::token::{AccessToken, UnixMillis};
 
@@ -13,6 +14,8 @@ use crate::token::{AccessToken, UnixMillis};
 pub struct Endpoint {
     /// Envoy cluster.
     pub cluster: String,
+    /// `:scheme`, where it is known.
+    pub scheme: Option<Scheme>,
     /// `:authority`.
     pub authority: String,
     /// `:path`.
@@ -39,6 +42,10 @@ pub struct Endpoint {
     pub response: Response,
     /// Whether active tokens are refused that are no access tokens, as far as that can be told.
     pub access_tokens_only: bool,
+    /// Statuses that say that a token is not active, of a server that does not say it as RFC 7662 §2.2 wants.
+    pub inactive_statuses: Vec<u16>,
+    /// Which members of a reply are read as which.
+    pub claim_names: ClaimNames,
 }
 
 /// When calls are held back from a server that fails.
@@ -55,6 +62,16 @@ impl Endpoint {
     pub fn longest(&self) -> Duration {
         let keys = self.response.signed().map_or(Duration::ZERO, |signed| signed.jwks.timeout);
         self.timeout * (self.retries + 1) + keys
+    }
+
+    /// Whether a reply says by its status alone that the token is not active.
+    pub fn says_inactive(&self, reply: &Reply<'_>) -> bool {
+        !reply.from_envoy && self.inactive_statuses.contains(&reply.status)
+    }
+
+    /// What is asked, in words for the log.
+    pub fn called(&self) -> String {
+        called("POST", &self.path, &self.cluster, &self.authority)
     }
 
     /// The request that asks about `token`. `trace` are headers that connect it with the request that caused it.
@@ -85,8 +102,9 @@ impl Endpoint {
             ACCEPT_ENCODING,
             ("user-agent", USER_AGENT),
         ];
+        let fixed = fixed.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned()));
         let mut headers: Vec<(String, String)> =
-            fixed.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+            Scheme::header(self.scheme).into_iter().chain(fixed).collect();
         headers.extend(authorization.map(|value| ("authorization".to_owned(), value)));
         headers.extend_from_slice(trace);
         headers.retain(|(name, _)| !self.headers.iter().any(|(configured, _)| configured == name));

@@ -36,7 +36,7 @@ mod tests {
     fn said(body: &str) -> Option<String> {
         let content_encoding = b"";
         let body = Some(body.as_bytes());
-        error_of(&Reply { status: 403, content_type: b"", content_encoding, from_envoy: false, body })
+        error_of(&Reply { status: 403, content_encoding, body, ..Reply::default() })
     }
 
     #[test]

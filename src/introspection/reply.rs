@@ -4,11 +4,12 @@
 //! *server*: never "inactive", which would make clients throw good tokens away.
 
 use std::fmt;
+use std::time::Duration;
 
 use serde_json::{Map, Value};
 
 use super::signed::{self, Keys, Response, SignedReplyKind};
-use crate::claims::{BadMember, ClaimsBuf};
+use crate::claims::{BadMember, ClaimNames, ClaimsBuf};
 use crate::http::{Reply, Unreadable, is_media_type};
 use crate::json::{self, NotAnObject};
 use crate::jwt::Minted;
@@ -84,6 +85,11 @@ pub enum ServerFailure {
     },
     /// What it said was withdrawn before it arrived, time and again.
     Overtaken,
+    /// It asks not to be asked for so long (`Retry-After`).
+    RetryLater {
+        /// At least one.
+        seconds: u32,
+    },
     /// No answer in time.
     Timeout,
     /// A signed reply is by a key that the server does not publish, or its keys could not be fetched.
@@ -98,7 +104,7 @@ impl ServerFailure {
         match self {
             Self::Timeout | Self::Unreachable => true,
             Self::OtherStatus { status } => *status == 429 || *status >= 500,
-            Self::HeldBack | Self::Overtaken => true,
+            Self::HeldBack | Self::Overtaken | Self::RetryLater { .. } => true,
             Self::OtherWorker { is_transient } => *is_transient,
             _ => false,
         }
@@ -110,7 +116,7 @@ impl ServerFailure {
         match self {
             Self::BodyTooLong | Self::BadMember(_) | Self::OtherStatus { .. } => false,
             Self::HeldBack | Self::NotSigned | Self::OtherWorker { .. } | Self::Overtaken => false,
-            Self::Timeout | Self::Unreachable => false,
+            Self::RetryLater { .. } | Self::Timeout | Self::Unreachable => false,
             Self::Coded(_)
             | Self::CredentialsRefused { .. }
             | Self::NoActive
@@ -124,6 +130,25 @@ impl ServerFailure {
             | Self::OtherJwtType
             | Self::UnknownKey => true,
         }
+    }
+
+    /// That the server is not to be asked for so long; a second that has begun counts.
+    pub fn retry_later(pause: Duration) -> Self {
+        let seconds = u32::try_from(pause.as_millis().div_ceil(1000)).unwrap_or(u32::MAX);
+        Self::RetryLater { seconds: seconds.max(1) }
+    }
+
+    /// What failed, in words for the log: with what was called, what came, and what to look at.
+    pub fn with_circumstances(&self, called: &str, reply: Option<&Reply<'_>>) -> String {
+        let seen = reply.map(|reply| ["; ", &reply.seen()].concat()).unwrap_or_default();
+        let mut text = format!("{self}; {called}{seen}");
+        // To a host that a server does not know, it answers so, or leads to the one that it knows.
+        if matches!(self, Self::OtherStatus { status: 300..=399 | 400 | 404 | 421 }) {
+            text.push_str(
+                "; is this the server's own host and path? See `introspection.authority` and `path`",
+            );
+        }
+        text
     }
 
     /// One word for access logs.
@@ -147,6 +172,7 @@ impl ServerFailure {
             Self::OtherStatus { .. } => "introspection_status",
             Self::Overtaken => "introspection_overtaken_by_withdrawals",
             Self::OtherWorker { .. } => "introspection_failed_on_other_worker",
+            Self::RetryLater { .. } => "introspection_retry_later",
             Self::Timeout => "introspection_timeout",
             Self::UnknownKey => "introspection_unknown_key",
             Self::Unreachable => "introspection_unreachable",
@@ -185,6 +211,9 @@ impl fmt::Display for ServerFailure {
             Self::OtherStatus { status } => write!(f, "expected status 200, got {status}"),
             Self::OtherWorker { .. } => f.write_str("another worker asked and got no verdict"),
             Self::Overtaken => f.write_str("verdicts were withdrawn before they arrived, time and again"),
+            Self::RetryLater { seconds } => {
+                write!(f, "the server asks not to be asked for another {seconds} s (Retry-After)")
+            }
             Self::Timeout => f.write_str("no answer within the timeout"),
             Self::UnknownKey => f.write_str("the reply is signed by a key that `jwks` does not have"),
             Self::Unreachable => f.write_str("no connection, no healthy host, or the answer broke off"),
@@ -209,6 +238,7 @@ impl From<Unreadable> for ServerFailure {
 pub fn parse(
     reply: &Reply<'_>,
     response: &Response,
+    names: &ClaimNames,
     keys: Keys<'_>,
     now: UnixMillis,
 ) -> Result<Introspection, ServerFailure> {
@@ -234,20 +264,21 @@ pub fn parse(
             }
             let mut members = json::object(body).map_err(ServerFailure::NotJson)?;
             match jwt_member {
-                None => verdict(members, now),
+                None => verdict(members, names, now),
                 Some(name) => {
                     let jwt = members.remove(name);
-                    signed::from_member(verdict(members, now)?, jwt)
+                    signed::from_member(verdict(members, names, now)?, jwt)
                 }
             }
         }
-        Response::Signed(signed) => signed.read(reply, keys, now),
+        Response::Signed(signed) => signed.read(reply, names, keys, now),
     }
 }
 
 /// What the members of a reply say.
 pub(super) fn verdict(
     mut members: Map<String, Value>,
+    names: &ClaimNames,
     now: UnixMillis,
 ) -> Result<Introspection, ServerFailure> {
     match members.remove("active") {
@@ -255,6 +286,7 @@ pub(super) fn verdict(
         Some(Value::Bool(false)) => return Ok(Introspection::Inactive),
         _ => return Err(ServerFailure::NoActive),
     }
+    names.apply(&mut members);
     let is_access_token = !token_kind::is_for_clients(&members) && !token_kind::is_bare(&members);
     let claims = ClaimsBuf::from_members(members).map_err(ServerFailure::BadMember)?;
     match claims.view().exp.filter(|exp| *exp <= now) {
@@ -283,6 +315,7 @@ mod tests {
         super::parse(
             reply,
             &Response::Json { jwt_member: None },
+            &ClaimNames::default(),
             Keys { set: None, signatures: &Nobody },
             now,
         )
@@ -295,6 +328,7 @@ mod tests {
             content_encoding: b"",
             from_envoy: false,
             body: Some(body.as_bytes()),
+            ..Reply::default()
         };
         parse(&reply, NOW)
     }
@@ -366,10 +400,16 @@ mod tests {
     #[test]
     fn what_envoy_answers_itself_is_told_from_what_the_server_answers() {
         let from_envoy = |status| {
-            let body = Some(&b""[..]);
-            let reply =
-                Reply { status, content_type: b"text/plain", content_encoding: b"", from_envoy: true, body };
-            parse(&reply, NOW)
+            parse(
+                &Reply {
+                    status,
+                    content_type: b"text/plain",
+                    from_envoy: true,
+                    body: Some(b""),
+                    ..Reply::default()
+                },
+                NOW,
+            )
         };
         assert_eq!(from_envoy(503), Err(ServerFailure::Unreachable));
         assert_eq!(from_envoy(504), Err(ServerFailure::Timeout));
@@ -380,9 +420,9 @@ mod tests {
         let reply = Reply {
             status: 200,
             content_type: b"application/json",
-            content_encoding: b"",
             from_envoy: false,
             body: None,
+            ..Reply::default()
         };
         assert_eq!(parse(&reply, NOW), Err(ServerFailure::BodyTooLong));
     }

@@ -9,7 +9,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::reply::{Introspection, ServerFailure, verdict};
-use crate::claims;
+use crate::claims::{self, ClaimNames};
 use crate::http::{Reply, is_media_type};
 use crate::jwt::{Algorithm, JwksEndpoint, KeySet, Minted, Signatures, UntrustedJwt, VerifiedJwt};
 use crate::token::UnixMillis;
@@ -100,6 +100,7 @@ impl SignedReply {
     pub(super) fn read(
         &self,
         reply: &Reply<'_>,
+        names: &ClaimNames,
         keys: Keys<'_>,
         now: UnixMillis,
     ) -> Result<Introspection, ServerFailure> {
@@ -118,7 +119,7 @@ impl SignedReply {
         }
         match &self.kind {
             SignedReplyKind::IntrospectionResponse { audiences } => {
-                introspection_response(jwt, audiences, now)
+                introspection_response(jwt, audiences, names, now)
             }
             SignedReplyKind::PhantomToken => {
                 let is_phantom_token = PHANTOM_TYPES.iter().any(|known| jwt.is_of_type(known));
@@ -131,7 +132,7 @@ impl SignedReply {
                 let active = claims.remove("active").unwrap_or(Value::Bool(true));
                 claims.insert("active".to_owned(), active);
                 let text = std::str::from_utf8(text).map_err(|_| ServerFailure::NotAJwt)?;
-                with_jwt(verdict(claims, now)?, text.to_owned())
+                with_jwt(verdict(claims, names, now)?, text.to_owned())
             }
         }
     }
@@ -140,6 +141,7 @@ impl SignedReply {
 fn introspection_response(
     jwt: VerifiedJwt,
     audiences: &[String],
+    names: &ClaimNames,
     now: UnixMillis,
 ) -> Result<Introspection, ServerFailure> {
     if !jwt.is_of_type("token-introspection+jwt") {
@@ -154,7 +156,7 @@ fn introspection_response(
         return Err(ServerFailure::NotFresh);
     }
     match jwt.into_claims().remove("token_introspection") {
-        Some(Value::Object(members)) => verdict(members, now),
+        Some(Value::Object(members)) => verdict(members, names, now),
         _ => Err(ServerFailure::NoActive),
     }
 }

@@ -10,7 +10,7 @@ use super::algorithm::Algorithm;
 use super::key::{SignError, Signatures};
 use super::key_set::{KeySet, Unverified, VerifiedJwt};
 use super::untrusted::{MalformedJwt, UntrustedJwt};
-use crate::claims::{BadMember, ClaimsBuf};
+use crate::claims::{BadMember, ClaimNames, ClaimsBuf};
 use crate::token::UnixMillis;
 use crate::token_kind;
 
@@ -26,6 +26,8 @@ pub struct JwtRules {
     pub types: Vec<String>,
     /// How far the issuer's clock may be from ours.
     pub leeway: Duration,
+    /// Which claims are read as which.
+    pub claim_names: ClaimNames,
 }
 
 impl JwtRules {
@@ -48,7 +50,9 @@ impl JwtRules {
         }
         let jwt = keys.verify(&jwt, &self.algorithms, signatures)?;
         self.judge(&jwt, now)?;
-        Ok(ClaimsBuf::from_members(jwt.into_claims())?)
+        let mut claims = jwt.into_claims();
+        self.claim_names.apply(&mut claims);
+        Ok(ClaimsBuf::from_members(claims)?)
     }
 
     fn judge(&self, jwt: &VerifiedJwt, now: UnixMillis) -> Result<(), BadJwt> {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::http::HttpCall;
+use crate::http::{HttpCall, Scheme, called};
 
 /// Where a provider publishes its keys (RFC 7517 §5).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -11,6 +11,8 @@ pub struct JwksEndpoint {
     pub provider: String,
     /// Envoy cluster.
     pub cluster: String,
+    /// `:scheme`, where it is known.
+    pub scheme: Option<Scheme>,
     /// `:authority`.
     pub authority: String,
     /// `:path`.
@@ -24,9 +26,14 @@ pub struct JwksEndpoint {
 }
 
 impl JwksEndpoint {
+    /// What is fetched, in words for the log.
+    pub fn called(&self) -> String {
+        called("GET", &self.path, &self.cluster, &self.authority)
+    }
+
     /// The request that fetches the keys. Servers call them by either type (RFC 7517 §8.5.2).
     pub fn request(&self) -> HttpCall {
         let media_types = "application/jwk-set+json, application/json";
-        HttpCall::get(&self.cluster, &self.authority, &self.path, media_types, self.timeout)
+        HttpCall::get(&self.cluster, self.scheme, &self.authority, &self.path, media_types, self.timeout)
     }
 }

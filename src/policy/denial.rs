@@ -106,6 +106,17 @@ impl Unavailable {
     }
 }
 
+impl Unavailable {
+    /// When to come back, in seconds: when the server wants to be asked again, or soon, for outages that heal by
+    /// themselves are over in seconds.
+    pub fn retry_after_seconds(&self) -> u32 {
+        match self {
+            Self::AuthorizationServer(ServerFailure::RetryLater { seconds }) => *seconds,
+            _ => 1,
+        }
+    }
+}
+
 impl Denial {
     /// One word for access logs (`%RESPONSE_CODE_DETAILS%`).
     pub fn reason(&self) -> &'static str {

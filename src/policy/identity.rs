@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use serde_json::Value;
 
 use super::Policy;
-use crate::claims::Claims;
+use crate::claims::{self, Claims};
 use crate::request::HeaderEditsBuf;
 
 /// All headers that some policy writes a claim into. An upstream takes what stands in them for ours, so a
@@ -30,7 +30,7 @@ impl IdentityHeaders {
             claims.filter(|_| !policy.claim_headers.is_empty()).map(Claims::members).unwrap_or_default();
         for name in &self.0 {
             let claim = policy.claim_headers.iter().find(|(header, _)| header == name);
-            match claim.and_then(|(_, claim)| members.get(claim)).and_then(header_value) {
+            match claim.and_then(|(_, name)| claims::claim(&members, name)).and_then(header_value) {
                 Some(value) => edits.set(name, &[value.as_bytes()]),
                 None => edits.remove(name),
             }

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::denial::{Denial, InvalidToken};
-use crate::claims::Claims;
+use crate::claims::{Claims, claim};
 
 /// What a verdict must say. An empty list requires nothing.
 #[derive(Clone, Debug, Default)]
@@ -36,7 +36,9 @@ impl Requirements {
         let fits = |actual: &[u8]| {
             self.token_types.iter().any(|accepted| actual.eq_ignore_ascii_case(accepted.as_bytes()))
         };
-        let ok = self.token_types.is_empty() || claims.token_type.is_none_or(fits);
+        // That it is an access token says not how it is used (RFC 8693 §2.2.1 has another member for that).
+        let says = claims.token_type.filter(|actual| !actual.eq_ignore_ascii_case(b"access_token"));
+        let ok = self.token_types.is_empty() || says.is_none_or(fits);
         ok.then_some(()).ok_or_else(|| InvalidToken::OtherType.into())
     }
 
@@ -61,9 +63,9 @@ impl Requirements {
             return Ok(());
         }
         let members = claims.members();
-        let ok = self.claims.iter().all(|(name, accepted)| match members.get(name) {
-            Some(Value::Array(elements)) => elements.iter().any(|element| accepted.contains(element)),
-            Some(value) => accepted.contains(value),
+        let ok = self.claims.iter().all(|(name, accepted)| match claim(&members, name) {
+            Some(Value::Array(elements)) => elements.iter().any(|element| has(accepted, element)),
+            Some(value) => has(accepted, value),
             None => false,
         });
         ok.then_some(()).ok_or_else(|| InvalidToken::OtherClaim.into())
@@ -78,4 +80,15 @@ impl Requirements {
         }
         missing.is_empty().then_some(()).ok_or_else(|| Denial::InsufficientScope { scope: missing.join(" ") })
     }
+}
+
+/// Whether a value is among those that are accepted. Numbers are compared by what they are worth: `2` is `2.0`.
+fn has(accepted: &[Value], value: &Value) -> bool {
+    let is_worth = |one: &Value, other: &Value| match (one, other) {
+        (Value::Number(one), Value::Number(other)) if one.is_f64() || other.is_f64() => {
+            one.as_f64() == other.as_f64()
+        }
+        _ => one == other,
+    };
+    accepted.iter().any(|one| is_worth(one, value))
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::back_channel_logout::LogoutRules;
 use super::security_event::SecurityEventRules;
 use crate::cache::ProviderTag;
-use crate::http::{ACCEPT_ENCODING, HttpCall, USER_AGENT};
+use crate::http::{ACCEPT_ENCODING, HttpCall, Scheme, USER_AGENT};
 use crate::jwt::{Algorithm, JwksEndpoint};
 use crate::policy::{has_host, has_path};
 use crate::request::RequestView;
@@ -159,6 +159,8 @@ pub struct PushReceiver {
 pub struct Poll {
     /// Envoy cluster.
     pub cluster: String,
+    /// `:scheme`, where it is known.
+    pub scheme: Option<Scheme>,
     /// `:authority`.
     pub authority: String,
     /// `:path`.
@@ -194,6 +196,7 @@ impl Poll {
         ]
         .map(|(name, value)| (name.to_owned(), value.to_owned()))
         .into();
+        headers.splice(0..0, Scheme::header(self.scheme));
         if let Some(secret) = &self.authorization {
             headers.push(("authorization".to_owned(), credentials(secret)));
         }

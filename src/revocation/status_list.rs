@@ -12,7 +12,7 @@ use base64ct::{Base64UrlUnpadded, Encoding};
 use serde_json::{Map, Value};
 
 use super::claim::{LEEWAY, text, time};
-use crate::http::{HttpCall, is_media_type};
+use crate::http::{HttpCall, Scheme, is_media_type};
 use crate::jwt::is_type;
 use crate::token::UnixMillis;
 
@@ -51,6 +51,8 @@ pub struct MalformedReference;
 pub struct StatusListSource {
     /// Envoy cluster.
     pub cluster: String,
+    /// `:scheme`; that of the list's address if it is not named.
+    pub scheme: Option<Scheme>,
     /// `:authority`; that of the list's address if it is not named.
     pub authority: Option<String>,
     /// What the address of a list must begin with: scheme, host and the beginning of a path.
@@ -75,7 +77,8 @@ impl StatusListSource {
         let (host, _) = rest.split_once('/')?;
         let path = rest.get(host.len()..)?.split('#').next()?;
         let authority = self.authority.as_deref().unwrap_or(host);
-        Some(HttpCall::get(&self.cluster, authority, path, STATUS_LIST, self.timeout))
+        let scheme = self.scheme.or_else(|| Scheme::of(uri));
+        Some(HttpCall::get(&self.cluster, scheme, authority, path, STATUS_LIST, self.timeout))
     }
 }
 

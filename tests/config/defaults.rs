@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use phantom_token_filter::config::{Config, OwnPath};
 use phantom_token_filter::credentials::TokenSource;
+use phantom_token_filter::http::Scheme;
 use phantom_token_filter::introspection::{
     ClientAuthentication, Response, SecretEncoding, SignedReply, SignedReplyKind,
 };
@@ -131,7 +132,7 @@ fn validation() {
         (validator.rules.types.as_slice(), validator.rules.leeway),
         (&["at+jwt".to_owned()][..], Duration::from_secs(30))
     );
-    assert_eq!(validator.jwks.authority, "authorization_server");
+    assert_eq!((&*validator.jwks.authority, validator.jwks.scheme), ("as.example", Some(Scheme::Https)));
     assert_eq!(
         (validator.jwks.timeout, validator.jwks.refresh_interval),
         (Duration::from_secs(2), Duration::from_secs(300))

@@ -1,6 +1,7 @@
 //! The forms in which a configuration and the keys in it may come.
 
 use phantom_token_filter::config::Config;
+use phantom_token_filter::http::Scheme;
 use phantom_token_filter::jwt::PublicKey;
 use phantom_token_filter::token::AccessToken;
 use serde_json::{Value, json};
@@ -34,6 +35,62 @@ fn signed(mut changes: Value) -> Value {
     changes
 }
 
+/// Envoy's YAML makes a text of a fraction, of an exponent and of a large number.
+#[test]
+fn numbers_may_be_texts() {
+    for (number, text) in [
+        (json!({"cache.max_entries": 300}), json!({"cache.max_entries": "3e2"})),
+        (json!({"cache.refresh_ahead": 0.5}), json!({"cache.refresh_ahead": ".5"})),
+        (json!({"cache.jitter": 0}), json!({"cache.jitter": "0.0"})),
+    ] {
+        assert_eq!(described(&parse(&changed(number)).unwrap()), described(&parse(&changed(text)).unwrap()));
+    }
+    for wrong in ["", ".", "0x1", "inf", "nan", "1,5", "0.5.5", "٣", " 1"] {
+        assert!(parse(&changed(json!({"cache.jitter": wrong}))).is_err(), "{wrong}");
+    }
+}
+
+#[test]
+fn a_number_beyond_what_a_struct_can_hold_is_refused() {
+    let exact = changed(json!({"policies.default.require.claims": {"id": 9_007_199_254_740_993_u64}}));
+    assert!(parse(&exact).is_ok(), "a JSON text has it exactly");
+    let refused = Config::parse(&protobuf::of_struct(&exact), &env).unwrap_err();
+    assert_eq!(refused.path, "policies.default.require.claims.id");
+    assert!(refused.problem.starts_with("expected a whole number below 2^53"), "{refused}");
+}
+
+#[test]
+fn the_host_that_is_called_is_the_issuers_or_the_clusters() {
+    let place = |changes: Value| {
+        let config = parse(&changed(changes));
+        let endpoint =
+            config.map(|config| config.providers[0].introspector.clone().unwrap().endpoint.clone());
+        endpoint
+            .map(|it| (it.authority.clone(), it.scheme.map(Scheme::as_str)))
+            .map_err(|error| error.to_string())
+    };
+    let cluster = "providers.main.introspection.cluster";
+    let of = |host: &str, scheme| Ok((host.to_owned(), scheme));
+    assert_eq!(place(json!({})), of("authorization_server", None));
+    let issuer = "https://as.example:8443/realms/a";
+    assert_eq!(place(json!({"providers.main.issuer": issuer})), of("as.example:8443", Some("https")));
+    let istio = "outbound|443||as.example";
+    assert_eq!(
+        place(json!({"providers.main.issuer": issuer, cluster: istio})),
+        of("as.example:8443", Some("https"))
+    );
+    assert_eq!(
+        place(json!({"providers.main.issuer": "as", cluster: "as-1.example"})),
+        of("as-1.example", None)
+    );
+    let named = json!({"providers.main.introspection.authority": "a.example", "providers.main.introspection.scheme": "https", cluster: istio});
+    assert_eq!(place(named), of("a.example", Some("https")));
+    for name in [istio, "httproute/ns/name/rule/0"] {
+        let wanted = "providers.main.introspection.authority: expected a host, for the name of the cluster is none and the provider has no issuer, got none";
+        assert_eq!(place(json!({cluster: name})), Err(wanted.to_owned()), "{name}");
+    }
+}
+
 #[test]
 fn a_digest_depends_on_all_that_may_change_the_answer() {
     let digests = |changes: Value| {
@@ -56,6 +113,12 @@ fn a_digest_depends_on_all_that_may_change_the_answer() {
         json!({"providers.main.introspection.parameters": {"a": "b"}}),
         json!({"providers.main.introspection.headers": {"a": "b"}}),
         json!({"providers.main.introspection.jwt_member": "jwt"}),
+        json!({"providers.main.introspection.scheme": "https"}),
+        json!({"providers.main.introspection.inactive_statuses": [404]}),
+        json!({"providers.main.introspection.auth": {"none": {}}}),
+        json!({"providers.main.claim_names.scope": ["scp"]}),
+        json!({"providers.main.claim_names.client_id": ["azp"]}),
+        json!({"providers.main.claim_names.sid": ["/ext/sid"]}),
         signed(json!({"providers.main.introspection.response": "jwt"})),
         signed(json!({"providers.main.introspection.response": "application_jwt"})),
         signed(json!({

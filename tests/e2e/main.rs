@@ -40,5 +40,6 @@ mod strategies;
 mod token_sources;
 mod unsent_calls;
 mod uploads;
+mod validated;
 mod waiting_bodies;
 mod workers;

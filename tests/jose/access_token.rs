@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use phantom_token_filter::claims::ClaimNames;
 use phantom_token_filter::claims::{BadMember, ClaimsBuf};
 use phantom_token_filter::jwt::{Algorithm, BadJwt, JwtRules, MalformedJwt, SignError, Unverified};
 use phantom_token_filter::token::UnixMillis;
@@ -20,6 +21,7 @@ fn rules() -> JwtRules {
         algorithms: ALGORITHMS.to_vec(),
         types: vec!["at+jwt".to_owned()],
         leeway: Duration::from_secs(30),
+        claim_names: ClaimNames::default(),
     }
 }
 

@@ -64,7 +64,13 @@ pub fn merge(into: &mut Value, patch: Value) {
 /// Reads a reply that should be JSON.
 pub fn parse(reply: &Reply<'_>, now: UnixMillis) -> Result<Introspection, ServerFailure> {
     let keys = Keys { set: None, signatures: &RustCrypto };
-    introspection::parse(reply, &Response::Json { jwt_member: None }, keys, now)
+    introspection::parse(
+        reply,
+        &Response::Json { jwt_member: None },
+        &phantom_token_filter::claims::ClaimNames::default(),
+        keys,
+        now,
+    )
 }
 
 /// One worker of an Envoy.
@@ -198,9 +204,9 @@ impl Worker {
         let reply = Reply {
             status,
             content_type: content_type.as_bytes(),
-            content_encoding: b"",
             from_envoy: false,
             body,
+            ..Reply::default()
         };
         self.step(Event::Reply(id, reply));
     }
@@ -213,8 +219,8 @@ impl Worker {
             status: 200,
             content_type: b"application/json",
             content_encoding: content_encoding.as_bytes(),
-            from_envoy: false,
             body: Some(body),
+            ..Reply::default()
         };
         self.step(Event::Reply(id, reply));
         self.give_turns()

@@ -29,7 +29,7 @@ fn keys() {
         (
             "a misspelt key",
             with_keys(set(jwks, "uri", json!("/jwks"))),
-            "providers.main.jwks: expected one of the keys cluster, authority, path, timeout, refresh_interval, got \"uri\"",
+            "providers.main.jwks: expected one of the keys cluster, scheme, authority, path, timeout, refresh_interval, got \"uri\"",
         ),
         (
             "a URL instead of a section",
@@ -159,7 +159,7 @@ fn replies() {
         (
             "a member without name",
             set(INTROSPECTION, "jwt_member", json!(true)),
-            "providers.main.introspection.jwt_member: expected a text, got a boolean",
+            "providers.main.introspection.jwt_member: expected a text, got a boolean (in YAML, such a text needs quotes)",
         ),
     ]);
 }

@@ -60,7 +60,7 @@ fn keys() {
         (
             "a misspelt key is named before the one that is missing",
             json!({"-providers.main.introspection.cluster": 0, "providers.main.introspection.clustr": "as"}),
-            "providers.main.introspection: expected one of the keys cluster, authority, path, timeout, retries, auth, token_type_hint, parameters, headers, response, response_audiences, jwt_member, max_concurrent_calls, max_unknown_per_second, breaker, access_tokens_only, got \"clustr\"",
+            "providers.main.introspection: expected one of the keys cluster, scheme, authority, path, timeout, retries, auth, token_type_hint, parameters, headers, response, response_audiences, jwt_member, inactive_statuses, max_concurrent_calls, max_unknown_per_second, breaker, access_tokens_only, got \"clustr\"",
         ),
         (
             "a key without a value",

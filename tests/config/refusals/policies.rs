@@ -235,7 +235,7 @@ fn requirements() {
         (
             "an audience that is no text",
             set(require, "audiences", json!(["a", 1])),
-            "policies.default.require.audiences[1]: expected a text, got 1",
+            "policies.default.require.audiences[1]: expected a text, got 1 (in YAML, such a text needs quotes)",
         ),
         (
             "a claim that may have no value",

@@ -38,7 +38,7 @@ fn providers() {
         (
             "a prefix that is no text",
             json!({"providers.main.token_format.prefix": 7}),
-            "providers.main.token_format.prefix: expected a text, got a number",
+            "providers.main.token_format.prefix: expected a text, got a number (in YAML, such a text needs quotes)",
         ),
     ]);
 }
@@ -92,14 +92,14 @@ fn introspection() {
             "providers.main.introspection.retries: expected a whole number from 0 to 5, got 0.5",
         ),
         (
-            "a number in quotes",
-            set(INTROSPECTION, "max_concurrent_calls", json!("100")),
-            "providers.main.introspection.max_concurrent_calls: expected a whole number from 1 to 10000, got \"100\"",
+            "a number in words",
+            set(INTROSPECTION, "max_concurrent_calls", json!("1OO")),
+            "providers.main.introspection.max_concurrent_calls: expected a whole number from 1 to 10000, got \"1OO\"",
         ),
         (
             "a hint that is no text",
             set(INTROSPECTION, "token_type_hint", json!(false)),
-            "providers.main.introspection.token_type_hint: expected a text, got a boolean",
+            "providers.main.introspection.token_type_hint: expected a text, got a boolean (in YAML, such a text needs quotes)",
         ),
         (
             "a parameter that the filter sets",
@@ -109,7 +109,7 @@ fn introspection() {
         (
             "a parameter that is no text",
             set(INTROSPECTION, "parameters", json!({"resource": 7})),
-            "providers.main.introspection.parameters.resource: expected a text, got a number",
+            "providers.main.introspection.parameters.resource: expected a text, got a number (in YAML, such a text needs quotes)",
         ),
         (
             "a header that is Envoy's business",
@@ -157,8 +157,8 @@ fn authentication() {
         ),
         (
             "no client_id",
-            set(INTROSPECTION, "auth", json!({"none": {}})),
-            &format!("{AUTH}.none.client_id: expected a value, got none"),
+            set(INTROSPECTION, "auth", json!({"client_secret_post": {}})),
+            &format!("{AUTH}.client_secret_post.client_id: expected a value, got none"),
         ),
         (
             "an unknown encoding",

@@ -63,17 +63,18 @@ impl Bootstrap {
             publish(directory.path(), &self.wasm_filter.discovery_response(plugin, 1));
         }
         let (workers, environment) = (self.workers, self.environment.clone());
-        let process = launch(&directory, &self.into_json(directory.path()), workers, &environment);
+        let bootstrap = self.into_json(directory.path()).to_string();
+        let process = launch(&directory, ("envoy.json", &bootstrap), workers, &environment);
         (process, directory)
     }
 }
 
 impl Envoy {
-    /// Starts Envoy with a complete configuration, whose listener for clients is named `main` or `api`, and waits
+    /// Starts Envoy with a complete configuration in YAML, which it reads itself, and whose listener for clients is named `main` or `api`, and waits
     /// until it serves.
-    pub async fn start(bootstrap: &Value, workers: u32, environment: &[(String, String)]) -> Self {
+    pub async fn start(yaml: &str, workers: u32, environment: &[(String, String)]) -> Self {
         let directory = tempfile::tempdir().expect("a temporary directory");
-        let process = launch(&directory, bootstrap, workers, environment);
+        let process = launch(&directory, ("envoy.yaml", yaml), workers, environment);
         Self::serving(process, directory, WasmFilter::default()).await
     }
 
@@ -230,9 +231,14 @@ impl Drop for Envoy {
 }
 
 /// Starts Envoy with the configuration `bootstrap`, and what it writes in `directory`.
-fn launch(directory: &TempDir, bootstrap: &Value, workers: u32, environment: &[(String, String)]) -> Process {
+fn launch(
+    directory: &TempDir,
+    (name, bootstrap): (&str, &str),
+    workers: u32,
+    environment: &[(String, String)],
+) -> Process {
     let file = |name| directory.path().join(name);
-    fs::write(file("envoy.json"), bootstrap.to_string()).expect("the bootstrap, written");
+    fs::write(file(name), bootstrap).expect("the bootstrap, written");
     let log = File::create(file("envoy.log")).expect("a log file");
     let mut command = envoy_command();
     command
@@ -240,7 +246,7 @@ fn launch(directory: &TempDir, bootstrap: &Value, workers: u32, environment: &[(
         .args(["--log-level", "warning", "--component-log-level", "wasm:info"])
         .args(["--concurrency", &workers.to_string()])
         .arg("--config-path")
-        .arg(file("envoy.json"))
+        .arg(file(name))
         .arg("--admin-address-path")
         .arg(file("admin.address"))
         // What a launcher such as func-e keeps of a run goes with the test's own files.
@@ -250,6 +256,20 @@ fn launch(directory: &TempDir, bootstrap: &Value, workers: u32, environment: &[(
         .stdout(log.try_clone().expect("the log file"))
         .stderr(log);
     Process::start(&mut command)
+}
+
+/// Whether a configuration is one for Envoy and all that is in it (`--mode validate`), and what Envoy says.
+pub async fn validate(yaml: &str, environment: &[(&str, &str)]) -> (bool, String) {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let file = directory.path().join("envoy.yaml");
+    fs::write(&file, yaml).expect("the configuration, written");
+    let mut command = envoy_command();
+    command.args(["--mode", "validate", "--log-level", "warning", "--component-log-level", "wasm:info"]);
+    command.arg("--config-path").arg(file).envs(environment.iter().copied());
+    let run = tokio::task::spawn_blocking(move || command.output());
+    let output = within_limit("envoy --mode validate", run).await.expect("a run").expect("Envoy");
+    let text = [output.stdout, output.stderr].concat();
+    (output.status.success(), String::from_utf8_lossy(&text).into_owned())
 }
 
 /// The addresses of the admin interface and of the listener for clients, once Envoy serves.

@@ -73,8 +73,7 @@ impl Example {
         }
         let yaml = with_ports(&self.yaml, &self.ports).replace(MODULE, &wasm_file());
         let yaml = yaml.replace("client_id: gateway,", &format!("client_id: {},", self.client_id));
-        let bootstrap = serde_yaml_ng::from_str(&yaml).expect("an example in YAML");
-        Envoy::start(&bootstrap, 2, &self.environment).await
+        Envoy::start(&yaml, 2, &self.environment).await
     }
 }
 
