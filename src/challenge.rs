@@ -42,6 +42,9 @@ impl Challenge {
             Denial::InvalidRequest(InvalidRequest::MalformedToken) => {
                 (400, INVALID_ARGUMENT, "invalid_request", "the access token is malformed")
             }
+            Denial::InvalidRequest(InvalidRequest::PortInHost) => {
+                (400, INVALID_ARGUMENT, "invalid_request", "the host must be named without a port")
+            }
             Denial::InvalidRequest(InvalidRequest::SeveralTokens) => {
                 (400, INVALID_ARGUMENT, "invalid_request", "the request carries more than one access token")
             }

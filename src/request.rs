@@ -110,6 +110,15 @@ impl HeaderEditsBuf {
         }
     }
 
+    /// Adds what others do, after all that is there.
+    pub fn append(&mut self, others: Self) {
+        if self.0.is_empty() {
+            *self = others;
+        } else {
+            self.0.extend(others.0);
+        }
+    }
+
     /// All of them, to keep.
     pub fn share(self) -> HeaderEdits {
         HeaderEdits(self.0.into())

@@ -176,3 +176,68 @@ fn the_routes_metadata_names_the_policy_where_that_is_configured() {
         assert_eq!((worker.fate(stream).status(), worker.fate(stream).reason()), (503, "unknown_policy"));
     }
 }
+
+#[test]
+fn a_port_is_taken_out_where_it_decides_and_left_where_it_does_not() {
+    let policies = json!({
+        "policies": {"default": {"forward": {"authorization": "original"}}, "public": {"strategy": "allow"}},
+        "rules": [
+            {"match": {"hosts": ["public.example", "[::1]", "ports.example:8443"]}, "policy": "public"},
+            {"match": {"hosts": ["same.example"]}, "policy": "default"},
+        ]
+    });
+    let mut worker = Worker::new(config(policies));
+    let mut fate = |authority: &str, token: &str| {
+        let request =
+            Request::default().with(":method", "GET").with(":path", "/").with(":authority", authority);
+        worker.call(&request.with("authorization", format!("Bearer {token}")), &active())
+    };
+    for (authority, host) in
+        [("public.example:1", "public.example"), ("PUBLIC.example:", "PUBLIC.example"), ("[::1]:80", "[::1]")]
+    {
+        assert_eq!(fate(authority, "").header(":authority").as_deref(), Some(host), "{authority}");
+    }
+    for authority in ["public.example", "ports.example:8443"] {
+        assert_eq!(fate(authority, ""), Fate::unchanged(), "{authority}");
+    }
+    for authority in ["other.example:1", "same.example:1", "same.example", "ports.example:1"] {
+        assert_eq!(fate(authority, "tok"), Fate::unchanged(), "{authority}");
+    }
+    assert_eq!(fate("public.example::1", "").reason(), "malformed_token", "two colons are no port");
+}
+
+#[test]
+fn a_request_whose_port_decides_is_served_by_no_memory_of_others() {
+    let policies = json!({
+        "policies": {"default": {}, "other": {}},
+        "rules": [{"match": {"hosts": ["api.example"]}, "policy": "other"}]
+    });
+    let mut worker = Worker::new(config(policies));
+    let at = |authority: &str| {
+        let request =
+            Request::default().with(":method", "GET").with(":path", "/").with(":authority", authority);
+        request.with("authorization", "Bearer tok")
+    };
+    for authority in ["api.example", "api.example:1"].repeat(5) {
+        let fate = worker.call(&at(authority), &active());
+        let host = authority.ends_with(":1").then_some("api.example");
+        assert_eq!(fate.header(":authority").as_deref(), host, "{authority}");
+    }
+    assert!((1..5).contains(&worker.served_again), "{}: only those without a port", worker.served_again);
+}
+
+#[test]
+fn where_the_route_may_name_the_policy_no_port_decides() {
+    let policies = json!({
+        "policies": {"public": {"strategy": "allow"}},
+        "rules": [{"match": {"hosts": ["public.example"]}, "policy": "public"}],
+        "policy_from": "route_metadata"
+    });
+    let mut worker = Worker::new(config(policies));
+    let at =
+        Request::default().with(":method", "GET").with(":path", "/").with(":authority", "public.example:1");
+    let stream = worker.receive(&at);
+    assert_eq!((worker.fate(stream).status(), worker.fate(stream).reason()), (400, "port_in_host"));
+    let named = worker.receive(&at.on_route(Ok("public")));
+    assert_eq!(worker.fate(named), Fate::unchanged(), "the route says so itself");
+}

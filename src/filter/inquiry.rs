@@ -7,11 +7,11 @@ use super::keys::KeysWanted;
 use super::ready::Likeness;
 use super::{Case, Effect, Filter, Source, StreamId, is_fresh};
 use crate::cache::{ActiveEntry, Cached};
-use crate::config::OwnPath;
+use crate::config::{OwnPath, Ruling};
 use crate::credentials;
 use crate::jwt::{JwksEndpoint, UntrustedJwt};
 use crate::metrics::Counter;
-use crate::policy::{Authorization, Denial, InvalidToken, Policy, Strategy, Unavailable};
+use crate::policy::{Authorization, Denial, InvalidToken, Policy, Strategy};
 use crate::provider::{Introspector, Origin, TokenFormat, Validator};
 use crate::request::{HeaderEditsBuf, RequestView};
 use crate::token::{AccessToken, TokenDigest, UnixMillis};
@@ -94,16 +94,21 @@ impl Filter {
             }
             _ => {}
         }
-        let Some(policy) = config.policy_of(request) else {
-            return self.deny(stream, None, Source::None, &Unavailable::UnknownPolicy.into(), effects);
+        let Ruling { policy, host } = match config.policy_of(request) {
+            Ok(ruling) => ruling,
+            Err(denial) => return self.deny(stream, None, Source::None, &denial, effects),
         };
+        let mut edits = HeaderEditsBuf::default();
+        if let Some(host) = host {
+            edits.set(":authority", &[&host]);
+        }
         if let Strategy::Allow = policy.strategy {
-            return self.forward_unjudged(stream, policy, HeaderEditsBuf::default(), effects);
+            return self.forward_unjudged(stream, policy, edits, effects);
         }
         let token = match credentials::access_token(request, &policy.token_sources) {
             Ok(Some(token)) => token,
             Ok(None) if policy.allow_missing => {
-                let mut edits = credentials::removal(request, &policy.token_sources);
+                edits.append(credentials::removal(request, &policy.token_sources));
                 edits.remove("authorization");
                 return self.forward_unjudged(stream, policy, edits, effects);
             }
@@ -124,8 +129,15 @@ impl Filter {
                 credentials::removal(request, &policy.token_sources)
             }
         };
-        let case =
-            Case { stream, policy: Rc::clone(policy), origin, removal, source: Source::None, repeat: None };
+        let case = Case {
+            stream,
+            policy: Rc::clone(policy),
+            origin,
+            host: edits,
+            removal,
+            source: Source::None,
+            repeat: None,
+        };
         let inquiry = Inquiry { case, token, way, likeness, has_waited_for_keys: false };
         self.inquire(inquiry, request, now, effects);
     }

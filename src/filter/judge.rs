@@ -165,15 +165,20 @@ impl Filter {
         if authorization == Authorization::Jwt && jwt.is_none() {
             return self.refuse(&case, &Unavailable::NotSigned.into(), effects);
         }
-        let Case { stream, policy, removal: mut edits, source, repeat, .. } = case;
+        let Case { stream, policy, host: mut edits, removal, source, repeat, .. } = case;
         let claims = permit.claims();
         match authorization {
-            Authorization::Jwt => edits.set("authorization", &[b"Bearer ", jwt.unwrap_or_default()]),
+            Authorization::Jwt => {
+                edits.append(removal);
+                edits.set("authorization", &[b"Bearer ", jwt.unwrap_or_default()]);
+            }
             Authorization::Original => {}
-            Authorization::Remove => edits.remove("authorization"),
+            Authorization::Remove => {
+                edits.append(removal);
+                edits.remove("authorization");
+            }
         }
-        self.config.identity_headers.edit(&policy, Some(claims), &mut edits);
-        let edits = edits.share();
+        let passage = self.passage(edits, Some(&policy), Some(claims));
         effects.push(Effect::Count(Counter::Forwarded));
         // Five host calls, more than all else that a hit takes: only where they are wanted.
         let is_described = source != Source::Hit || self.config.access_log_hits;
@@ -186,10 +191,10 @@ impl Filter {
         });
         if let Some(repeat) = repeat.filter(|_| source == Source::Hit) {
             let description = description.clone().map(Rc::new);
-            self.keep(repeat, Ready { edits: edits.clone(), description }, now);
+            self.keep(repeat, Ready { passage: passage.clone(), description }, now);
         }
         effects.extend(description.map(|description| Effect::Describe(stream, description)));
-        effects.push(Effect::Forward(stream, edits));
+        effects.push(Effect::Forward(stream, passage));
     }
 
     /// Passes a request on that no token is needed for.
@@ -197,13 +202,12 @@ impl Filter {
         &self,
         stream: StreamId,
         policy: &Policy,
-        mut edits: HeaderEditsBuf,
+        edits: HeaderEditsBuf,
         effects: &mut Vec<Effect>,
     ) {
-        self.config.identity_headers.edit(policy, None, &mut edits);
         effects.push(Effect::Count(Counter::Forwarded));
         effects.push(Effect::Describe(stream, Description::new(FORWARDED, Some(policy), Source::None)));
-        effects.push(Effect::Forward(stream, edits.share()));
+        effects.push(Effect::Forward(stream, self.passage(edits, Some(policy), None)));
     }
 
     /// Refuses a request that was to be judged.

@@ -62,7 +62,7 @@ impl Filter {
         if receiver == Receiver::Endpoint {
             effects.push(Effect::Count(Counter::Forwarded));
             effects.push(Effect::Watch(stream));
-            effects.push(Effect::Forward(stream, HeaderEditsBuf::default().share()));
+            effects.push(Effect::Forward(stream, self.passage(HeaderEditsBuf::default(), None, None)));
         } else {
             effects.push(Effect::Receive(stream));
             self.set_tick(effects);

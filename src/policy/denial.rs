@@ -27,6 +27,8 @@ pub enum Denial {
 pub enum InvalidRequest {
     /// What follows the scheme is no `b64token`.
     MalformedToken,
+    /// The port in `:authority` decides about the policy, and nobody can say about the route.
+    PortInHost,
     /// More than one token.
     SeveralTokens,
 }
@@ -103,6 +105,7 @@ impl Denial {
         match self {
             Self::InsufficientScope { .. } => "insufficient_scope",
             Self::InvalidRequest(InvalidRequest::MalformedToken) => "malformed_token",
+            Self::InvalidRequest(InvalidRequest::PortInHost) => "port_in_host",
             Self::InvalidRequest(InvalidRequest::SeveralTokens) => "several_tokens",
             Self::InvalidToken(reason) => match reason {
                 InvalidToken::Expired => "token_expired",

@@ -11,9 +11,9 @@ mod rules;
 pub use denial::{Denial, InvalidRequest, InvalidToken, Unavailable};
 pub use identity::IdentityHeaders;
 pub use requirements::Requirements;
-pub use rules::{Match, Rule};
+pub use rules::{Match, Reading, Rule};
 
-pub(crate) use rules::has_path;
+pub(crate) use rules::{has_path, host_of};
 
 use std::rc::Rc;
 use std::time::Duration;

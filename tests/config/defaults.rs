@@ -84,7 +84,7 @@ fn phantom_tokens() {
 #[test]
 fn policies() {
     let config = parse(&smallest()).unwrap();
-    let policy = config.policy_of(&Get("/")).unwrap();
+    let policy = config.policy_of(&Get("/")).unwrap().policy;
     assert!(matches!(&policy.strategy, Strategy::Introspect(asked) if asked.origin.provider == "main"));
     assert_eq!((policy.name.as_str(), policy.authorization), ("default", Authorization::Jwt));
     assert_eq!(
@@ -151,7 +151,7 @@ fn forwarding_depends_on_the_strategy() {
             config["policies"]["default"]["forward"] = json!({"authorization": explicit});
         }
         let config = parse(&config).unwrap();
-        let policy = config.policy_of(&Get("/")).unwrap();
+        let policy = config.policy_of(&Get("/")).unwrap().policy;
         (policy.authorization, policy.validated_authorization)
     };
     let (jwt, original) = (Authorization::Jwt, Authorization::Original);
@@ -231,10 +231,10 @@ fn rules_choose_the_policy() {
         "rules": [{"match": {"path": "/healthz", "methods": ["GET"]}, "policy": "public"}],
     })));
     let config = config.unwrap();
-    assert_eq!(config.policy_of(&Get("/healthz?full")).unwrap().name, "public");
-    assert_eq!(config.policy_of(&Get("/")).unwrap().name, "strict");
+    assert_eq!(config.policy_of(&Get("/healthz?full")).unwrap().policy.name, "public");
+    assert_eq!(config.policy_of(&Get("/")).unwrap().policy.name, "strict");
 }
 
 fn policy_authorization(config: &Config) -> Authorization {
-    config.policy_of(&Get("/")).unwrap().authorization
+    config.policy_of(&Get("/")).unwrap().policy.authorization
 }

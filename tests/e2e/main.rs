@@ -11,6 +11,7 @@ mod configuration;
 mod examples;
 mod host_traps;
 mod hostile_jwts;
+mod hosts;
 mod jwks;
 mod jwt_and_introspection;
 mod jwt_vectors;

@@ -33,6 +33,17 @@ fn a_revocation_that_passes_through_counts_once_the_server_has_said_so() {
 }
 
 #[test]
+fn a_revocation_that_passes_through_says_nothing_of_who_the_client_is() {
+    let (mut one, _) = two_workers(json!({"policies": {
+        "default": {"forward": {"claim_headers": {"x-user": "sub"}}},
+        "other": {"strategy": "introspection", "forward": {"claim_headers": {"X-Roles": "roles"}}},
+    }}));
+    let forged = post("/token/revocation", FORM).with("x-user", "root").with("x-roles", "admin");
+    let stream = one.post(&forged, b"token=tok");
+    assert!(one.fate(stream).removes("x-user") && one.fate(stream).removes("x-roles"));
+}
+
+#[test]
 fn a_revocation_that_cannot_be_read_takes_all_of_the_provider() {
     let (mut one, _) = two_workers(json!({}));
     remember(&mut one, "tok", json!({}));

@@ -15,6 +15,7 @@ pub mod envoy;
 pub mod example;
 pub mod gateway;
 pub mod glewlwyd;
+pub mod http2;
 pub mod http_server;
 pub mod jose;
 pub mod node;
