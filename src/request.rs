@@ -28,6 +28,19 @@ pub trait RequestView {
     fn route_policy(&self) -> Result<Option<Vec<u8>>, Unreadable>;
 }
 
+/// Whether it is a CORS preflight, as browsers send it: without a body, and without a word of another method than its
+/// own, which some services obey.
+pub fn is_preflight(request: &dyn RequestView) -> bool {
+    let is_there = |name| request.header(name).is_some_and(|value| !value.is_empty());
+    request.header(":method").as_deref() == Some(b"OPTIONS")
+        && is_there("origin")
+        && is_there("access-control-request-method")
+        && request.header("content-length").is_none_or(|length| &*length == b"0")
+        && !["transfer-encoding", "x-http-method-override", "x-http-method", "x-method-override"]
+            .into_iter()
+            .any(is_there)
+}
+
 /// What was kept of the headers of a request that had to wait.
 #[derive(Clone, Debug, Default)]
 pub struct KeptHeaders(pub Vec<(String, String)>);

@@ -11,9 +11,9 @@ use crate::config::{OwnPath, Ruling};
 use crate::credentials;
 use crate::jwt::{JwksEndpoint, UntrustedJwt};
 use crate::metrics::Counter;
-use crate::policy::{Authorization, Denial, InvalidToken, Policy, Strategy};
+use crate::policy::{AllowMissing, Authorization, Denial, InvalidToken, Policy, Strategy};
 use crate::provider::{Introspector, Origin, TokenFormat, Validator};
-use crate::request::{HeaderEditsBuf, RequestView};
+use crate::request::{HeaderEditsBuf, RequestView, is_preflight};
 use crate::token::{AccessToken, TokenDigest, UnixMillis};
 
 /// A request that carries a token.
@@ -105,30 +105,22 @@ impl Filter {
         if let Strategy::Allow = policy.strategy {
             return self.forward_unjudged(stream, policy, edits, effects);
         }
-        let token = match credentials::access_token(request, &policy.token_sources) {
-            Ok(Some(token)) => token,
-            Ok(None) if policy.allow_missing => {
-                edits.append(credentials::removal(request, &policy.token_sources));
-                edits.remove("authorization");
-                return self.forward_unjudged(stream, policy, edits, effects);
+        let removal = || credentials::removal(request, &policy.token_sources);
+        if policy.allow_preflight && is_preflight(request) {
+            return self.forward_anonymous(stream, policy, edits, removal(), effects);
+        }
+        let token = credentials::access_token(request, &policy.token_sources);
+        let (token, way) = match token.and_then(|token| with_way(policy, token)) {
+            Ok(both) => both,
+            Err(denial) if policy.takes_for_missing(&denial) => {
+                return self.forward_anonymous(stream, policy, edits, removal(), effects);
             }
-            Ok(None) => return self.deny(stream, Some(policy), Source::None, &Denial::MissingToken, effects),
-            Err(reason) => return self.deny(stream, Some(policy), Source::None, &reason.into(), effects),
-        };
-        let way = match way(policy, &token) {
-            Ok(way) if way.token_format().fits(&token) => way,
-            refused => {
-                let reason = refused.err().unwrap_or(InvalidToken::OtherFormat);
-                return self.deny(stream, Some(policy), Source::None, &reason.into(), effects);
-            }
+            Err(denial) => return self.deny(stream, Some(policy), Source::None, &denial, effects),
         };
         let origin = Rc::clone(way.origin());
-        let removal = match policy.authorization(&origin) {
-            Authorization::Original => HeaderEditsBuf::default(),
-            Authorization::Jwt | Authorization::Remove => {
-                credentials::removal(request, &policy.token_sources)
-            }
-        };
+        let stays = policy.authorization(&origin) == Authorization::Original
+            && policy.allow_missing != AllowMissing::MissingOrInvalid;
+        let removal = if stays { HeaderEditsBuf::default() } else { removal() };
         let case = Case {
             stream,
             policy: Rc::clone(policy),
@@ -232,6 +224,13 @@ impl Filter {
             && cache_ttl > Duration::ZERO
             && is_fresh(entry.asked(), cache_ttl.saturating_add(limit), now)
     }
+}
+
+/// A token, and the way that a policy has for it.
+fn with_way(policy: &Policy, token: Option<AccessToken>) -> Result<(AccessToken, Way), Denial> {
+    let token = token.ok_or(Denial::MissingToken)?;
+    let way = way(policy, &token)?;
+    if way.token_format().fits(&token) { Ok((token, way)) } else { Err(InvalidToken::OtherFormat.into()) }
 }
 
 /// The way that a policy has for a token.

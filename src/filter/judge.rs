@@ -210,8 +210,26 @@ impl Filter {
         effects.push(Effect::Forward(stream, self.passage(edits, Some(policy), None)));
     }
 
-    /// Refuses a request that was to be judged.
+    /// Passes a request on as one of somebody unknown: without a token, wherever it may stand.
+    pub(super) fn forward_anonymous(
+        &self,
+        stream: StreamId,
+        policy: &Policy,
+        mut edits: HeaderEditsBuf,
+        removal: HeaderEditsBuf,
+        effects: &mut Vec<Effect>,
+    ) {
+        edits.append(removal);
+        edits.remove("authorization");
+        self.forward_unjudged(stream, policy, edits, effects);
+    }
+
+    /// Refuses a request that was to be judged, if its policy does.
     pub(super) fn refuse(&self, case: &Case, denial: &Denial, effects: &mut Vec<Effect>) {
+        if case.policy.takes_for_missing(denial) {
+            let (edits, removal) = (case.host.clone(), case.removal.clone());
+            return self.forward_anonymous(case.stream, &case.policy, edits, removal, effects);
+        }
         self.deny(case.stream, Some(&case.policy), case.source, denial, effects);
     }
 
@@ -224,15 +242,16 @@ impl Filter {
         effects: &mut Vec<Effect>,
     ) {
         log::debug!("request refused: {}", denial.reason());
+        let scope = policy.map(|policy| policy.require.scope()).unwrap_or_default();
         effects.push(Effect::Count(match denial {
-            Denial::InsufficientScope { .. } => Counter::DeniedInsufficientScope,
+            Denial::InsufficientScope(_) => Counter::DeniedInsufficientScope,
             Denial::InvalidRequest(_) => Counter::DeniedInvalidRequest,
             Denial::InvalidToken(_) => Counter::DeniedInvalidToken,
             Denial::MissingToken => Counter::DeniedMissingToken,
             Denial::Unavailable(_) => Counter::Unavailable,
         }));
         effects.push(Effect::Describe(stream, Description::new(denial.reason(), policy, source)));
-        effects.push(Effect::Answer(stream, self.config.challenge.answer(denial)));
+        effects.push(Effect::Answer(stream, self.config.challenge.answer(denial, &scope)));
     }
 }
 

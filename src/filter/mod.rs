@@ -353,7 +353,7 @@ impl Filter {
         self.waiting.remove(&stream);
         self.parking.forget(stream);
         self.signals.forget(stream);
-        self.config.challenge.answer(&Unavailable::Host.into())
+        self.config.challenge.answer(&Unavailable::Host.into(), "")
     }
 }
 

@@ -8,10 +8,7 @@ use crate::jwt::BadJwt;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Denial {
     /// The token is good, but not for this: 403.
-    InsufficientScope {
-        /// The scopes that would help, separated by spaces.
-        scope: String,
-    },
+    InsufficientScope(InsufficientScope),
     /// The request cannot be understood: 400.
     InvalidRequest(InvalidRequest),
     /// The token is not, or no longer, valid for us: 401.
@@ -22,11 +19,20 @@ pub enum Denial {
     Unavailable(Unavailable),
 }
 
+/// What a token that is good does not give.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum InsufficientScope {
+    /// A scope that the policy requires is not among its own.
+    MissingScope,
+    /// A member that the policy requires is absent or has another value.
+    OtherClaim,
+    /// It was issued to a client that the policy does not name.
+    OtherClient,
+}
+
 /// What is wrong with how a request carries its token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum InvalidRequest {
-    /// What follows the scheme is no `b64token`.
-    MalformedToken,
     /// The port in `:authority` decides about the policy, and nobody can say about the route.
     PortInHost,
     /// More than one token.
@@ -42,12 +48,10 @@ pub enum InvalidToken {
     Inactive,
     /// It is no JWT access token that the provider's keys and rules accept.
     Jwt(BadJwt),
+    /// What follows the scheme, or stands in the place of a token, is no `b64token`.
+    Malformed,
     /// It begins in the future.
     NotYetValid,
-    /// A member that the policy requires is absent or has another value.
-    OtherClaim,
-    /// It was issued to a client that the policy does not name.
-    OtherClient,
     /// It is for another audience.
     OtherAudience,
     /// Its length or prefix is not that of the provider's tokens.
@@ -103,18 +107,20 @@ impl Denial {
     /// One word for access logs (`%RESPONSE_CODE_DETAILS%`).
     pub fn reason(&self) -> &'static str {
         match self {
-            Self::InsufficientScope { .. } => "insufficient_scope",
-            Self::InvalidRequest(InvalidRequest::MalformedToken) => "malformed_token",
+            Self::InsufficientScope(reason) => match reason {
+                InsufficientScope::MissingScope => "insufficient_scope",
+                InsufficientScope::OtherClaim => "token_lacks_claim",
+                InsufficientScope::OtherClient => "token_of_other_client",
+            },
             Self::InvalidRequest(InvalidRequest::PortInHost) => "port_in_host",
             Self::InvalidRequest(InvalidRequest::SeveralTokens) => "several_tokens",
             Self::InvalidToken(reason) => match reason {
                 InvalidToken::Expired => "token_expired",
                 InvalidToken::Inactive => "token_inactive",
                 InvalidToken::Jwt(reason) => reason.reason(),
+                InvalidToken::Malformed => "malformed_token",
                 InvalidToken::NotYetValid => "token_not_yet_valid",
                 InvalidToken::OtherAudience => "token_for_other_audience",
-                InvalidToken::OtherClaim => "token_lacks_claim",
-                InvalidToken::OtherClient => "token_of_other_client",
                 InvalidToken::OtherFormat => "token_of_other_format",
                 InvalidToken::OtherIssuer => "token_of_other_issuer",
                 InvalidToken::OtherType => "token_of_other_type",
@@ -133,6 +139,12 @@ impl Denial {
                 Unavailable::UnknownPolicy => "unknown_policy",
             },
         }
+    }
+}
+
+impl From<InsufficientScope> for Denial {
+    fn from(reason: InsufficientScope) -> Self {
+        Self::InsufficientScope(reason)
     }
 }
 

@@ -9,7 +9,7 @@ use phantom_token_filter::introspection::{
     ClientAuthentication, Response, SecretEncoding, SignedReply, SignedReplyKind,
 };
 use phantom_token_filter::jwt::Algorithm;
-use phantom_token_filter::policy::{Authorization, Strategy};
+use phantom_token_filter::policy::{AllowMissing, Authorization, Strategy};
 use phantom_token_filter::request::{RequestView, Unreadable};
 use serde_json::{Value, json};
 
@@ -91,7 +91,8 @@ fn policies() {
         (policy.token_sources.as_slice(), policy.cache_ttl),
         (&[TokenSource::AuthorizationHeader][..], Duration::from_secs(60))
     );
-    assert!(policy.claim_headers.is_empty() && !policy.allow_missing);
+    assert!(policy.claim_headers.is_empty() && !policy.allow_preflight);
+    assert_eq!(policy.allow_missing, AllowMissing::Never);
     let require = &policy.require;
     assert!(require.scopes.is_empty() && require.any_scope.is_empty() && require.audiences.is_empty());
     assert!(require.client_ids.is_empty() && require.claims.is_empty());

@@ -149,7 +149,16 @@ async fn who_may_come_without_token_passes_without_any_of_its_traces() {
     ] {
         assert_eq!(gateway.send(bad).await.status, 401, "a bad token is no missing one");
     }
-    assert_eq!(gateway.send(Request::get("/").header("x-access-token", "not a token")).await.status, 400);
+    assert_eq!(gateway.send(Request::get("/").header("x-access-token", "not a token")).await.status, 401);
+    for empty in [
+        Request::get("/").header("cookie", "at="),
+        Request::get("/").header("cookie", "at=\"\"; theme=dark"),
+        Request::get("/").header("x-access-token", ""),
+        Request::get("/").header("x-access-token", "").bearer("good"),
+        Request::get("/").header("cookie", "at=").header("x-access-token", "good"),
+    ] {
+        assert_eq!(gateway.send(empty).await.status, 200, "what is empty is absent");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -53,7 +53,7 @@ fn policies() {
         (
             "a boolean in quotes",
             set(default, "allow_missing", json!("yes")),
-            "policies.default.allow_missing: expected true or false, got \"yes\"",
+            "policies.default.allow_missing: expected true, false or missing_or_invalid, got \"yes\"",
         ),
         (
             "no place for a token",
