@@ -375,3 +375,26 @@ fn a_bad_token_passes_as_none_where_that_is_allowed() {
         assert_eq!(worker.fate(down).status(), 503, "nobody knows whether it is bad");
     }
 }
+
+#[test]
+fn a_phantom_token_is_no_access_token_and_nobody_is_asked_about_it() {
+    for (alg, key) in [
+        ("ES256", include_str!("keys/ec256.pem").to_owned()),
+        ("ES384", include_str!("keys/ec384.pem").to_owned()),
+        ("RS256", include_str!("keys/rsa2048.pem").to_owned()),
+        ("EdDSA", include_str!("keys/ed25519.pem").to_owned()),
+        ("HS256", r#"{"kty":"oct","k":"AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8"}"#.to_owned()),
+    ] {
+        let keys = json!([{"kid": "k", "alg": alg, "private_key": {"inline": key}}]);
+        let mut worker = Worker::new(config(json!({"phantom_token": {"signing_keys": keys}})));
+        let ours = worker.call(&Request::bearer("tok"), &active()).jwt();
+        let stream = worker.receive(&Request::bearer(&ours));
+        assert_eq!((worker.fate(stream).status(), worker.fate(stream).reason()), (401, "own_jwt"), "{alg}");
+        worker.give_turns();
+        assert!(worker.calls.is_empty(), "{alg}");
+        let (signed, signature) = ours.rsplit_once('.').unwrap();
+        let other = if signature.starts_with('A') { "B" } else { "A" };
+        let forged = worker.receive(&Request::bearer(&format!("{signed}.{other}{}", &signature[1..])));
+        assert!(worker.is_waiting(forged), "{alg}: one that only says so is judged as any other");
+    }
+}

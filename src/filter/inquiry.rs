@@ -188,6 +188,11 @@ impl Filter {
         effects: &mut Vec<Effect>,
     ) {
         let Some(validator) = inquiry.way.validator() else {
+            if self.is_ours(&inquiry.token) {
+                effects.push(Effect::Count(Counter::CacheMiss));
+                let case = Case { source: Source::Miss, ..inquiry.case };
+                return self.refuse(&case, &InvalidToken::Ours.into(), effects);
+            }
             return self.wait(inquiry, digest, None, request, stale, now, effects);
         };
         match self.validate(validator, &inquiry, now) {
@@ -210,6 +215,12 @@ impl Filter {
                 self.refuse(&Case { source: Source::Miss, ..inquiry.case }, &denial, effects);
             }
         }
+    }
+
+    /// Whether it is no token of any authorization server's, but the JWT that a request went on with.
+    fn is_ours(&self, token: &AccessToken) -> bool {
+        let phantom_token = self.config.phantom_token.as_ref();
+        phantom_token.is_some_and(|ours| ours.is_ours(token, self.signatures.as_ref()))
     }
 
     fn is_down(&self, inquiry: &Inquiry) -> bool {

@@ -54,6 +54,8 @@ pub enum InvalidToken {
     NotYetValid,
     /// It is for another audience.
     OtherAudience,
+    /// It is a JWT of ours, which is for the services behind.
+    Ours,
     /// Its length or prefix is not that of the provider's tokens.
     OtherFormat,
     /// It was issued by somebody else.
@@ -124,6 +126,7 @@ impl Denial {
                 InvalidToken::OtherFormat => "token_of_other_format",
                 InvalidToken::OtherIssuer => "token_of_other_issuer",
                 InvalidToken::OtherType => "token_of_other_type",
+                InvalidToken::Ours => "own_jwt",
                 InvalidToken::Revoked => "token_revoked",
                 InvalidToken::UnknownStatus => "token_of_unknown_status",
             },
