@@ -1,7 +1,7 @@
 //! The answer to a refused request: one exhaustive match from [`Denial`] to status, `WWW-Authenticate`
 //! (RFC 6750 §3, RFC 9110 §11.6.1), body and gRPC status.
 
-use crate::policy::{Denial, InvalidRequest};
+use crate::policy::{Denial, InsufficientScope, InvalidRequest};
 
 /// How challenges are worded.
 #[derive(Clone, Debug)]
@@ -30,17 +30,21 @@ pub struct Answer {
 }
 
 impl Challenge {
-    /// What the client of a refused request gets.
-    pub fn answer(&self, denial: &Denial) -> Answer {
+    /// What the client of a refused request gets. `scope`: those that its policy needs, separated by spaces.
+    pub fn answer(&self, denial: &Denial, scope: &str) -> Answer {
         let (status, grpc_status, error, description) = match denial {
-            Denial::InsufficientScope { .. } => (
+            Denial::InsufficientScope(InsufficientScope::MissingScope) => (
                 403,
                 PERMISSION_DENIED,
                 "insufficient_scope",
                 "the access token lacks a scope this request needs",
             ),
-            Denial::InvalidRequest(InvalidRequest::MalformedToken) => {
-                (400, INVALID_ARGUMENT, "invalid_request", "the access token is malformed")
+            // RFC 6750 has one code for all that needs higher privileges (§3.1).
+            Denial::InsufficientScope(InsufficientScope::OtherClaim | InsufficientScope::OtherClient) => {
+                (403, PERMISSION_DENIED, "insufficient_scope", "the access token does not allow this request")
+            }
+            Denial::InvalidRequest(InvalidRequest::PortInHost) => {
+                (400, INVALID_ARGUMENT, "invalid_request", "the host must be named without a port")
             }
             Denial::InvalidRequest(InvalidRequest::SeveralTokens) => {
                 (400, INVALID_ARGUMENT, "invalid_request", "the request carries more than one access token")
@@ -49,7 +53,7 @@ impl Challenge {
                 401,
                 UNAUTHENTICATED,
                 "invalid_token",
-                "the access token is expired, revoked or not valid here",
+                "the access token is expired, revoked, malformed or not valid here",
             ),
             Denial::MissingToken => (401, UNAUTHENTICATED, "unauthorized", "an access token is required"),
             Denial::Unavailable(_) => (
@@ -62,23 +66,24 @@ impl Challenge {
         let mut headers =
             vec![("content-type", "application/json".to_owned()), ("cache-control", "no-store".to_owned())];
         let mut challenge = format!("Bearer realm=\"{}\"", self.realm);
-        match denial {
-            Denial::Unavailable(reason) => {
-                headers.push(("retry-after", reason.retry_after_seconds().to_string()));
-            }
-            // Without credentials, no error code (RFC 6750 §3.1).
-            Denial::MissingToken => headers.push(("www-authenticate", challenge)),
-            Denial::InsufficientScope { .. } | Denial::InvalidRequest(_) | Denial::InvalidToken(_) => {
-                challenge.push_str(&format!(", error=\"{error}\""));
-                if self.error_description {
-                    challenge.push_str(&format!(", error_description=\"{description}\""));
-                }
-                if let Denial::InsufficientScope { scope } = denial {
-                    challenge.push_str(&format!(", scope=\"{scope}\""));
-                }
-                headers.push(("www-authenticate", challenge));
+        // Without credentials, no error code (RFC 6750 §3.1).
+        if !matches!(denial, Denial::MissingToken) {
+            challenge.push_str(&format!(", error=\"{error}\""));
+            if self.error_description {
+                challenge.push_str(&format!(", error_description=\"{description}\""));
             }
         }
+        // A part of them would send the client for a token that does not do. None has a quote or a backslash.
+        if (1..=MAX_SCOPE_BYTES).contains(&scope.len()) {
+            challenge.push_str(&format!(", scope=\"{scope}\""));
+        }
+        headers.push(match denial {
+            Denial::Unavailable(reason) => ("retry-after", reason.retry_after_seconds().to_string()),
+            Denial::InsufficientScope(_)
+            | Denial::InvalidRequest(_)
+            | Denial::InvalidToken(_)
+            | Denial::MissingToken => ("www-authenticate", challenge),
+        });
         let body = if self.error_description {
             format!("{{\"error\":\"{error}\",\"error_description\":\"{description}\"}}")
         } else {
@@ -87,6 +92,9 @@ impl Challenge {
         Answer { status, headers, body, details: denial.reason(), grpc_status, grpc_message: error }
     }
 }
+
+/// Longest list of scopes in a challenge: clients bound the headers of an answer, too.
+const MAX_SCOPE_BYTES: usize = 4 << 10;
 
 // https://grpc.github.io/grpc/core/md_doc_statuscodes.html
 const INVALID_ARGUMENT: u8 = 3;
@@ -101,7 +109,7 @@ mod tests {
     use crate::policy::{InvalidToken, Unavailable};
 
     fn answer(denial: &Denial, error_description: bool) -> (u16, Option<String>, String) {
-        let answer = Challenge { realm: "api".to_owned(), error_description }.answer(denial);
+        let answer = Challenge { realm: "api".to_owned(), error_description }.answer(denial, "");
         let challenge = answer.headers.into_iter().find(|(name, _)| *name == "www-authenticate");
         (answer.status, challenge.map(|(_, value)| value), answer.body)
     }
@@ -119,7 +127,10 @@ mod tests {
         for (denial, status, error) in [
             (InvalidRequest::SeveralTokens.into(), 400, "invalid_request"),
             (InvalidToken::Inactive.into(), 401, "invalid_token"),
-            (Denial::InsufficientScope { scope: "write".to_owned() }, 403, "insufficient_scope"),
+            (InvalidToken::Malformed.into(), 401, "invalid_token"),
+            (InsufficientScope::MissingScope.into(), 403, "insufficient_scope"),
+            (InsufficientScope::OtherClaim.into(), 403, "insufficient_scope"),
+            (InsufficientScope::OtherClient.into(), 403, "insufficient_scope"),
         ] {
             let (actual, challenge, body) = answer(&denial, true);
             let challenge = challenge.unwrap();
@@ -127,14 +138,12 @@ mod tests {
             assert!(challenge.contains(&format!(", error=\"{error}\", error_description=\"")), "{challenge}");
             assert_eq!(serde_json::from_str::<serde_json::Value>(&body).unwrap()["error"], error);
         }
-        let scope = Denial::InsufficientScope { scope: "read write".to_owned() };
-        assert!(answer(&scope, false).1.unwrap().ends_with(", scope=\"read write\""));
     }
 
     #[test]
     fn the_servers_trouble_is_a_503_without_challenge() {
         let answer = Challenge { realm: "api".to_owned(), error_description: true }
-            .answer(&Unavailable::AuthorizationServer(ServerFailure::Timeout).into());
+            .answer(&Unavailable::AuthorizationServer(ServerFailure::Timeout).into(), "read");
         assert_eq!((answer.status, answer.grpc_status, answer.details), (503, 14, "introspection_timeout"));
         assert!(answer.headers.contains(&("retry-after", "1".to_owned())));
         assert!(!answer.headers.iter().any(|(name, _)| *name == "www-authenticate"));

@@ -4,7 +4,7 @@
 //! another header or in a cookie. It never stands in the query or the body (RFC 9700 §4.3.2). A proof of
 //! possession is not verified here.
 
-use crate::policy::InvalidRequest;
+use crate::policy::{Denial, InvalidRequest, InvalidToken};
 use crate::request::{HeaderEditsBuf, RequestView};
 use crate::token::AccessToken;
 
@@ -19,15 +19,16 @@ pub enum TokenSource {
     Header(String),
 }
 
-/// The access token of `request`; `None` if there is none.
+/// The access token of `request`; `None` if there is none. A header or a cookie that is empty, as a logout may leave it,
+/// is none.
 ///
 /// # Errors
 ///
-/// [`InvalidRequest`] if something stands where a token should that is none, or more than one does.
+/// [`Denial`] if something stands where a token should that is none, or more than one does.
 pub fn access_token(
     request: &dyn RequestView,
     sources: &[TokenSource],
-) -> Result<Option<AccessToken>, InvalidRequest> {
+) -> Result<Option<AccessToken>, Denial> {
     let mut found = None;
     for source in sources {
         let token = match source {
@@ -40,15 +41,15 @@ pub fn access_token(
         };
         let Some(token) = token else { continue };
         if found.is_some() {
-            return Err(InvalidRequest::SeveralTokens);
+            return Err(InvalidRequest::SeveralTokens.into());
         }
-        found = Some(token.ok_or(InvalidRequest::MalformedToken)?);
+        found = Some(token.ok_or(InvalidToken::Malformed)?);
     }
     // A token that nobody looks at must not travel along with the one that is judged.
     if found.is_some() && !sources.contains(&TokenSource::AuthorizationHeader) {
         let authorization = request.authorization().unwrap_or_default();
         if !matches!(bearer(&authorization), Ok(None)) {
-            return Err(InvalidRequest::SeveralTokens);
+            return Err(InvalidRequest::SeveralTokens.into());
         }
     }
     Ok(found)
@@ -56,10 +57,12 @@ pub fn access_token(
 
 /// The one token that stands in a place, if any does; within, `None` if it is malformed.
 fn only(texts: &[Vec<u8>]) -> Result<Option<Option<AccessToken>>, InvalidRequest> {
-    match texts {
-        [] => Ok(None),
-        [text] => Ok(Some(AccessToken::parse(text))),
-        _ => Err(InvalidRequest::SeveralTokens),
+    let mut texts = texts.iter().filter(|text| !matches!(text.trim_ascii(), b"" | b"\"\""));
+    match (texts.next(), texts.next()) {
+        (None, _) => Ok(None),
+        // Two copies of a header may arrive as one.
+        (Some(text), None) if !text.contains(&b',') => Ok(Some(AccessToken::parse(text))),
+        (Some(_), _) => Err(InvalidRequest::SeveralTokens),
     }
 }
 
@@ -87,21 +90,26 @@ pub fn removal(request: &dyn RequestView, sources: &[TokenSource]) -> HeaderEdit
 
 /// What follows the scheme in a value of `authorization`; `None` under another scheme.
 fn bearer(value: &[u8]) -> Result<Option<&[u8]>, InvalidRequest> {
-    let scheme_end = value.iter().position(|&byte| byte == b' ' || byte == b'\t').unwrap_or(value.len());
-    let (scheme, rest) = value.split_at_checked(scheme_end).unwrap_or((value, b""));
+    let (scheme, rest) = scheme_and_rest(value.trim_ascii());
     if is_token_scheme(scheme) {
         // Two copies of the header arrive as one value with a comma; no b64token has one.
-        return match rest.trim_ascii() {
-            token if token.contains(&b',') => Err(InvalidRequest::SeveralTokens),
-            token => Ok(Some(token)),
-        };
+        if rest.contains(&b',') {
+            return Err(InvalidRequest::SeveralTokens);
+        }
+        // Between them stand spaces and nothing else (RFC 9110 §11.4); with anything else it is no b64token.
+        let spaces = rest.iter().take_while(|&&byte| byte == b' ').count();
+        return Ok(rest.get(spaces..));
     }
-    let hides_a_token = value.split(|&byte| byte == b',').skip(1).any(|part| {
-        let part = part.trim_ascii();
-        let end = part.iter().position(|&byte| byte == b' ').unwrap_or(part.len());
-        part.get(..end).is_some_and(is_token_scheme)
-    });
+    let parts = value.split(|&byte| byte == b',').skip(1);
+    let hides_a_token = parts.map(<[u8]>::trim_ascii).any(|part| is_token_scheme(scheme_and_rest(part).0));
     if hides_a_token { Err(InvalidRequest::SeveralTokens) } else { Ok(None) }
+}
+
+/// A scheme is a token (RFC 9110 §11.1), and ends where that does.
+fn scheme_and_rest(value: &[u8]) -> (&[u8], &[u8]) {
+    let is_tchar = |byte: &u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(byte);
+    let end = value.iter().position(|byte| !is_tchar(byte)).unwrap_or(value.len());
+    value.split_at_checked(end).unwrap_or((value, b""))
 }
 
 /// Schemes are case-insensitive (RFC 9110 §11.1).
@@ -151,7 +159,7 @@ mod tests {
         }
     }
 
-    fn authorization(values: &[&'static str]) -> Result<Option<String>, InvalidRequest> {
+    fn authorization(values: &[&'static str]) -> Result<Option<String>, Denial> {
         let headers = Headers(values.iter().map(|value| ("authorization", value.as_bytes())).collect());
         access_token(&headers, &[TokenSource::AuthorizationHeader])
             .map(|token| token.map(|t| t.secret().to_owned()))
@@ -183,8 +191,13 @@ mod tests {
             "Bearer a\u{e9}",
             "Bearer \"abc\"",
             "Bearer\tabc d",
+            "Bearer\tabc",
+            "Bearer \tabc",
+            "Bearer\u{b}abc",
+            "Bearer=abc",
+            "DPoP\tabc",
         ] {
-            assert_eq!(authorization(&[value]), Err(InvalidRequest::MalformedToken), "{value:?}");
+            assert_eq!(authorization(&[value]), Err(InvalidToken::Malformed.into()), "{value:?}");
         }
     }
 
@@ -195,16 +208,19 @@ mod tests {
             &["Basic YQ==", "Bearer a"],
             &["Bearer a", "Basic YQ=="],
             &["Bearer a,Bearer b"],
+            &["Basic YQ==,\tBearer\ta"],
+            &["Basic YQ==, bearer"],
+            &["Bearer,a"],
         ] {
-            assert_eq!(authorization(values), Err(InvalidRequest::SeveralTokens), "{values:?}");
+            assert_eq!(authorization(values), Err(InvalidRequest::SeveralTokens.into()), "{values:?}");
         }
         let both = Headers(vec![("authorization", b"Bearer a"), ("x-token", b"b")]);
         let sources = [TokenSource::AuthorizationHeader, TokenSource::Header("x-token".to_owned())];
-        assert_eq!(access_token(&both, &sources), Err(InvalidRequest::SeveralTokens));
+        assert_eq!(access_token(&both, &sources), Err(InvalidRequest::SeveralTokens.into()));
         let twice = Headers(vec![("x-token", b"a"), ("x-token", b"b")]);
-        assert_eq!(access_token(&twice, &sources), Err(InvalidRequest::SeveralTokens));
+        assert_eq!(access_token(&twice, &sources), Err(InvalidRequest::SeveralTokens.into()));
         let only_header = [TokenSource::Header("x-token".to_owned())];
-        assert_eq!(access_token(&both, &only_header), Err(InvalidRequest::SeveralTokens));
+        assert_eq!(access_token(&both, &only_header), Err(InvalidRequest::SeveralTokens.into()));
         let with_basic = Headers(vec![("authorization", b"Basic YQ=="), ("x-token", b"b")]);
         assert_eq!(access_token(&with_basic, &only_header).unwrap().unwrap().secret(), "b");
     }

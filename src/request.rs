@@ -38,6 +38,19 @@ pub trait RequestView {
     }
 }
 
+/// Whether it is a CORS preflight, as browsers send it: without a body, and without a word of another method than its
+/// own, which some services obey.
+pub fn is_preflight(request: &dyn RequestView) -> bool {
+    let is_there = |name| request.header(name).is_some_and(|value| !value.is_empty());
+    request.header(":method").as_deref() == Some(b"OPTIONS")
+        && is_there("origin")
+        && is_there("access-control-request-method")
+        && request.header("content-length").is_none_or(|length| &*length == b"0")
+        && !["transfer-encoding", "x-http-method-override", "x-http-method", "x-method-override"]
+            .into_iter()
+            .any(is_there)
+}
+
 /// What was kept of the headers of a request that had to wait.
 #[derive(Clone, Debug, Default)]
 pub struct KeptHeaders(pub Vec<(String, String)>);
@@ -117,6 +130,15 @@ impl HeaderEditsBuf {
             Ok(len) if len != ABSENT => self.put(name, len, value),
             // What is too long for a length is too long for a header.
             _ => self.remove(name),
+        }
+    }
+
+    /// Adds what others do, after all that is there.
+    pub fn append(&mut self, others: Self) {
+        if self.0.is_empty() {
+            *self = others;
+        } else {
+            self.0.extend(others.0);
         }
     }
 

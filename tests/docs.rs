@@ -176,7 +176,7 @@ fn types_and_ranges_are_as_documented() {
             "whole" => (json!(u32::MAX), format!("a {kind}"), "4294967295"),
             "one" => (json!("?"), kind.clone(), "\"?\""),
             "exactly" => (json!(7), kind.clone(), "a number"),
-            "true" => (json!("?"), kind.clone(), "\"?\""),
+            "true" | "true," => (json!("?"), kind.clone(), "\"?\""),
             "list" => (json!("?"), "a list".to_owned(), "a string"),
             "object" => (json!(7), "an object".to_owned(), "a number"),
             "secret" => (json!(7), "{env: NAME} or {inline: \"...\"}".to_owned(), "a number"),

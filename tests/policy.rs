@@ -5,6 +5,7 @@ mod support;
 
 use std::time::Duration;
 
+use phantom_token_filter::metrics::Counter;
 use serde_json::json;
 use support::{Fate, Request, Worker, active, config, inactive};
 
@@ -57,10 +58,10 @@ fn each_requirement_is_judged() {
         (json!({"audiences": ["https://other.example", "https://api.example"]}), None),
         (json!({"audiences": ["https://other.example"]}), Some((401, "token_for_other_audience"))),
         (json!({"client_ids": ["app"]}), None),
-        (json!({"client_ids": ["ap"]}), Some((401, "token_of_other_client"))),
+        (json!({"client_ids": ["ap"]}), Some((403, "token_of_other_client"))),
         (json!({"claims": {"roles": "writer", "level": [2, 3]}}), None),
-        (json!({"claims": {"roles": "admin"}}), Some((401, "token_lacks_claim"))),
-        (json!({"claims": {"absent": "x"}}), Some((401, "token_lacks_claim"))),
+        (json!({"claims": {"roles": "admin"}}), Some((403, "token_lacks_claim"))),
+        (json!({"claims": {"absent": "x"}}), Some((403, "token_lacks_claim"))),
         (json!({"token_types": ["BEARER"]}), None),
         (json!({"token_types": ["dpop"]}), Some((401, "token_of_other_type"))),
     ] {
@@ -73,15 +74,6 @@ fn each_requirement_is_judged() {
             }
         }
     }
-}
-
-#[test]
-fn the_missing_scopes_are_named() {
-    let require = json!({"policies": {"default": {"require": {"scopes": ["read", "admin", "audit"]}}}});
-    let mut worker = Worker::new(config(require));
-    let Fate::Answered(answer) = worker.call(&Request::bearer("tok"), &active()) else { panic!() };
-    let challenge = answer.headers.iter().find(|(name, _)| *name == "www-authenticate").unwrap().1.clone();
-    assert!(challenge.ends_with(", scope=\"admin audit\""), "{challenge}");
 }
 
 #[test]
@@ -174,5 +166,235 @@ fn the_routes_metadata_names_the_policy_where_that_is_configured() {
     for route in [Ok("nonsense"), Err(phantom_token_filter::request::Unreadable)] {
         let stream = worker.receive(&Request::bearer("tok").on_route(route));
         assert_eq!((worker.fate(stream).status(), worker.fate(stream).reason()), (503, "unknown_policy"));
+    }
+}
+
+#[test]
+fn a_port_is_taken_out_where_it_decides_and_left_where_it_does_not() {
+    let policies = json!({
+        "policies": {"default": {"forward": {"authorization": "original"}}, "public": {"strategy": "allow"}},
+        "rules": [
+            {"match": {"hosts": ["public.example", "[::1]", "ports.example:8443"]}, "policy": "public"},
+            {"match": {"hosts": ["same.example"]}, "policy": "default"},
+        ]
+    });
+    let mut worker = Worker::new(config(policies));
+    let mut fate = |authority: &str, token: &str| {
+        let request =
+            Request::default().with(":method", "GET").with(":path", "/").with(":authority", authority);
+        worker.call(&request.with("authorization", format!("Bearer {token}")), &active())
+    };
+    for (authority, host) in
+        [("public.example:1", "public.example"), ("PUBLIC.example:", "PUBLIC.example"), ("[::1]:80", "[::1]")]
+    {
+        assert_eq!(fate(authority, "").header(":authority").as_deref(), Some(host), "{authority}");
+    }
+    for authority in ["public.example", "ports.example:8443"] {
+        assert_eq!(fate(authority, ""), Fate::unchanged(), "{authority}");
+    }
+    for authority in ["other.example:1", "same.example:1", "same.example", "ports.example:1"] {
+        assert_eq!(fate(authority, "tok"), Fate::unchanged(), "{authority}");
+    }
+    assert_eq!(fate("public.example::1", "").reason(), "malformed_token", "two colons are no port");
+}
+
+#[test]
+fn a_request_whose_port_decides_is_served_by_no_memory_of_others() {
+    let policies = json!({
+        "policies": {"default": {}, "other": {}},
+        "rules": [{"match": {"hosts": ["api.example"]}, "policy": "other"}]
+    });
+    let mut worker = Worker::new(config(policies));
+    let at = |authority: &str| {
+        let request =
+            Request::default().with(":method", "GET").with(":path", "/").with(":authority", authority);
+        request.with("authorization", "Bearer tok")
+    };
+    for authority in ["api.example", "api.example:1"].repeat(5) {
+        let fate = worker.call(&at(authority), &active());
+        let host = authority.ends_with(":1").then_some("api.example");
+        assert_eq!(fate.header(":authority").as_deref(), host, "{authority}");
+    }
+    assert!((1..5).contains(&worker.served_again), "{}: only those without a port", worker.served_again);
+}
+
+#[test]
+fn where_the_route_may_name_the_policy_no_port_decides() {
+    let policies = json!({
+        "policies": {"public": {"strategy": "allow"}},
+        "rules": [{"match": {"hosts": ["public.example"]}, "policy": "public"}],
+        "policy_from": "route_metadata"
+    });
+    let mut worker = Worker::new(config(policies));
+    let at =
+        Request::default().with(":method", "GET").with(":path", "/").with(":authority", "public.example:1");
+    let stream = worker.receive(&at);
+    assert_eq!((worker.fate(stream).status(), worker.fate(stream).reason()), (400, "port_in_host"));
+    let named = worker.receive(&at.on_route(Ok("public")));
+    assert_eq!(worker.fate(named), Fate::unchanged(), "the route says so itself");
+}
+
+/// The challenge of a refusal, which says of the rest what the reason word does.
+fn challenge(fate: &Fate) -> (u16, String) {
+    let Fate::Answered(answer) = fate else { panic!("forwarded: {fate:?}") };
+    let challenge = answer.headers.iter().find(|(name, _)| *name == "www-authenticate");
+    (answer.status, challenge.expect("a challenge").1.clone())
+}
+
+#[test]
+fn a_challenge_names_all_scopes_that_the_policy_needs() {
+    let require =
+        json!({"scopes": ["read", "admin"], "any_scope": ["eu", "us", "read"], "client_ids": ["app"]});
+    let short =
+        json!({"challenge": {"error_description": false}, "policies": {"default": {"require": require}}});
+    let mut worker = Worker::new(config(short));
+    let scopes = "scope=\"read admin eu us\"";
+    let missing = worker.call(&Request::get("/"), &active());
+    assert_eq!(challenge(&missing), (401, format!("Bearer realm=\"api\", {scopes}")));
+    let inactive = worker.call(&Request::bearer("a"), &inactive());
+    assert_eq!(
+        challenge(&inactive),
+        (401, format!("Bearer realm=\"api\", error=\"invalid_token\", {scopes}"))
+    );
+    let malformed = worker.call(&Request::bearer("a b"), &active());
+    assert_eq!(
+        challenge(&malformed),
+        (401, format!("Bearer realm=\"api\", error=\"invalid_token\", {scopes}"))
+    );
+    let higher = format!("Bearer realm=\"api\", error=\"insufficient_scope\", {scopes}");
+    assert_eq!(challenge(&worker.call(&Request::bearer("b"), &active())), (403, higher.clone()));
+    let mut of_other_client = active();
+    of_other_client["client_id"] = json!("web");
+    let other = worker.call(&Request::bearer("c"), &of_other_client);
+    assert_eq!((challenge(&other), other.reason()), ((403, higher), "token_of_other_client"));
+    let Fate::Answered(answer) = other else { panic!() };
+    assert_eq!((answer.grpc_status, answer.grpc_message), (7, "insufficient_scope"));
+    assert_eq!(worker.count(Counter::DeniedInsufficientScope), 2);
+    assert_eq!(worker.count(Counter::DeniedInvalidToken), 2);
+}
+
+#[test]
+fn a_challenge_is_bounded() {
+    let scopes: Vec<String> = (0..1000).map(|number| format!("https://api.example/scope/{number}")).collect();
+    let mut worker = Worker::new(config(json!({"policies": {"default": {"require": {"scopes": scopes}}}})));
+    let stream = worker.receive(&Request::get("/"));
+    assert_eq!(challenge(&worker.fate(stream)), (401, "Bearer realm=\"api\"".to_owned()));
+}
+
+#[test]
+fn what_is_empty_is_as_good_as_absent() {
+    let sources = json!(["authorization_header", {"header": "x-access-token"}, {"cookie": "at"}]);
+    let policies = json!({"policies": {"default": {"token_sources": sources}}});
+    let mut worker = Worker::new(config(policies));
+    for empty in [
+        Request::get("/").with("cookie", "at="),
+        Request::get("/").with("cookie", "at=\"\"; a=b").with("cookie", "at="),
+        Request::get("/").with("x-access-token", ""),
+        Request::get("/").with("x-access-token", " \t").with("x-access-token", ""),
+        Request::get("/").with("authorization", ""),
+    ] {
+        let stream = worker.receive(&empty);
+        assert_eq!((worker.fate(stream).status(), worker.fate(stream).reason()), (401, "missing_token"));
+        let fate = worker.call(&empty.with("x-access-token", "tok"), &active());
+        assert!(fate.removes("x-access-token") && fate.header("authorization").is_some());
+        assert!(!fate.header("cookie").unwrap_or_default().contains("at="));
+    }
+}
+
+#[test]
+fn a_preflight_passes_unjudged_where_that_is_allowed_and_without_any_trace_of_a_token() {
+    let policy = json!({
+        "allow_preflight": true,
+        "token_sources": ["authorization_header", {"header": "x-access-token"}],
+        "forward": {"claim_headers": {"x-user": "sub"}}
+    });
+    let mut worker = Worker::new(config(json!({"policies": {"default": policy, "strict": {}},
+        "rules": [{"match": {"path": "/strict"}, "policy": "strict"}]})));
+    let options = |path: &str| {
+        Request::default().with(":method", "OPTIONS").with(":path", path).with(":authority", "api.example")
+    };
+    let preflight = |path: &str| {
+        options(path).with("origin", "https://app.example").with("access-control-request-method", "PUT")
+    };
+    for request in
+        [preflight("/"), preflight("/").with("authorization", "Bearer bad b").with("x-user", "root")]
+    {
+        let fate = worker.receive(&request);
+        let fate = worker.fate(fate);
+        for header in ["authorization", "x-access-token", "x-user"] {
+            assert!(fate.removes(header), "{header}: {fate:?}");
+        }
+    }
+    for other in [
+        preflight("/strict"),
+        options("/"),
+        options("/").with("origin", "https://app.example"),
+        options("/").with("access-control-request-method", "PUT"),
+        options("/").with("origin", "").with("access-control-request-method", "PUT"),
+        preflight("/").with("x-http-method-override", "DELETE"),
+        preflight("/").with("content-length", "5"),
+        Request::get("/").with("origin", "https://app.example").with("access-control-request-method", "PUT"),
+    ] {
+        let stream = worker.receive(&other);
+        assert_eq!(worker.fate(stream).reason(), "missing_token");
+    }
+    worker.give_turns();
+    assert!(worker.calls.is_empty());
+}
+
+#[test]
+fn a_bad_token_passes_as_none_where_that_is_allowed() {
+    for authorization in ["jwt", "original", "remove"] {
+        let policy = json!({
+            "allow_missing": "missing_or_invalid",
+            "token_sources": ["authorization_header", {"header": "x-access-token"}],
+            "require": {"scopes": ["read"], "audiences": ["https://api.example"]},
+            "forward": {"authorization": authorization, "claim_headers": {"x-user": "sub"}}
+        });
+        let mut worker = Worker::new(config(json!({"policies": {"default": policy}})));
+        let anonymous = |fate: &Fate| {
+            ["authorization", "x-access-token", "x-user"].iter().all(|header| fate.removes(header))
+        };
+        assert!(anonymous(&worker.call(&Request::get("/"), &active())));
+        assert!(anonymous(&worker.call(&Request::bearer("a b"), &active())));
+        assert!(anonymous(&worker.call(&Request::bearer("bad"), &inactive())));
+        assert!(anonymous(&worker.call(&Request::bearer("bad"), &inactive())), "remembered");
+        assert!(anonymous(&worker.call(&Request::get("/").with("x-access-token", "worse"), &inactive())));
+        let mut other = active();
+        other["aud"] = json!("https://other.example");
+        assert!(anonymous(&worker.call(&Request::bearer("for-others"), &other)));
+
+        assert_eq!(worker.call(&Request::bearer("good"), &active()).header("x-user").unwrap(), "alice");
+        let mut less = active();
+        less["scope"] = json!("write");
+        assert_eq!(worker.call(&Request::bearer("less"), &less).status(), 403, "it is a good one");
+        let two = Request::bearer("a").with("x-access-token", "b");
+        assert_eq!(worker.call(&two, &active()).status(), 400, "which of them is not known");
+        let down = worker.receive(&Request::bearer("unknown"));
+        worker.fail_call();
+        assert_eq!(worker.fate(down).status(), 503, "nobody knows whether it is bad");
+    }
+}
+
+#[test]
+fn a_phantom_token_is_no_access_token_and_nobody_is_asked_about_it() {
+    for (alg, key) in [
+        ("ES256", include_str!("keys/ec256.pem").to_owned()),
+        ("ES384", include_str!("keys/ec384.pem").to_owned()),
+        ("RS256", include_str!("keys/rsa2048.pem").to_owned()),
+        ("EdDSA", include_str!("keys/ed25519.pem").to_owned()),
+        ("HS256", r#"{"kty":"oct","k":"AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8"}"#.to_owned()),
+    ] {
+        let keys = json!([{"kid": "k", "alg": alg, "private_key": {"inline": key}}]);
+        let mut worker = Worker::new(config(json!({"phantom_token": {"signing_keys": keys}})));
+        let ours = worker.call(&Request::bearer("tok"), &active()).jwt();
+        let stream = worker.receive(&Request::bearer(&ours));
+        assert_eq!((worker.fate(stream).status(), worker.fate(stream).reason()), (401, "own_jwt"), "{alg}");
+        worker.give_turns();
+        assert!(worker.calls.is_empty(), "{alg}");
+        let (signed, signature) = ours.rsplit_once('.').unwrap();
+        let other = if signature.starts_with('A') { "B" } else { "A" };
+        let forged = worker.receive(&Request::bearer(&format!("{signed}.{other}{}", &signature[1..])));
+        assert!(worker.is_waiting(forged), "{alg}: one that only says so is judged as any other");
     }
 }

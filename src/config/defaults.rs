@@ -7,6 +7,7 @@ use super::strategy::StrategyName;
 use crate::credentials::TokenSource;
 use crate::introspection::SecretEncoding;
 use crate::jwt::Algorithm;
+use crate::policy::AllowMissing;
 use crate::revocation::sources::UnknownSessions;
 
 pub(super) const INTROSPECTION_TIMEOUT: Duration = Duration::from_secs(2);
@@ -43,7 +44,8 @@ pub(super) const STRATEGY: StrategyName = StrategyName::PhantomToken;
 pub(super) const TOKEN_SOURCE: TokenSource = TokenSource::AuthorizationHeader;
 pub(super) const CACHE_TTL: Duration = Duration::from_secs(60);
 pub(super) const TOKEN_TYPES: [&str; 2] = ["bearer", "dpop"];
-pub(super) const ALLOW_MISSING: bool = false;
+pub(super) const ALLOW_MISSING: AllowMissing = AllowMissing::Never;
+pub(super) const ALLOW_PREFLIGHT: bool = false;
 
 pub(super) const POLICY_FROM_ROUTE: bool = false;
 

@@ -28,7 +28,9 @@ use serde_json::{Map, Value};
 use crate::challenge::{Answer, Challenge};
 use crate::json::{self, NotAnObject};
 use crate::jwt::{JwksEndpoint, PhantomToken, SignError, Signatures};
-use crate::policy::{IdentityHeaders, Policy, Rule, Strategy, has_path};
+use crate::policy::{
+    Denial, IdentityHeaders, InvalidRequest, Policy, Reading, Rule, Strategy, Unavailable, has_path, host_of,
+};
 use crate::protobuf;
 use crate::provider::Provider;
 use crate::request::RequestView;
@@ -81,6 +83,16 @@ pub struct CacheLimits {
     pub stale_if_error: Duration,
     /// By up to which part of itself `refresh_ahead` is put off, differently for each token.
     pub jitter: f64,
+}
+
+/// What the configuration says of a request.
+#[derive(Clone, Debug)]
+pub struct Ruling<'c> {
+    /// What it needs.
+    pub policy: &'c Rc<Policy>,
+    /// The host that it must be for. Envoy may tell hosts apart by their port, or not; rules do not. So where the port
+    /// would make a difference, the request goes on without it, and to the host that the rules have matched.
+    pub host: Option<Vec<u8>>,
 }
 
 /// A path of the filter's own.
@@ -224,15 +236,42 @@ impl Config {
     }
 
     /// The policy of a request: the one that the route names, else that of the first rule that holds, else the
-    /// default. `None` if the route names one that does not exist or cannot be read.
-    pub fn policy_of(&self, request: &dyn RequestView) -> Option<&Rc<Policy>> {
+    /// default.
+    ///
+    /// # Errors
+    ///
+    /// [`Denial`] if the route names a policy that does not exist or cannot be read, or if it is not known which
+    /// route the request takes.
+    pub fn policy_of(&self, request: &dyn RequestView) -> Result<Ruling<'_>, Denial> {
         if self.policy_from_route
-            && let Some(name) = request.route_policy().ok()?
+            && let Some(name) = request.route_policy().map_err(|_| Unavailable::UnknownPolicy)?
         {
-            return self.policies.iter().find(|policy| policy.name.as_bytes() == name);
+            let named = self.policies.iter().find(|policy| policy.name.as_bytes() == name);
+            return Ok(Ruling { policy: named.ok_or(Unavailable::UnknownPolicy)?, host: None });
         }
-        let rule = self.rules.iter().find(|rule| rule.matches.holds(request));
-        Some(rule.map_or(&self.default_policy, |rule| &rule.policy))
+        let policy = self.policy_by_rules(request, Reading::WithoutPort);
+        let host = self.host_that_decides(request, policy);
+        // Another host is another route, and the one that was looked at is not the one that is taken.
+        if host.is_some() && self.policy_from_route {
+            return Err(InvalidRequest::PortInHost.into());
+        }
+        Ok(Ruling { policy, host })
+    }
+
+    fn policy_by_rules(&self, request: &dyn RequestView, reading: Reading) -> &Rc<Policy> {
+        let rule = self.rules.iter().find(|rule| rule.matches.holds(request, reading));
+        rule.map_or(&self.default_policy, |rule| &rule.policy)
+    }
+
+    /// The host without its port, if `policy` is that of the host and not that of the authority as it stands.
+    fn host_that_decides(&self, request: &dyn RequestView, policy: &Rc<Policy>) -> Option<Vec<u8>> {
+        if self.rules.iter().all(|rule| rule.matches.hosts.is_empty()) {
+            return None;
+        }
+        let authority = request.header(":authority")?;
+        let host = host_of(&authority);
+        let decides = || !Rc::ptr_eq(self.policy_by_rules(request, Reading::AsItStands), policy);
+        (host.len() < authority.len() && decides()).then(|| host.to_vec())
     }
 
     /// Whether the request is for one of the filter's own paths, and so for no policy to judge.

@@ -10,7 +10,7 @@ use super::error::ConfigError;
 use super::reader::{Item, Section, number};
 use super::strategy::{StrategyName, named_providers, strategy};
 use crate::credentials::TokenSource;
-use crate::policy::{Authorization, Policy, Requirements, Strategy};
+use crate::policy::{AllowMissing, Authorization, Policy, Requirements, Strategy};
 use crate::provider::{Introspector, OriginKind, Provider};
 
 /// The policies. The default one may be left out if its name is not changed: without a word about it, requests
@@ -48,7 +48,7 @@ fn in_words(error: ConfigError, section: &Section<'_>) -> ConfigError {
     ConfigError::new(error.path, [&error.problem, " ", hint].concat())
 }
 
-const KEYS: [&str; 8] = [
+const KEYS: [&str; 9] = [
     "strategy",
     "provider",
     "providers",
@@ -57,6 +57,7 @@ const KEYS: [&str; 8] = [
     "require",
     "forward",
     "allow_missing",
+    "allow_preflight",
 ];
 
 fn policy(
@@ -109,7 +110,8 @@ fn policy(
         authorization,
         validated_authorization,
         claim_headers: claim_headers.unwrap_or_default(),
-        allow_missing: section.boolean("allow_missing", defaults::ALLOW_MISSING)?,
+        allow_missing: allow_missing(section)?,
+        allow_preflight: section.boolean("allow_preflight", defaults::ALLOW_PREFLIGHT)?,
     })
 }
 
@@ -124,6 +126,16 @@ pub(super) fn mints(strategy: &Strategy, asked: Authorization, validated: Author
         }
         Strategy::Introspect(introspector) => asked == Authorization::Jwt && !is_given(introspector),
         Strategy::Jwt(_) | Strategy::JwtAndIntrospection(_) => validated == Authorization::Jwt,
+    }
+}
+
+fn allow_missing(section: &Section<'_>) -> Result<AllowMissing, ConfigError> {
+    let Some(item) = section.get("allow_missing") else { return Ok(defaults::ALLOW_MISSING) };
+    match item.value {
+        Value::Bool(false) => Ok(AllowMissing::Never),
+        Value::Bool(true) => Ok(AllowMissing::Missing),
+        Value::String(text) if text == "missing_or_invalid" => Ok(AllowMissing::MissingOrInvalid),
+        _ => Err(item.wrong("true, false or missing_or_invalid")),
     }
 }
 

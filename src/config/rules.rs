@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use super::error::ConfigError;
 use super::reader::{Item, Section};
-use crate::policy::{Match, Policy, Rule};
+use crate::policy::{Match, Policy, Rule, host_of};
 
 /// The rules in their order.
 pub(super) fn rules(root: &Section<'_>, policies: &[Rc<Policy>]) -> Result<Vec<Rule>, ConfigError> {
@@ -79,7 +79,12 @@ fn covers(wide: &Match, narrow: &Match) -> bool {
             .flatten()
             .any(|path| path.starts_with(prefix.as_str()))
     };
-    any_of(&wide.hosts, &narrow.hosts)
+    let is_host = |narrow: &String| {
+        let is = |wide: &String| wide == narrow || wide.as_bytes() == host_of(narrow.as_bytes());
+        wide.hosts.iter().any(is)
+    };
+    let hosts = wide.hosts.is_empty() || !narrow.hosts.is_empty() && narrow.hosts.iter().all(is_host);
+    hosts
         && any_of(&wide.methods, &narrow.methods)
         && (wide.path.is_none() || wide.path == narrow.path)
         && wide.path_prefix.as_ref().is_none_or(begins)

@@ -4,6 +4,7 @@ use serde_json::Value;
 
 use super::error::ConfigError;
 use super::reader::{Item, QUOTES_NEEDED};
+use crate::policy::host_of;
 use crate::token::Secret;
 
 impl<'c> Item<'c> {
@@ -41,13 +42,24 @@ impl<'c> Item<'c> {
         })
     }
 
-    /// A host as requests are compared with it, brought to lower case.
+    /// A host as requests are compared with it, with a port or without, brought to lower case.
     pub(super) fn host(&self) -> Result<String, ConfigError> {
-        let host = self.text_such("a host such as \"api.example\", without port or wildcard", |host| {
-            let is_ipv6 = host.starts_with('[') && host.ends_with(']');
-            !host.is_empty() && host.bytes().all(|byte| is_host_byte(byte) || is_ipv6 && byte == b':')
+        let authority = self.text_such("a host such as \"api.example\", without wildcard", |authority| {
+            let host = host_of(authority.as_bytes());
+            let port = authority.as_bytes().get(host.len() + 1..);
+            let is_ipv6 = host.starts_with(b"[") && host.ends_with(b"]");
+            !host.is_empty()
+                && host.iter().all(|&byte| is_host_byte(byte) || is_ipv6 && byte == b':')
+                && port
+                    .is_none_or(|port| (1..=5).contains(&port.len()) && port.iter().all(u8::is_ascii_digit))
         })?;
-        Ok(host.to_ascii_lowercase())
+        if host_of(authority.as_bytes()).len() < authority.len() {
+            self.warn(
+                "by its port a host is told apart only where Envoy does so, too: not with \
+                 ignore_port_in_host_matching, which Istio sets, or strip_any_host_port",
+            );
+        }
+        Ok(authority.to_ascii_lowercase())
     }
 
     /// A request method (RFC 9110 §9.1).

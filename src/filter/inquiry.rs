@@ -7,13 +7,13 @@ use super::keys::KeysWanted;
 use super::ready::Likeness;
 use super::{Case, Effect, Filter, Source, StreamId, is_fresh};
 use crate::cache::{ActiveEntry, Cached};
-use crate::config::OwnPath;
+use crate::config::{OwnPath, Ruling};
 use crate::credentials;
 use crate::jwt::{JwksEndpoint, UntrustedJwt};
 use crate::metrics::Counter;
-use crate::policy::{Authorization, Denial, InvalidToken, Policy, Strategy, Unavailable};
+use crate::policy::{AllowMissing, Authorization, Denial, InvalidToken, Policy, Strategy};
 use crate::provider::{Introspector, Origin, TokenFormat, Validator};
-use crate::request::{HeaderEditsBuf, RequestView};
+use crate::request::{HeaderEditsBuf, RequestView, is_preflight};
 use crate::token::{AccessToken, TokenDigest, UnixMillis};
 
 /// A request that carries a token.
@@ -94,43 +94,42 @@ impl Filter {
             }
             _ => {}
         }
-        let Some(policy) = config.policy_of(request) else {
-            return self.deny(stream, None, Source::None, &Unavailable::UnknownPolicy.into(), effects);
+        let Ruling { policy, host } = match config.policy_of(request) {
+            Ok(ruling) => ruling,
+            Err(denial) => return self.deny(stream, None, Source::None, &denial, effects),
         };
-        if let Strategy::Allow = policy.strategy {
-            return self.forward_unjudged(stream, policy, HeaderEditsBuf::default(), effects);
+        let mut edits = HeaderEditsBuf::default();
+        if let Some(host) = host {
+            edits.set(":authority", &[&host]);
         }
-        let token = match credentials::access_token(request, &policy.token_sources) {
-            Ok(Some(token)) => token,
-            Ok(None) if policy.allow_missing => {
-                let mut edits = credentials::removal(request, &policy.token_sources);
-                edits.remove("authorization");
-                return self.forward_unjudged(stream, policy, edits, effects);
+        if let Strategy::Allow = policy.strategy {
+            return self.forward_unjudged(stream, policy, edits, effects);
+        }
+        let removal = || credentials::removal(request, &policy.token_sources);
+        if policy.allow_preflight && is_preflight(request) {
+            return self.forward_anonymous(stream, policy, edits, removal(), effects);
+        }
+        let token = credentials::access_token(request, &policy.token_sources);
+        let (token, way) = match token.and_then(|token| with_way(policy, token)) {
+            Ok(both) => both,
+            Err(denial) if policy.takes_for_missing(&denial) => {
+                return self.forward_anonymous(stream, policy, edits, removal(), effects);
             }
-            Ok(None) => return self.deny(stream, Some(policy), Source::None, &Denial::MissingToken, effects),
-            Err(reason) => return self.deny(stream, Some(policy), Source::None, &reason.into(), effects),
-        };
-        let way = match way(policy, &token) {
-            Ok(way) if way.token_format().fits(&token) => way,
-            refused => {
-                let is_too_long = |way: &Way| token.secret().len() > way.token_format().max_length;
-                let reason = match refused {
-                    Ok(way) if is_too_long(&way) => InvalidToken::TooLong,
-                    Ok(_) => InvalidToken::OtherFormat,
-                    Err(reason) => reason,
-                };
-                return self.deny(stream, Some(policy), Source::None, &reason.into(), effects);
-            }
+            Err(denial) => return self.deny(stream, Some(policy), Source::None, &denial, effects),
         };
         let origin = Rc::clone(way.origin());
-        let removal = match policy.authorization(&origin) {
-            Authorization::Original => HeaderEditsBuf::default(),
-            Authorization::Jwt | Authorization::Remove => {
-                credentials::removal(request, &policy.token_sources)
-            }
+        let stays = policy.authorization(&origin) == Authorization::Original
+            && policy.allow_missing != AllowMissing::MissingOrInvalid;
+        let removal = if stays { HeaderEditsBuf::default() } else { removal() };
+        let case = Case {
+            stream,
+            policy: Rc::clone(policy),
+            origin,
+            host: edits,
+            removal,
+            source: Source::None,
+            repeat: None,
         };
-        let case =
-            Case { stream, policy: Rc::clone(policy), origin, removal, source: Source::None, repeat: None };
         let inquiry = Inquiry { case, token, way, likeness, has_waited_for_keys: false };
         self.inquire(inquiry, request, now, effects);
     }
@@ -189,6 +188,11 @@ impl Filter {
         effects: &mut Vec<Effect>,
     ) {
         let Some(validator) = inquiry.way.validator() else {
+            if self.is_ours(&inquiry.token) {
+                effects.push(Effect::Count(Counter::CacheMiss));
+                let case = Case { source: Source::Miss, ..inquiry.case };
+                return self.refuse(&case, &InvalidToken::Ours.into(), effects);
+            }
             return self.wait(inquiry, digest, None, request, stale, now, effects);
         };
         match self.validate(validator, &inquiry, now) {
@@ -213,6 +217,12 @@ impl Filter {
         }
     }
 
+    /// Whether it is no token of any authorization server's, but the JWT that a request went on with.
+    fn is_ours(&self, token: &AccessToken) -> bool {
+        let phantom_token = self.config.phantom_token.as_ref();
+        phantom_token.is_some_and(|ours| ours.is_ours(token, self.signatures.as_ref()))
+    }
+
     fn is_down(&self, inquiry: &Inquiry) -> bool {
         inquiry.way.introspector().is_some_and(|introspector| self.calls.is_down(introspector))
     }
@@ -225,6 +235,18 @@ impl Filter {
             && cache_ttl > Duration::ZERO
             && is_fresh(entry.asked(), cache_ttl.saturating_add(limit), now)
     }
+}
+
+/// A token, and the way that a policy has for it.
+fn with_way(policy: &Policy, token: Option<AccessToken>) -> Result<(AccessToken, Way), Denial> {
+    let token = token.ok_or(Denial::MissingToken)?;
+    let way = way(policy, &token)?;
+    let format = way.token_format();
+    if format.fits(&token) {
+        return Ok((token, way));
+    }
+    let is_too_long = token.secret().len() > format.max_length;
+    Err(if is_too_long { InvalidToken::TooLong } else { InvalidToken::OtherFormat }.into())
 }
 
 /// The way that a policy has for a token.

@@ -219,15 +219,20 @@ impl Filter {
         if authorization == Authorization::Jwt && jwt.is_none() {
             return self.refuse(&case, &Unavailable::NotSigned.into(), effects);
         }
-        let Case { stream, policy, removal: mut edits, source, repeat, .. } = case;
+        let Case { stream, policy, host: mut edits, removal, source, repeat, .. } = case;
         let claims = permit.claims();
         match authorization {
-            Authorization::Jwt => edits.set("authorization", &[b"Bearer ", jwt.unwrap_or_default()]),
+            Authorization::Jwt => {
+                edits.append(removal);
+                edits.set("authorization", &[b"Bearer ", jwt.unwrap_or_default()]);
+            }
             Authorization::Original => {}
-            Authorization::Remove => edits.remove("authorization"),
+            Authorization::Remove => {
+                edits.append(removal);
+                edits.remove("authorization");
+            }
         }
-        self.config.identity_headers.edit(&policy, Some(claims), &mut edits);
-        let edits = edits.share();
+        let passage = self.passage(edits, Some(&policy), Some(claims));
         effects.push(Effect::Count(Counter::Forwarded));
         // Five host calls, more than all else that a hit takes: only where they are wanted.
         let is_described = source != Source::Hit || self.config.access_log_hits;
@@ -240,10 +245,10 @@ impl Filter {
         });
         if let Some(repeat) = repeat.filter(|_| source == Source::Hit) {
             let description = description.clone().map(Rc::new);
-            self.keep(repeat, Ready { edits: edits.clone(), description }, now);
+            self.keep(repeat, Ready { passage: passage.clone(), description }, now);
         }
         effects.extend(description.map(|description| Effect::Describe(stream, description)));
-        effects.push(Effect::Forward(stream, edits));
+        effects.push(Effect::Forward(stream, passage));
     }
 
     /// Passes a request on that no token is needed for.
@@ -251,17 +256,34 @@ impl Filter {
         &self,
         stream: StreamId,
         policy: &Policy,
-        mut edits: HeaderEditsBuf,
+        edits: HeaderEditsBuf,
         effects: &mut Vec<Effect>,
     ) {
-        self.config.identity_headers.edit(policy, None, &mut edits);
         effects.push(Effect::Count(Counter::Forwarded));
         effects.push(Effect::Describe(stream, Description::new(FORWARDED, Some(policy), Source::None)));
-        effects.push(Effect::Forward(stream, edits.share()));
+        effects.push(Effect::Forward(stream, self.passage(edits, Some(policy), None)));
     }
 
-    /// Refuses a request that was to be judged.
+    /// Passes a request on as one of somebody unknown: without a token, wherever it may stand.
+    pub(super) fn forward_anonymous(
+        &self,
+        stream: StreamId,
+        policy: &Policy,
+        mut edits: HeaderEditsBuf,
+        removal: HeaderEditsBuf,
+        effects: &mut Vec<Effect>,
+    ) {
+        edits.append(removal);
+        edits.remove("authorization");
+        self.forward_unjudged(stream, policy, edits, effects);
+    }
+
+    /// Refuses a request that was to be judged, if its policy does.
     pub(super) fn refuse(&self, case: &Case, denial: &Denial, effects: &mut Vec<Effect>) {
+        if case.policy.takes_for_missing(denial) {
+            let (edits, removal) = (case.host.clone(), case.removal.clone());
+            return self.forward_anonymous(case.stream, &case.policy, edits, removal, effects);
+        }
         self.deny(case.stream, Some(&case.policy), case.source, denial, effects);
     }
 
@@ -274,15 +296,16 @@ impl Filter {
         effects: &mut Vec<Effect>,
     ) {
         log::debug!("request refused: {}", denial.reason());
+        let scope = policy.map(|policy| policy.require.scope()).unwrap_or_default();
         effects.push(Effect::Count(match denial {
-            Denial::InsufficientScope { .. } => Counter::DeniedInsufficientScope,
+            Denial::InsufficientScope(_) => Counter::DeniedInsufficientScope,
             Denial::InvalidRequest(_) => Counter::DeniedInvalidRequest,
             Denial::InvalidToken(_) => Counter::DeniedInvalidToken,
             Denial::MissingToken => Counter::DeniedMissingToken,
             Denial::Unavailable(_) => Counter::Unavailable,
         }));
         effects.push(Effect::Describe(stream, Description::new(denial.reason(), policy, source)));
-        effects.push(Effect::Answer(stream, self.config.challenge.answer(denial)));
+        effects.push(Effect::Answer(stream, self.config.challenge.answer(denial, &scope)));
     }
 }
 

@@ -21,6 +21,7 @@ mod keys;
 mod load;
 mod overtaken;
 mod parking;
+mod passage;
 mod phantom;
 mod poll;
 mod ready;
@@ -45,7 +46,7 @@ use crate::jwt::Signatures;
 use crate::metrics::Counter;
 use crate::policy::{Policy, Unavailable};
 use crate::provider::{Origin, Provider};
-use crate::request::{HeaderEdits, HeaderEditsBuf, RequestView};
+use crate::request::{HeaderEditsBuf, RequestView};
 use crate::revocation::Replay;
 use crate::revocation::revocation_endpoint::RevocationRequest;
 use crate::token::{TokenDigest, UnixMillis};
@@ -58,6 +59,7 @@ use first_verdicts::FirstVerdicts;
 use guesses::Guesses;
 use keys::KeyRings;
 use parking::Parking;
+pub use passage::Passage;
 use poll::Polling;
 use ready::Repeat;
 pub use ready::{Outcome, Ready};
@@ -128,7 +130,7 @@ pub enum Effect {
     /// Say this of the request in access logs.
     Describe(StreamId, Description),
     /// Pass the request on.
-    Forward(StreamId, HeaderEdits),
+    Forward(StreamId, Passage),
     /// Read the request's body ([`Event::Body`]), and let nothing of the request pass.
     Receive(StreamId),
     /// Record how long an answer of the authorization server took, in milliseconds.
@@ -195,6 +197,8 @@ struct Case {
     policy: Rc<Policy>,
     /// Where the verdict on its token comes from.
     origin: Rc<Origin>,
+    /// What makes its route that of the host which the rules matched.
+    host: HeaderEditsBuf,
     /// What takes the client's token out of the request.
     removal: HeaderEditsBuf,
     source: Source,
@@ -399,7 +403,7 @@ impl Filter {
         self.waiting.remove(&stream);
         self.parking.forget(stream);
         self.signals.forget(stream);
-        self.config.challenge.answer(&Unavailable::Host.into())
+        self.config.challenge.answer(&Unavailable::Host.into(), "")
     }
 }
 

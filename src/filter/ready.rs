@@ -10,12 +10,12 @@
 use std::rc::Rc;
 
 use super::inquiry::Inquiry;
-use super::{Description, Effect, Filter, StreamId};
+use super::{Description, Effect, Filter, Passage, StreamId};
 use crate::cache::{ActiveEntry, Basis, Tag};
 use crate::credentials::TokenSource;
 use crate::metrics::Counter;
 use crate::policy::Policy;
-use crate::request::{HeaderEdits, RequestView};
+use crate::request::RequestView;
 use crate::token::{AccessToken, MAX_CLOCK_DIFFERENCE, UnixMillis, Window};
 
 /// What becomes of a request.
@@ -31,7 +31,7 @@ pub enum Outcome {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Ready {
     /// What happens to its headers.
-    pub edits: HeaderEdits,
+    pub passage: Passage,
     /// What access logs can say of it, if they are to be told.
     pub description: Option<Rc<Description>>,
 }
@@ -45,7 +45,7 @@ impl Ready {
         let mut effects = Self::COUNTERS.map(Effect::Count).to_vec();
         let description = self.description.as_deref().cloned();
         effects.extend(description.map(|description| Effect::Describe(stream, description)));
-        effects.push(Effect::Forward(stream, self.edits.clone()));
+        effects.push(Effect::Forward(stream, self.passage.clone()));
         effects
     }
 
@@ -54,7 +54,7 @@ impl Ready {
         let texts =
             |it: &Description| [&it.client_id, &it.sub].into_iter().flatten().map(Vec::len).sum::<usize>();
         let description = self.description.as_deref().map(|it| size_of_val(it) + texts(it));
-        self.edits.size() + description.unwrap_or(0)
+        self.passage.edits().size() + description.unwrap_or(0)
     }
 }
 
@@ -100,7 +100,9 @@ impl Filter {
     pub fn request(&mut self, stream: StreamId, request: &dyn RequestView, now: UnixMillis) -> Outcome {
         self.look_at_clock(now);
         let config = &self.config;
-        let policy = if config.is_own_path(request) { None } else { config.policy_of(request) };
+        let ruling = if config.is_own_path(request) { None } else { config.policy_of(request).ok() };
+        // What takes another host besides does not get the same as the others.
+        let policy = ruling.filter(|ruling| ruling.host.is_none()).map(|ruling| ruling.policy);
         let likeness = policy.and_then(|policy| self.likeness(policy, request));
         let ready = likeness.and_then(|it| self.first_level.borrow_mut().get(it.tag, it.basis, now));
         ready.map_or_else(

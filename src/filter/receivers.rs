@@ -84,7 +84,7 @@ impl Filter {
         self.await_body(stream, incoming, effects);
         effects.push(Effect::Count(Counter::Forwarded));
         effects.push(Effect::Watch(stream));
-        effects.push(Effect::Forward(stream, HeaderEditsBuf::default().share()));
+        effects.push(Effect::Forward(stream, self.passage(HeaderEditsBuf::default(), None, None)));
         self.set_tick(effects);
         true
     }

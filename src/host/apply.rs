@@ -13,10 +13,10 @@ use super::stream::Held;
 use super::{local_reply, now};
 use crate::cache::Mailbox;
 use crate::challenge::Answer;
-use crate::filter::{CallId, Description, Effect, Event, Filter, Outcome, Ready, StreamId};
+use crate::filter::{CallId, Description, Effect, Event, Filter, Outcome, Passage, Ready, StreamId};
 use crate::http::HttpCall;
 use crate::metrics::{Counter, INTROSPECTION_DURATION};
-use crate::request::{HeaderEdit, HeaderEdits, RequestView};
+use crate::request::{HeaderEdit, RequestView};
 use crate::token::UnixMillis;
 
 /// What a worker's root context and its streams share.
@@ -97,7 +97,7 @@ impl Worker {
                 if let Some(description) = &ready.description {
                     self.describe(description);
                 }
-                self.forward(stream, &ready.edits, Callback::Stream)
+                self.forward(stream, &ready.passage, Callback::Stream)
             }
             Outcome::Judged(effects) => {
                 let mut fate = Fate::Waiting;
@@ -181,6 +181,13 @@ impl Worker {
         Fate::Answered
     }
 
+    /// Takes out of the trailers of this callback's request what no client has a say in.
+    pub(super) fn clear_trailers(&self) {
+        for name in self.filter.borrow().kept_from_trailers() {
+            _ = hostcalls::remove_map_value(MapType::RequestTrailers, name);
+        }
+    }
+
     pub(super) fn mailbox(&self) -> Mailbox {
         self.mailbox
     }
@@ -212,9 +219,9 @@ impl Worker {
                         self.describe(&description);
                     }
                 }
-                Effect::Forward(stream, edits) => {
+                Effect::Forward(stream, passage) => {
                     if self.reach(stream, callback) {
-                        let forwarded = self.forward(stream, &edits, callback);
+                        let forwarded = self.forward(stream, &passage, callback);
                         self.became(stream, forwarded);
                         *fate = match (forwarded, *fate) {
                             (Fate::Forwarded, Fate::Watched) => Fate::Watched,
@@ -252,8 +259,8 @@ impl Worker {
         callback == Callback::Stream || hostcalls::set_effective_context(stream.0).is_ok()
     }
 
-    fn forward(&self, stream: StreamId, edits: &HeaderEdits, callback: Callback) -> Fate {
-        let edited = edits.iter().try_for_each(|edit| match edit {
+    fn forward(&self, stream: StreamId, passage: &Passage, callback: Callback) -> Fate {
+        let edited = passage.edits().iter().try_for_each(|edit| match edit {
             HeaderEdit::Remove(name) => hostcalls::remove_map_value(MapType::Request, name),
             HeaderEdit::Set(name, value) => hostcalls::set_map_value_bytes(MapType::Request, name, value),
         });

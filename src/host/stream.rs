@@ -52,6 +52,7 @@ impl Worker {
     }
 
     pub(super) fn request_trailers(&self, stream: StreamId) -> Action {
+        self.clear_trailers();
         if let Some(held) = self.let_go(stream) {
             // No signal needs trailers, and what they end cannot be read any more.
             let is_unreadable = held.fate == Fate::Receiving && !held.is_read;

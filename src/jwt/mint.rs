@@ -206,4 +206,4 @@ pub(crate) fn random_id() -> Result<String, SignError> {
 const MAX_CLAIM_DEPTH: usize = 64;
 
 /// The type of a JWT access token (RFC 9068 §2.1).
-const TYP: &str = "at+jwt";
+pub(super) const TYP: &str = "at+jwt";

@@ -17,6 +17,7 @@ mod jwks_endpoint;
 mod key;
 mod key_set;
 mod mint;
+mod own;
 mod private_key;
 mod pss;
 mod public_key;

@@ -9,10 +9,7 @@ use crate::jwt::BadJwt;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Denial {
     /// The token is good, but not for this: 403.
-    InsufficientScope {
-        /// The scopes that would help, separated by spaces.
-        scope: String,
-    },
+    InsufficientScope(InsufficientScope),
     /// The request cannot be understood: 400.
     InvalidRequest(InvalidRequest),
     /// The token is not, or no longer, valid for us: 401.
@@ -23,11 +20,22 @@ pub enum Denial {
     Unavailable(Unavailable),
 }
 
+/// What a token that is good does not give.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum InsufficientScope {
+    /// A scope that the policy requires is not among its own.
+    MissingScope,
+    /// A member that the policy requires is absent or has another value.
+    OtherClaim,
+    /// It was issued to a client that the policy does not name.
+    OtherClient,
+}
+
 /// What is wrong with how a request carries its token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum InvalidRequest {
-    /// What follows the scheme is no `b64token`.
-    MalformedToken,
+    /// The port in `:authority` decides about the policy, and nobody can say about the route.
+    PortInHost,
     /// More than one token.
     SeveralTokens,
 }
@@ -41,16 +49,16 @@ pub enum InvalidToken {
     Inactive,
     /// It is no JWT access token that the provider's keys and rules accept.
     Jwt(BadJwt),
+    /// What follows the scheme, or stands in the place of a token, is no `b64token`.
+    Malformed,
     /// It is a refresh token, an ID token or an authorization code, say, as far as that can be told.
     NoAccessToken,
     /// It begins in the future.
     NotYetValid,
-    /// A member that the policy requires is absent or has another value.
-    OtherClaim,
-    /// It was issued to a client that the policy does not name.
-    OtherClient,
     /// It is for another audience.
     OtherAudience,
+    /// It is a JWT of ours, which is for the services behind.
+    Ours,
     /// Its length or prefix is not that of the provider's tokens.
     OtherFormat,
     /// It is longer than the provider's tokens may be.
@@ -121,21 +129,25 @@ impl Denial {
     /// One word for access logs (`%RESPONSE_CODE_DETAILS%`).
     pub fn reason(&self) -> &'static str {
         match self {
-            Self::InsufficientScope { .. } => "insufficient_scope",
-            Self::InvalidRequest(InvalidRequest::MalformedToken) => "malformed_token",
+            Self::InsufficientScope(reason) => match reason {
+                InsufficientScope::MissingScope => "insufficient_scope",
+                InsufficientScope::OtherClaim => "token_lacks_claim",
+                InsufficientScope::OtherClient => "token_of_other_client",
+            },
+            Self::InvalidRequest(InvalidRequest::PortInHost) => "port_in_host",
             Self::InvalidRequest(InvalidRequest::SeveralTokens) => "several_tokens",
             Self::InvalidToken(reason) => match reason {
                 InvalidToken::Expired => "token_expired",
                 InvalidToken::Inactive => "token_inactive",
                 InvalidToken::Jwt(reason) => reason.reason(),
+                InvalidToken::Malformed => "malformed_token",
                 InvalidToken::NoAccessToken => "not_an_access_token",
                 InvalidToken::NotYetValid => "token_not_yet_valid",
                 InvalidToken::OtherAudience => "token_for_other_audience",
-                InvalidToken::OtherClaim => "token_lacks_claim",
-                InvalidToken::OtherClient => "token_of_other_client",
                 InvalidToken::OtherFormat => "token_of_other_format",
                 InvalidToken::OtherIssuer => "token_of_other_issuer",
                 InvalidToken::OtherType => "token_of_other_type",
+                InvalidToken::Ours => "own_jwt",
                 InvalidToken::Revoked => "token_revoked",
                 InvalidToken::TooLong => "token_too_long",
                 InvalidToken::UnknownStatus => "token_of_unknown_status",
@@ -163,6 +175,12 @@ impl From<Refused> for InvalidToken {
             Refused::Inactive => Self::Inactive,
             Refused::NoAccessToken => Self::NoAccessToken,
         }
+    }
+}
+
+impl From<InsufficientScope> for Denial {
+    fn from(reason: InsufficientScope) -> Self {
+        Self::InsufficientScope(reason)
     }
 }
 

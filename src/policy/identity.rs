@@ -21,15 +21,20 @@ impl IdentityHeaders {
         Self(names.collect())
     }
 
+    /// Their names.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(String::as_str)
+    }
+
     /// Makes these headers say what `claims` say, under `policy`.
-    pub fn edit(&self, policy: &Policy, claims: Option<&Claims<'_>>, edits: &mut HeaderEditsBuf) {
+    pub fn edit(&self, policy: Option<&Policy>, claims: Option<&Claims<'_>>, edits: &mut HeaderEditsBuf) {
         if self.0.is_empty() {
             return;
         }
-        let members =
-            claims.filter(|_| !policy.claim_headers.is_empty()).map(Claims::members).unwrap_or_default();
+        let claim_headers = policy.map_or(&[][..], |policy| policy.claim_headers.as_slice());
+        let members = claims.filter(|_| !claim_headers.is_empty()).map(Claims::members).unwrap_or_default();
         for name in &self.0 {
-            let claim = policy.claim_headers.iter().find(|(header, _)| header == name);
+            let claim = claim_headers.iter().find(|(header, _)| header == name);
             match claim.and_then(|(_, name)| claims::claim(&members, name)).and_then(header_value) {
                 Some(value) => edits.set(name, &[value.as_bytes()]),
                 None => edits.remove(name),

@@ -8,12 +8,12 @@ mod identity;
 mod requirements;
 mod rules;
 
-pub use denial::{Denial, InvalidRequest, InvalidToken, Unavailable};
+pub use denial::{Denial, InsufficientScope, InvalidRequest, InvalidToken, Unavailable};
 pub use identity::IdentityHeaders;
 pub use requirements::Requirements;
-pub use rules::{Match, Rule};
+pub use rules::{Match, Reading, Rule};
 
-pub(crate) use rules::{has_host, has_path};
+pub(crate) use rules::{has_host, has_path, host_of};
 
 use std::rc::Rc;
 use std::time::Duration;
@@ -42,8 +42,21 @@ pub struct Policy {
     pub validated_authorization: Authorization,
     /// Header to claim: what else the upstream gets to know.
     pub claim_headers: Vec<(String, String)>,
-    /// Whether a request without a token is forwarded (without `authorization`).
-    pub allow_missing: bool,
+    /// Which requests are forwarded without a verdict, and then without a token.
+    pub allow_missing: AllowMissing,
+    /// Whether a CORS preflight is forwarded without a look at its token, and without one.
+    pub allow_preflight: bool,
+}
+
+/// Which requests pass as those of somebody unknown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AllowMissing {
+    /// None.
+    Never,
+    /// Those without a token.
+    Missing,
+    /// Those without a good one.
+    MissingOrInvalid,
 }
 
 /// How a policy judges tokens.
@@ -117,6 +130,15 @@ impl Strategy {
 }
 
 impl Policy {
+    /// Whether a request that is refused for this reason passes as one without a token.
+    pub fn takes_for_missing(&self, denial: &Denial) -> bool {
+        match denial {
+            Denial::MissingToken => self.allow_missing != AllowMissing::Never,
+            Denial::InvalidToken(_) => self.allow_missing == AllowMissing::MissingOrInvalid,
+            Denial::InsufficientScope(_) | Denial::InvalidRequest(_) | Denial::Unavailable(_) => false,
+        }
+    }
+
     /// What the upstream finds in `authorization` if the verdict comes from there.
     pub fn authorization(&self, origin: &Origin) -> Authorization {
         match origin.kind {
@@ -144,7 +166,7 @@ impl Expectation {
 ///
 /// # Errors
 ///
-/// The [`Denial`] of the first check that fails; scopes come last, so that 403 means that all else is right.
+/// The [`Denial`] of the first check that fails; what makes 403 comes last, so that it means a token that is good.
 pub fn decide<'a>(
     require: &Requirements,
     expects: &Expectation,

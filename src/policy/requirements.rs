@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::denial::{Denial, InvalidToken};
+use super::denial::{Denial, InsufficientScope, InvalidToken};
 use crate::claims::{Claims, claim};
 
 /// What a verdict must say. An empty list requires nothing.
@@ -23,7 +23,18 @@ pub struct Requirements {
 }
 
 impl Requirements {
-    /// Checks everything, scopes last.
+    /// All scopes that are named, as a challenge has them (RFC 6750 §3): with these, none is missing.
+    pub fn scope(&self) -> String {
+        let mut named: Vec<&str> = Vec::new();
+        for scope in self.scopes.iter().chain(&self.any_scope) {
+            if !named.contains(&scope.as_str()) {
+                named.push(scope);
+            }
+        }
+        named.join(" ")
+    }
+
+    /// Checks everything; first what makes a token none for us, then what it does not give.
     pub(super) fn check(&self, claims: &Claims<'_>) -> Result<(), Denial> {
         self.check_token_type(claims)?;
         self.check_audience(claims)?;
@@ -55,7 +66,7 @@ impl Requirements {
             || claims
                 .client_id
                 .is_some_and(|actual| self.client_ids.iter().any(|wanted| wanted.as_bytes() == actual));
-        ok.then_some(()).ok_or_else(|| InvalidToken::OtherClient.into())
+        ok.then_some(()).ok_or_else(|| InsufficientScope::OtherClient.into())
     }
 
     fn check_claims(&self, claims: &Claims<'_>) -> Result<(), Denial> {
@@ -68,17 +79,13 @@ impl Requirements {
             Some(value) => has(accepted, value),
             None => false,
         });
-        ok.then_some(()).ok_or_else(|| InvalidToken::OtherClaim.into())
+        ok.then_some(()).ok_or_else(|| InsufficientScope::OtherClaim.into())
     }
 
     fn check_scopes(&self, claims: &Claims<'_>) -> Result<(), Denial> {
         let has = |scope: &String| claims.scopes().any(|actual| actual == scope.as_bytes());
-        let mut missing: Vec<&str> =
-            self.scopes.iter().filter(|scope| !has(scope)).map(String::as_str).collect();
-        if !self.any_scope.is_empty() && !self.any_scope.iter().any(has) {
-            missing.extend(self.any_scope.iter().map(String::as_str));
-        }
-        missing.is_empty().then_some(()).ok_or_else(|| Denial::InsufficientScope { scope: missing.join(" ") })
+        let ok = self.scopes.iter().all(has) && (self.any_scope.is_empty() || self.any_scope.iter().any(has));
+        ok.then_some(()).ok_or_else(|| InsufficientScope::MissingScope.into())
     }
 }
 

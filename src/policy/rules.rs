@@ -17,7 +17,7 @@ pub struct Rule {
 /// What a request must be like. `None` and empty lists match everything.
 #[derive(Clone, Debug, Default)]
 pub struct Match {
-    /// `:authority` without port, in lower case.
+    /// `:authority` in lower case, with a port or without; without, that of the request is ignored.
     pub hosts: Vec<String>,
     /// `:method`, case-sensitive (RFC 9110 §9.1).
     pub methods: Vec<String>,
@@ -27,10 +27,19 @@ pub struct Match {
     pub path_prefix: Option<String>,
 }
 
+/// What of `:authority` is compared with a host.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reading {
+    /// All of it.
+    AsItStands,
+    /// All of it, or all but its port.
+    WithoutPort,
+}
+
 impl Match {
     /// Whether `request` is like this. Reads only the headers that are asked about.
-    pub fn holds(&self, request: &dyn RequestView) -> bool {
-        self.path_holds(request) && self.host_holds(request) && self.method_holds(request)
+    pub fn holds(&self, request: &dyn RequestView, reading: Reading) -> bool {
+        self.path_holds(request) && self.host_holds(request, reading) && self.method_holds(request)
     }
 
     /// Whether this holds for every request.
@@ -48,8 +57,17 @@ impl Match {
             && self.path_prefix.as_ref().is_none_or(|prefix| target.starts_with(prefix.as_bytes()))
     }
 
-    fn host_holds(&self, request: &dyn RequestView) -> bool {
-        has_host(request, &self.hosts)
+    fn host_holds(&self, request: &dyn RequestView, reading: Reading) -> bool {
+        if self.hosts.is_empty() {
+            return true;
+        }
+        let Some(authority) = request.header(":authority") else { return false };
+        let host = match reading {
+            Reading::AsItStands => &authority,
+            Reading::WithoutPort => host_of(&authority),
+        };
+        let is = |text: &[u8], wanted: &str| text.eq_ignore_ascii_case(wanted.as_bytes());
+        self.hosts.iter().any(|wanted| is(&authority, wanted) || is(host, wanted))
     }
 
     fn method_holds(&self, request: &dyn RequestView) -> bool {
@@ -76,8 +94,9 @@ pub(crate) fn has_host(request: &dyn RequestView, hosts: &[String]) -> bool {
     hosts.iter().any(|wanted| host.eq_ignore_ascii_case(wanted.as_bytes()))
 }
 
-/// The host of an authority, without port; an IPv6 address keeps its brackets.
-fn host_of(authority: &[u8]) -> &[u8] {
+/// The host of an authority, without port; an IPv6 address keeps its brackets. What a port is, no matter what stands
+/// there, is as Envoy has it where it ignores ports.
+pub(crate) fn host_of(authority: &[u8]) -> &[u8] {
     let port = match authority.iter().rposition(|&byte| byte == b':') {
         Some(colon) if authority.iter().skip(colon).all(|&byte| byte != b']') => colon,
         _ => authority.len(),
@@ -105,6 +124,12 @@ mod tests {
             ("a.example:8080", "a.example"),
             ("[::1]:80", "[::1]"),
             ("[::1]", "[::1]"),
+            ("::1", ":"),
+            ("a.example:", "a.example"),
+            ("a.example::80", "a.example:"),
+            ("a.example:80@b.example", "a.example"),
+            ("a]:80", "a]"),
+            (":80", ""),
             ("", ""),
         ] {
             assert_eq!(host_of(authority.as_bytes()), host.as_bytes(), "{authority}");

@@ -10,7 +10,7 @@ use phantom_token_filter::introspection::{
     ClientAuthentication, Response, SecretEncoding, SignedReply, SignedReplyKind,
 };
 use phantom_token_filter::jwt::Algorithm;
-use phantom_token_filter::policy::{Authorization, Strategy};
+use phantom_token_filter::policy::{AllowMissing, Authorization, Strategy};
 use phantom_token_filter::request::{RequestView, Unreadable};
 use serde_json::{Value, json};
 
@@ -85,14 +85,15 @@ fn phantom_tokens() {
 #[test]
 fn policies() {
     let config = parse(&smallest()).unwrap();
-    let policy = config.policy_of(&Get("/")).unwrap();
+    let policy = config.policy_of(&Get("/")).unwrap().policy;
     assert!(matches!(&policy.strategy, Strategy::Introspect(asked) if asked.origin.provider == "main"));
     assert_eq!((policy.name.as_str(), policy.authorization), ("default", Authorization::Jwt));
     assert_eq!(
         (policy.token_sources.as_slice(), policy.cache_ttl),
         (&[TokenSource::AuthorizationHeader][..], Duration::from_secs(60))
     );
-    assert!(policy.claim_headers.is_empty() && !policy.allow_missing);
+    assert!(policy.claim_headers.is_empty() && !policy.allow_preflight);
+    assert_eq!(policy.allow_missing, AllowMissing::Never);
     let require = &policy.require;
     assert!(require.scopes.is_empty() && require.any_scope.is_empty() && require.audiences.is_empty());
     assert!(require.client_ids.is_empty() && require.claims.is_empty());
@@ -152,7 +153,7 @@ fn forwarding_depends_on_the_strategy() {
             config["policies"]["default"]["forward"] = json!({"authorization": explicit});
         }
         let config = parse(&config).unwrap();
-        let policy = config.policy_of(&Get("/")).unwrap();
+        let policy = config.policy_of(&Get("/")).unwrap().policy;
         (policy.authorization, policy.validated_authorization)
     };
     let (jwt, original) = (Authorization::Jwt, Authorization::Original);
@@ -232,10 +233,10 @@ fn rules_choose_the_policy() {
         "rules": [{"match": {"path": "/healthz", "methods": ["GET"]}, "policy": "public"}],
     })));
     let config = config.unwrap();
-    assert_eq!(config.policy_of(&Get("/healthz?full")).unwrap().name, "public");
-    assert_eq!(config.policy_of(&Get("/")).unwrap().name, "strict");
+    assert_eq!(config.policy_of(&Get("/healthz?full")).unwrap().policy.name, "public");
+    assert_eq!(config.policy_of(&Get("/")).unwrap().policy.name, "strict");
 }
 
 fn policy_authorization(config: &Config) -> Authorization {
-    config.policy_of(&Get("/")).unwrap().authorization
+    config.policy_of(&Get("/")).unwrap().policy.authorization
 }

@@ -200,3 +200,25 @@ fn a_token_in_a_cookie() {
         ],
     )]);
 }
+
+#[test]
+fn a_host_with_a_port() {
+    let rules = |hosts: Value| json!({"rules": [{"match": {"hosts": hosts}, "policy": "default"}]});
+    let warning: &[&str] = &[
+        "rules[0].match.hosts[1]: by its port a host is told apart only where Envoy does so, too: not with ignore_port_in_host_matching, which Istio sets, or strip_any_host_port",
+    ];
+    warned(&[
+        ("with one", rules(json!(["a", "a:8443"])), warning),
+        ("of IPv6, with one", rules(json!(["[::1]", "[::1]:80"])), warning),
+        ("without", rules(json!(["a", "[::1]"])), &[]),
+    ]);
+    let hidden = json!({"rules": [
+        {"match": {"hosts": ["a"]}, "policy": "default"}, {"match": {"hosts": ["a:1"]}, "policy": "default"},
+    ]});
+    let config = parse(&changed(hidden)).unwrap();
+    assert!(
+        config.warnings.iter().any(|it| it.starts_with("rules[1]: never reached")),
+        "{:?}",
+        config.warnings
+    );
+}

@@ -26,11 +26,23 @@ async fn missing_token_gets_a_challenge_without_error_code() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn malformed_tokens_are_refused_unasked() {
     let gateway = Gateway::start().await;
-    for value in [&b"Bearer"[..], b"Bearer ", b"Bearer a b", b"Bearer a,b", b"Bearer a\tb", b"Bearer caf\xe9"]
-    {
-        refused_as_invalid_request(&gateway.send(Request::get("/a").header("authorization", value)).await);
+    for value in [
+        &b"Bearer"[..],
+        b"Bearer ",
+        b"Bearer a b",
+        b"Bearer a\tb",
+        b"Bearer\ta",
+        b"\tBearer\ta",
+        b"Bearer \ta",
+        b"Bearer caf\xe9",
+    ] {
+        let reply = gateway.send(Request::get("/a").header("authorization", value)).await;
+        let challenge = reply.header("www-authenticate").expect("a challenge");
+        assert!(challenge.starts_with("Bearer realm=\"api\", error=\"invalid_token\""), "{challenge}");
+        assert_eq!(reply.status, 401);
+        is_json_error(&reply, "invalid_token");
     }
-    assert_eq!(gateway.envoy.access_log_line("/a").await, "/a 400 malformed_token");
+    assert_eq!(gateway.envoy.access_log_line("/a").await, "/a 401 malformed_token");
     assert_eq!(gateway.server.call_count(), 0);
 }
 
@@ -38,7 +50,7 @@ async fn malformed_tokens_are_refused_unasked() {
 async fn several_tokens_are_refused_unasked() {
     let gateway = Gateway::start().await;
     gateway.server.answer_all(Answer::active(json!({})));
-    for second in ["Bearer one", "Bearer two", "bearer two", "Basic YTpi"] {
+    for second in ["Bearer one", "Bearer two", "bearer two", "Basic YTpi", "Basic YTpi,\tBearer\ttwo"] {
         let request = Request::get("/").bearer("one").header("authorization", second);
         refused_as_invalid_request(&gateway.send(request).await);
     }
@@ -63,20 +75,30 @@ async fn tokens_that_are_not_valid_for_us_are_refused_as_invalid() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn missing_scope_is_named() {
+async fn the_scopes_that_are_needed_are_named() {
     let mut plugin = plugin().await;
-    plugin["policies"] = json!({"default": {"require": {"scopes": ["read", "delete"]}}});
+    plugin["policies"] =
+        json!({"default": {"require": {"scopes": ["read", "delete"], "client_ids": ["app"]}}});
     let gateway = Gateway::with(plugin, |envoy| envoy).await;
     gateway.server.answer("reader", Answer::active(json!({"scope": "read"})));
     gateway.server.answer("owner", Answer::active(json!({"scope": "delete read"})));
     let reply = gateway.get("reader").await;
     assert_eq!(reply.status, 403);
     let challenge = reply.header("www-authenticate").expect("a challenge");
-    assert!(
-        challenge.contains("error=\"insufficient_scope\"") && challenge.contains("delete"),
-        "{challenge}"
-    );
+    assert!(challenge.contains("error=\"insufficient_scope\""), "{challenge}");
     is_json_error(&reply, "insufficient_scope");
+    gateway.server.answer("of-another", Answer::active(json!({"scope": "delete read", "client_id": "web"})));
+    for (request, status) in [
+        (Request::get("/"), 401),
+        (Request::get("/").bearer("bad"), 401),
+        (Request::get("/").bearer("b ad"), 401),
+        (Request::get("/").bearer("reader"), 403),
+        (Request::get("/").bearer("of-another"), 403),
+    ] {
+        let reply = gateway.send(request).await;
+        let challenge = reply.header("www-authenticate").expect("a challenge");
+        assert!(reply.status == status && challenge.ends_with(", scope=\"read delete\""), "{reply:?}");
+    }
     assert_eq!(gateway.get("owner").await.status, 200);
 }
 
@@ -93,15 +115,19 @@ async fn scheme_is_compared_without_case() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn grpc_requests_get_a_grpc_status() {
     let mut plugin = plugin().await;
-    plugin["policies"] = json!({"default": {"require": {"scopes": ["delete"]}}});
+    plugin["policies"] = json!({"default": {"require": {"scopes": ["delete"], "client_ids": ["app"]}}});
     let gateway = Gateway::with(plugin, |envoy| envoy).await;
     gateway.server.answer("reader", Answer::active(json!({"scope": "read"})));
+    gateway.server.answer("of-another", Answer::active(json!({"client_id": "web"})));
     gateway.server.answer("in-trouble", Answer::status(500));
     let call = |request: Request| gateway.send(request.header("content-type", "application/grpc"));
     let method = || Request::post("/package.Service/Method", "");
     for (request, status) in [
         (method(), "16"),
         (method().bearer("inactive"), "16"),
+        (method().bearer("mal formed"), "16"),
+        (method().bearer("one").bearer("two"), "3"),
+        (method().bearer("of-another"), "7"),
         (method().bearer("reader"), "7"),
         (method().bearer("in-trouble"), "14"),
     ] {

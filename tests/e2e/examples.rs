@@ -44,7 +44,7 @@ async fn enterprise_passes_the_clients_own_token_on() {
     assert!(refused.header("www-authenticate").unwrap().contains("scope=\"write\""), "{refused:?}");
     let of_other_client = api.server.login("alice", "openid write").await.access_token;
     assert_eq!(api.get("/files", &of_other_client).await.status, 200);
-    assert_eq!(api.get("/admin/users", &of_other_client).await.status, 401);
+    assert_eq!(api.get("/admin/users", &of_other_client).await.status, 403);
     api.server.revoke(&writer).await;
     assert_eq!(api.get("/files", &writer).await.status, 200, "within cache_ttl");
     drop(api.server);

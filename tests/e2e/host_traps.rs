@@ -18,7 +18,7 @@ async fn header_values_need_not_be_utf_8() {
     assert_eq!(gateway.send(odd(Request::get("/").bearer("good"))).await.status, 200, "from the cache");
     assert_eq!(gateway.send(odd(Request::get("/"))).await.status, 401);
     assert_eq!(gateway.send(Request::get("/").header("authorization", b"\xff\xfe")).await.status, 401);
-    assert_eq!(gateway.send(Request::get("/").header("authorization", b"Bearer \xff")).await.status, 400);
+    assert_eq!(gateway.send(Request::get("/").header("authorization", b"Bearer \xff")).await.status, 401);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -28,7 +28,9 @@ async fn control_bytes_never_reach_anyone() {
     for byte in [b'\x01', b'\t', b'\x0b', b'\x1f', b'\x7f'] {
         let value = [b"Bearer a", &[byte][..], b"b"].concat();
         let reply = gateway.send(Request::get("/").header("authorization", value)).await;
-        assert_eq!(reply.status, 400, "{byte:#x}: {reply:?}");
+        // A tab is the one of them that Envoy lets into a header.
+        let status = if byte == b'\t' { 401 } else { 400 };
+        assert_eq!(reply.status, status, "{byte:#x}: {reply:?}");
     }
     assert_eq!((gateway.server.call_count(), gateway.upstream.requests()), (0, 0));
 }

@@ -12,6 +12,8 @@ mod examples;
 mod floods;
 mod host_traps;
 mod hostile_jwts;
+mod hosts;
+mod internal_redirects;
 mod jwks;
 mod jwt_and_introspection;
 mod jwt_vectors;

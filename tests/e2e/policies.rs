@@ -34,7 +34,7 @@ async fn missing_token_may_be_allowed_but_never_a_bad_one() {
     let anonymous = Request::get("/").header("authorization", "Basic YTpi");
     assert_eq!(gateway.send(anonymous).await.echoed("authorization"), [""; 0]);
     assert_eq!(gateway.get("unknown").await.status, 401);
-    assert_eq!(gateway.send(Request::get("/").header("authorization", "Bearer")).await.status, 400);
+    assert_eq!(gateway.send(Request::get("/").header("authorization", "Bearer")).await.status, 401);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -83,4 +83,36 @@ async fn with_default_policy(policy: Value) -> Value {
     let mut plugin = plugin().await;
     plugin["policies"] = json!({"default": policy});
     plugin
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_preflight_may_pass_and_a_bad_token_may_count_as_none() {
+    let forward = json!({"claim_headers": {"x-user": "sub"}});
+    let policy = json!({"allow_preflight": true, "allow_missing": "missing_or_invalid", "forward": forward});
+    let mut plugin = with_default_policy(policy).await;
+    plugin["policies"]["strict"] = json!({"allow_preflight": true});
+    plugin["rules"] = json!([{"match": {"path": "/strict"}, "policy": "strict"}]);
+    let gateway = Gateway::with(plugin, |envoy| envoy).await;
+    gateway.server.answer("good", Answer::active(json!({})));
+    gateway.server.answer("in-trouble", Answer::status(500));
+    let preflight = |path: &str| {
+        let request = Request::new("OPTIONS", path).header("origin", "https://app.example");
+        request.header("access-control-request-method", "PUT").header("x-user", "root")
+    };
+    for request in [preflight("/strict"), preflight("/strict").bearer("bad")] {
+        let reply = gateway.send(request).await;
+        assert_eq!((reply.echoed("authorization"), reply.echoed("x-user")), (vec![], vec![]));
+    }
+    assert_eq!(gateway.send(preflight("/strict").body("x")).await.status, 401, "no browser sends a body");
+    assert_eq!(gateway.send(Request::new("OPTIONS", "/strict")).await.status, 401);
+    assert_eq!(gateway.server.call_count(), 0);
+
+    for authorization in ["Bearer unknown", "Bearer unknown", "Bearer", "Bearer a b", "Bearer\tgood"] {
+        let request = Request::get("/").header("authorization", authorization).header("x-user", "root");
+        let reply = gateway.send(request).await;
+        assert_eq!((reply.echoed("authorization"), reply.echoed("x-user")), (vec![], vec![]));
+    }
+    assert_eq!(gateway.get("good").await.echoed("x-user"), ["alice"]);
+    assert_eq!(gateway.get("in-trouble").await.status, 503);
+    assert_eq!(gateway.send(Request::get("/").bearer("a").bearer("b")).await.status, 400);
 }

@@ -65,7 +65,7 @@ async fn jwt_requires_what_the_policy_requires() {
         ("/write", &of_client, 403),
         ("/write", &of_alice, 200),
         ("/other", &of_alice, 401),
-        ("/alice", &of_client, 401),
+        ("/alice", &of_client, 403),
         ("/alice", &of_alice, 200),
     ] {
         assert_eq!(gateway.send(Request::get(path).bearer(jwt)).await.status, status, "{path}");

@@ -6,6 +6,7 @@ use crate::rig::{
     answer::Answer,
     client::Request,
     gateway::{Gateway, plugin},
+    http2_frames,
 };
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -148,7 +149,16 @@ async fn who_may_come_without_token_passes_without_any_of_its_traces() {
     ] {
         assert_eq!(gateway.send(bad).await.status, 401, "a bad token is no missing one");
     }
-    assert_eq!(gateway.send(Request::get("/").header("x-access-token", "not a token")).await.status, 400);
+    assert_eq!(gateway.send(Request::get("/").header("x-access-token", "not a token")).await.status, 401);
+    for empty in [
+        Request::get("/").header("cookie", "at="),
+        Request::get("/").header("cookie", "at=\"\"; theme=dark"),
+        Request::get("/").header("x-access-token", ""),
+        Request::get("/").header("x-access-token", "").bearer("good"),
+        Request::get("/").header("cookie", "at=").header("x-access-token", "good"),
+    ] {
+        assert_eq!(gateway.send(empty).await.status, 200, "what is empty is absent");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -190,6 +200,63 @@ async fn claim_headers_are_ours_alone_under_every_policy() {
         assert_eq!(reply.echoed(header), [""; 0], "{header}");
     }
     assert_ne!(reply.echoed("x-roles"), ["a,b"], "two roles would be read in one");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn claim_headers_are_ours_on_paths_that_no_policy_judges_and_in_trailers() {
+    let mut plugin = plugin().await;
+    let headers = json!({"x-user": "sub", "x-roles": "roles"});
+    plugin["policies"] = json!({
+        "default": {"forward": {"claim_headers": headers}},
+        "public": {"strategy": "allow"},
+    });
+    plugin["rules"] = json!([{"match": {"path": "/public"}, "policy": "public"}]);
+    plugin["revocation"] = json!({"endpoint": {"path": "/token/revocation", "provider": "main"}});
+    // Says in a header which trailers there are.
+    let lua = "function envoy_on_request(request)
+        request:body(true)
+        local trailers = request:trailers()
+        if trailers == nil then return end
+        local names = {}
+        for name, _ in pairs(trailers) do table.insert(names, name) end
+        request:headers():replace('x-trailers', table.concat(names, ' '))
+    end";
+    let gateway = Gateway::with(plugin, |envoy| {
+        envoy.sees_answers().adjust(move |manager| {
+            let lua = json!({"name": "lua", "typed_config": {
+                "@type": "type.googleapis.com/envoy.extensions.filters.http.lua.v3.Lua",
+                "default_source_code": {"inline_string": lua},
+            }});
+            let filters = manager["http_filters"].as_array_mut().expect("filters");
+            filters.insert(filters.len() - 1, lua);
+        })
+    })
+    .await;
+    gateway.server.answer("good", Answer::active(json!({"roles": ["reader"]})));
+    let watched = Request::post("/token/revocation", "token=tok")
+        .header("content-type", "application/x-www-form-urlencoded")
+        .header("x-user", "root")
+        .header("x-roles", "admin");
+    let reply = gateway.send(watched).await;
+    for header in ["x-user", "x-roles"] {
+        assert_eq!(reply.echoed(header), [""; 0], "{header} on the watched path");
+    }
+
+    let trailers =
+        [("x-user", "root"), ("x-note", "kept"), ("authorization", "Bearer b"), ("x-roles", "admin")];
+    for (path, token) in [("/public", ""), ("/token/revocation", ""), ("/", "Bearer good")] {
+        let headers = [
+            (":method", "POST"),
+            (":scheme", "http"),
+            (":authority", "api.example"),
+            (":path", path),
+            ("authorization", token),
+        ];
+        let connection = http2_frames::Connection::open(gateway.envoy.address()).await.expect("a connection");
+        let body = connection.send(&headers, Some(&trailers)).await.expect("an answer");
+        let echo: Value = serde_json::from_slice(&body).expect("JSON");
+        assert_eq!(echo["headers"]["x-trailers"], json!(["x-note"]), "the trailers under {path}");
+    }
 }
 
 /// A gateway with all kinds of sources, where `good` is an active token.

@@ -170,7 +170,7 @@ impl Worker {
         self.served_again += 1;
         Ready::COUNTERS.into_iter().for_each(|counter| *self.counters.entry(counter).or_default() += 1);
         self.descriptions.extend(ready.description.as_deref().cloned());
-        self.fates.push((stream, Fate::Forwarded(ready.edits.clone())));
+        self.fates.push((stream, Fate::Forwarded(ready.passage.edits().clone())));
     }
 
     /// The root gets all the turns that it asked for.
@@ -339,7 +339,9 @@ impl Worker {
                 }
                 Effect::Count(counter) => *self.counters.entry(counter).or_default() += 1,
                 Effect::Describe(_, description) => self.descriptions.push(description),
-                Effect::Forward(stream, edits) => self.fates.push((stream, Fate::Forwarded(edits))),
+                Effect::Forward(stream, passage) => {
+                    self.fates.push((stream, Fate::Forwarded(passage.edits().clone())));
+                }
                 Effect::IntrospectionDuration(_) => {}
                 Effect::Receive(stream) => self.receiving.push(stream),
                 Effect::Watch(stream) => self.watched.push(stream),

@@ -46,6 +46,7 @@ pub(in super::super) enum BufferType {
 #[repr(u32)]
 pub(in super::super) enum MapType {
     Request = 0,
+    RequestTrailers = 1,
     Response = 2,
     CallResponse = 6,
 }

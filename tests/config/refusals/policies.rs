@@ -53,7 +53,7 @@ fn policies() {
         (
             "a boolean in quotes",
             set(default, "allow_missing", json!("yes")),
-            "policies.default.allow_missing: expected true or false, got \"yes\"",
+            "policies.default.allow_missing: expected true, false or missing_or_invalid, got \"yes\"",
         ),
         (
             "no place for a token",
@@ -282,14 +282,14 @@ fn rules() {
             "rules[0].match.hosts: expected at least one value, got none, which nothing matches",
         ),
         (
-            "a host with port",
-            rule(json!({"hosts": ["api.example:443"]})),
-            "rules[0].match.hosts[0]: expected a host such as \"api.example\", without port or wildcard, got \"api.example:443\"",
+            "a port that is none",
+            rule(json!({"hosts": ["api.example:https"]})),
+            "rules[0].match.hosts[0]: expected a host such as \"api.example\", without wildcard, got \"api.example:https\"",
         ),
         (
             "a wildcard",
             rule(json!({"hosts": ["*.example"]})),
-            "rules[0].match.hosts[0]: expected a host such as \"api.example\", without port or wildcard, got \"*.example\"",
+            "rules[0].match.hosts[0]: expected a host such as \"api.example\", without wildcard, got \"*.example\"",
         ),
         (
             "a method in small letters",

@@ -16,6 +16,7 @@ pub mod example;
 pub mod gateway;
 pub mod glewlwyd;
 pub mod http2;
+pub mod http2_frames;
 pub mod http_server;
 pub mod jose;
 pub mod node;
