@@ -17,7 +17,7 @@ export CARGO_TARGET_DIR := $(CURDIR)/target
 # $(call need,TOOL,WHERE FROM): stops with a clear message if TOOL is not there.
 need = command -v $(1) >/dev/null || { echo "$(1) is missing: $(2)" >&2; exit 1; }
 
-.PHONY: help run test next build setup tools check bench cargo
+.PHONY: help run test next build setup tools check bench fuzz smoke cargo
 help: ## this list
 	@awk -F ':[^#]*## ' '/^[a-z]+:.*## / {printf "make %-6s %s\n", $$1, $$2}' Makefile
 
@@ -44,6 +44,12 @@ check: setup ## what CI runs: format, lints, docs, tests in both Envoys, the mod
 bench: build tools ## the benchmarks: of the core alone, and of Envoy with the filter beside others
 	cargo bench --bench hit
 	cargo bench --bench envoy
+
+fuzz: ## every parser of foreign bytes under libFuzzer, FUZZ_SECONDS each (600)
+	@fuzz/run $(or $(FUZZ_SECONDS),600)
+
+smoke: ## the same, two seconds each
+	@fuzz/run $(or $(FUZZ_SECONDS),2)
 
 setup: tools ## all that the above need; says nothing if there is nothing to do
 	@$(SECOND)

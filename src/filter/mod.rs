@@ -49,6 +49,8 @@ use keys::KeyRings;
 use parking::Parking;
 use poll::Polling;
 use ready::Repeat;
+#[cfg(fuzzing)]
+pub(crate) use poll::fuzz_poll_reply;
 pub use ready::{Outcome, Ready};
 use settle::Settlement;
 use signals::Signals;
