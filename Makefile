@@ -33,13 +33,14 @@ next: build setup $(NEXT) ## the end-to-end tests in the newest Envoy
 build: cargo ## the Wasm module
 	cargo build --release --target wasm32-wasip1 --lib
 
-check: setup ## what CI runs: format, lints, docs, tests in both Envoys, the module's imports
+check: setup ## what CI runs: format, lints, docs, tests in both Envoys, the module's imports, fuzz targets
 	cargo fmt --check
 	cargo clippy --all-targets -- -D warnings
 	cargo clippy --target wasm32-wasip1 --lib -- -D warnings
 	RUSTDOCFLAGS='-D warnings' cargo doc --no-deps
 	$(MAKE) --no-print-directory test next
 	node .ci/imports.mjs $(WASM)
+	$(MAKE) --no-print-directory smoke
 
 bench: build tools ## the benchmarks: of the core alone, and of Envoy with the filter beside others
 	cargo bench --bench hit

@@ -23,7 +23,8 @@ const bodies = json("vectors/recordings").map((it) => it.response.body ?? "").ma
   typeof body === "string" ? body : JSON.stringify(body));
 const lists = JSON.parse(readFileSync(join(tests, "vectors", "token-status-list.json"))).vectors;
 const keySets = readdirSync(join(tests, "vectors", "jwt")).filter((name) => name.endsWith("jwks.json")).map((name) =>
-  JSON.parse(readFileSync(join(tests, "vectors", "jwt", name)))).map((it) => JSON.stringify(it.response?.body ?? it));
+  JSON.parse(readFileSync(join(tests, "vectors", "jwt", name)))).map((it) => it.response.body).map((body) =>
+  typeof body === "string" ? body : JSON.stringify(body));
 const keys = [...texts("keys", ".pem"), ...texts("keys", ".jwk.json")];
 const form = (members) => new URLSearchParams(members).toString();
 const configuration = JSON.stringify({

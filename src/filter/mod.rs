@@ -48,9 +48,9 @@ use calls::Calls;
 use keys::KeyRings;
 use parking::Parking;
 use poll::Polling;
-use ready::Repeat;
 #[cfg(fuzzing)]
 pub(crate) use poll::fuzz_poll_reply;
+use ready::Repeat;
 pub use ready::{Outcome, Ready};
 use settle::Settlement;
 use signals::Signals;
