@@ -20,7 +20,7 @@ comma  := ,
 # $(call need,TOOL,WHERE FROM): stops with a clear message if TOOL is not there.
 need = command -v $(1) >/dev/null || { echo "$(1) is missing: $(2)" >&2; exit 1; }
 
-.PHONY: help run test next servers build setup tools check bench cargo
+.PHONY: help run test next servers build setup tools check bench fuzz smoke cargo
 help: ## this list
 	@awk -F ':[^#]*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' Makefile
 
@@ -41,17 +41,24 @@ servers: build setup ## the configurations of docs/servers.md before real server
 build: cargo ## the Wasm module
 	cargo build --release --target wasm32-wasip1 --lib
 
-check: setup ## what CI runs: format, lints, docs, tests in both Envoys, the module's imports
+check: setup ## what CI runs: format, lints, docs, tests in both Envoys, the module's imports, fuzz targets
 	cargo fmt --check
 	cargo clippy --all-targets -- -D warnings
 	cargo clippy --target wasm32-wasip1 --lib -- -D warnings
 	RUSTDOCFLAGS='-D warnings' cargo doc --no-deps
 	$(MAKE) --no-print-directory test next
 	node .ci/imports.mjs $(WASM)
+	$(MAKE) --no-print-directory smoke
 
 bench: build tools ## the benchmarks: of the core alone, and of Envoy with the filter beside others
 	cargo bench --bench hit
 	cargo bench --bench envoy
+
+fuzz: ## every parser of foreign bytes under libFuzzer, FUZZ_SECONDS each (600)
+	@fuzz/run $(or $(FUZZ_SECONDS),600)
+
+smoke: ## the same, two seconds each
+	@fuzz/run $(or $(FUZZ_SECONDS),2)
 
 setup: tools $(PYJWT) ## all that the above need; says nothing if there is nothing to do
 	@$(SECOND)

@@ -47,6 +47,8 @@ pub mod claims;
 pub mod config;
 pub mod credentials;
 pub mod filter;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 #[cfg(target_arch = "wasm32")]
 mod host;
 pub mod http;

@@ -61,6 +61,8 @@ use keys::KeyRings;
 use parking::Parking;
 pub use passage::Passage;
 use poll::Polling;
+#[cfg(fuzzing)]
+pub(crate) use poll::fuzz_poll_reply;
 use ready::Repeat;
 pub use ready::{Outcome, Ready};
 use settle::Settlement;

@@ -211,6 +211,15 @@ fn read(reply: &Reply<'_>) -> Result<Polled, String> {
     Ok(Polled { tokens: tokens.collect(), more })
 }
 
+/// A fuzz target's way to [`read`].
+#[cfg(fuzzing)]
+pub(crate) fn fuzz_poll_reply(body: &[u8]) {
+    let reply = Reply { status: 200, content_type: b"", from_envoy: false, body: Some(body) };
+    if let Ok(polled) = read(&reply) {
+        assert!(polled.tokens.len() <= MAX_EVENTS);
+    }
+}
+
 /// What the one that polls has claimed.
 fn lease(poll: &Poll) -> TokenDigest {
     let Poll { cluster, authority, path, .. } = poll;

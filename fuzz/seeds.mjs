@@ -1,0 +1,78 @@
+// Makes every target's seeds from what real servers said and from the RFCs' vectors: node fuzz/seeds.mjs DIRECTORY
+import { mkdirSync, readFileSync, readdirSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { deflateSync } from "node:zlib";
+
+const tests = join(dirname(fileURLToPath(import.meta.url)), "..", "tests");
+const into = process.argv[2];
+const texts = (folder, kind) =>
+  readdirSync(join(tests, folder)).filter((name) => name.endsWith(kind)).map((name) => readFileSync(join(tests, folder, name)));
+const json = (folder) => texts(folder, ".json").map((text) => JSON.parse(text));
+
+function seeds(target, values) {
+  mkdirSync(join(into, target), { recursive: true });
+  values.forEach((value, index) => writeFileSync(join(into, target, `seed-${index}`), value));
+}
+
+// Every JWT that stands in a vector, and what its payload says.
+const vectors = readFileSync(join(tests, "vectors", "rfc.json"), "utf8") + texts("vectors/jwt", ".json").join("\n");
+const jwts = [...new Set(vectors.match(/eyJ[\w-]+\.[\w-]*\.[\w-]*/g))].slice(0, 60);
+const payloads = jwts.map((jwt) => Buffer.from(jwt.split(".")[1], "base64url")).filter((text) => text[0] === 0x7b);
+const bodies = json("vectors/recordings").map((it) => it.response.body ?? "").map((body) =>
+  typeof body === "string" ? body : JSON.stringify(body));
+const lists = JSON.parse(readFileSync(join(tests, "vectors", "token-status-list.json"))).vectors;
+const keySets = readdirSync(join(tests, "vectors", "jwt")).filter((name) => name.endsWith("jwks.json")).map((name) =>
+  JSON.parse(readFileSync(join(tests, "vectors", "jwt", name)))).map((it) => it.response.body).map((body) =>
+  typeof body === "string" ? body : JSON.stringify(body));
+const keys = [...texts("keys", ".pem"), ...texts("keys", ".jwk.json")];
+const form = (members) => new URLSearchParams(members).toString();
+const configuration = JSON.stringify({
+  providers: {
+    main: {
+      introspection: { cluster: "as", url: "http://as.example/introspect", client_id: "gw", client_secret: { inline: "s" } },
+    },
+  },
+  policies: { default: { provider: "main", require: { scopes: ["read"] } } },
+  rules: [{ match: { path_prefix: "/a" }, policy: "default" }],
+});
+const event = "http://schemas.openid.net/event/backchannel-logout";
+const revoked = "https://schemas.openid.net/secevent/caep/event-type/session-revoked";
+const subject = { format: "aliases", identifiers: [{ format: "iss_sub", iss: "https://as.example", sub: "a" }, { format: "opaque", id: "o" }] };
+const statement = { jti: "j", iat: 1795377640, exp: 1795377700, sub: "alice", sid: "s" };
+
+seeds("token", ["mF_9.B5f-4.1JqM", "a==", ...jwts.slice(0, 5)]);
+seeds("jwt", jwts);
+seeds("claims", [...payloads, ...bodies.filter((body) => body.startsWith("{"))]);
+seeds("introspection_reply", [0, 1, 2, 3].flatMap((kind) => [...bodies, ...jwts.slice(0, 10)].map((body) =>
+  Buffer.concat([Buffer.of(kind), Buffer.from(body)]))));
+seeds("key_set", [...keySets, ...texts("keys", ".jwk.json").map((jwk) => `{"keys":[${jwk}]}`)]);
+seeds("private_key", keys);
+seeds("admin_order", ['{"token":"a"}', '{"all":true}', '{"all":true,"provider":"one"}', '{"sub":"s","provider":"two"}', '{"sid":"s"}', '{"client_id":"c"}']);
+seeds("request_form", [
+  `\n${form({ token: "abc", client_id: "c", token_type_hint: "access_token" })}`,
+  `Basic ${Buffer.from("c%20d:s").toString("base64")}\n${form({ token: "abc" })}`,
+  ...jwts.slice(0, 5).map((jwt) => `\n${form({ token: "t", client_assertion: jwt })}`),
+  ...jwts.slice(0, 5).map((jwt) => `\n${form({ logout_token: jwt })}`),
+]);
+seeds("credentials", ["Bearer abc\n\n", "DPoP abc==\n", "\nabc\n", "\n\na=b; at=abc; c=d\nat=", "Basic YTpi, Bearer abc\n\nat=x", "bearer\tabc,\n"]);
+seeds("configuration", [configuration, "\x0a\x0f\x0a\x09providers\x12\x02*\x00"]);
+seeds("rules", ["/a\na.example\n/a?b\nA.example:8080", "/\n[::1]\n/x#y\n[::1]:80"]);
+seeds("status_list", [
+  ...lists.map((it) => JSON.stringify({ status_list: it.status_list, ttl: 60, exp: 2000 })).filter((it) => it.length < 4000),
+  JSON.stringify({ status_list: { bits: 8, lst: deflateSync(Buffer.alloc(3 << 20)).toString("base64url") } }),
+]);
+seeds("signed_statement", [
+  ...payloads,
+  JSON.stringify({ ...statement, events: { [event]: {} } }),
+  JSON.stringify({ ...statement, sub_id: subject, events: { [revoked]: { event_timestamp: 1795377640 } } }),
+  JSON.stringify(subject),
+  JSON.stringify({ user: subject, session: { format: "opaque", id: "o" } }),
+]);
+const header = (kind) => Buffer.concat([Buffer.of(kind[0], kind[1]), Buffer.alloc(32, "d"), Buffer.alloc(64)]);
+seeds("cache_values", [[1, 1], [1, 2], [2, 1], [2, 2], [3, 1], [3, 2], [4, 1], [5, 1], [6, 1], [7, 1]].map(header));
+seeds("struct_and_host_bytes", [
+  "\x0a\x09\x0a\x03key\x12\x02\x20\x01",
+  JSON.stringify({ sets: Object.fromEntries(jwts.slice(0, 3).map((jwt, index) => [`j${index}`, jwt])), moreAvailable: true }),
+  Buffer.from("01000000010000000200000061006262 00".replace(/ /g, ""), "hex"),
+]);

@@ -1,0 +1,20 @@
+//! What the fuzz targets reach of the private rooms; exists under `--cfg fuzzing` alone.
+
+use crate::protobuf;
+
+#[path = "host/pairs.rs"]
+#[allow(dead_code, reason = "the host layer reads and writes pairs, a target only what it checks")]
+mod pairs;
+
+/// Reads the bytes as all that a host may mean by them.
+pub fn host_bytes(bytes: &[u8]) {
+    let _ = protobuf::json_of_struct(bytes);
+    // What is found lies within, so there is no more of it than there are bytes.
+    let found: usize = pairs::values(bytes, "").map(<[u8]>::len).sum();
+    assert!(found <= bytes.len(), "values overlap");
+    if let Ok(text) = std::str::from_utf8(bytes) {
+        let written = pairs::write(&[("name", text), ("other", "")]);
+        assert!(pairs::values(&written, "name").eq([bytes]), "a pair is read as it was not written");
+    }
+    crate::filter::fuzz_poll_reply(bytes);
+}
