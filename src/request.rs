@@ -32,6 +32,13 @@ pub trait RequestView {
 #[derive(Clone, Debug, Default)]
 pub struct KeptHeaders(pub Vec<(String, String)>);
 
+impl KeptHeaders {
+    /// How many bytes they take.
+    pub fn size(&self) -> usize {
+        self.0.iter().map(|(name, value)| name.len() + value.len()).sum()
+    }
+}
+
 impl RequestView for KeptHeaders {
     fn header(&self, name: &str) -> Option<Cow<'_, [u8]>> {
         self.0.iter().find(|(kept, _)| kept == name).map(|(_, value)| value.as_bytes().into())
@@ -108,6 +115,11 @@ impl HeaderEditsBuf {
             // What is too long for a length is too long for a header.
             _ => self.remove(name),
         }
+    }
+
+    /// How many bytes they take.
+    pub fn size(&self) -> usize {
+        self.0.len()
     }
 
     /// All of them, to keep.

@@ -181,8 +181,8 @@ impl Filter {
             outcome: FORWARDED,
             policy: Some(policy.name.clone()),
             cache: source.name(),
-            client_id: claims.client_id.map(<[u8]>::to_vec),
-            sub: claims.sub.map(<[u8]>::to_vec),
+            client_id: claims.client_id.map(for_a_line),
+            sub: claims.sub.map(for_a_line),
         });
         if let Some(repeat) = repeat.filter(|_| source == Source::Hit) {
             let description = description.clone().map(Rc::new);
@@ -237,6 +237,13 @@ impl Description {
         let policy = policy.map(|policy| policy.name.clone());
         Self { outcome, policy, cache: source.name(), client_id: None, sub: None }
     }
+}
+
+/// What an access log can be told: a text log writes it as it is, and a claim must not begin a line there, or colour it.
+fn for_a_line(claim: &[u8]) -> Vec<u8> {
+    let text = String::from_utf8_lossy(claim);
+    let readable = |c: char| if c.is_control() || matches!(c, '\u{2028}' | '\u{2029}') { '?' } else { c };
+    text.chars().map(readable).collect::<String>().into_bytes()
 }
 
 /// The outcome of a request that passes.

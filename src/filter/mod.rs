@@ -12,6 +12,7 @@ mod breaker;
 mod calls;
 mod inquiry;
 mod judge;
+mod kept;
 mod keys;
 mod overtaken;
 mod parking;
@@ -26,7 +27,7 @@ mod statuses;
 mod validate;
 
 use std::cell::RefCell;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -45,6 +46,7 @@ use crate::token::{TokenDigest, UnixMillis};
 
 use calls::Calls;
 
+use kept::Kept;
 use keys::KeyRings;
 use parking::Parking;
 use poll::Polling;
@@ -163,7 +165,7 @@ pub struct Filter {
     /// Signals that were seen already.
     replay: Replay,
     /// Streams that wait for a verdict.
-    waiting: BTreeMap<StreamId, Waiter>,
+    waiting: Kept<Waiter>,
     /// Verdicts that some streams have yet to be told.
     settlements: VecDeque<Settlement>,
     /// How often a tick comes; zero: not at all.
@@ -253,7 +255,7 @@ impl Filter {
             signatures,
             leases,
             calls: Calls::default(),
-            waiting: BTreeMap::new(),
+            waiting: Kept::default(),
             settlements: VecDeque::new(),
             tick: Duration::ZERO,
         }
@@ -271,7 +273,7 @@ impl Filter {
                 };
             }
             Event::StreamGone(stream) => {
-                self.waiting.remove(&stream);
+                self.waiting.remove(stream);
                 self.parking.forget(stream);
                 self.signals.gone(stream, now);
                 return effects;
@@ -356,12 +358,12 @@ impl Filter {
 
     /// Whether a stream waits for a verdict; nothing of it may pass until then.
     pub fn is_waiting(&self, stream: StreamId) -> bool {
-        self.waiting.contains_key(&stream) || self.parking.holds(stream) || self.signals.holds(stream)
+        self.waiting.contains(stream) || self.parking.holds(stream) || self.signals.holds(stream)
     }
 
     /// What a stream gets that the host failed to treat as it should: closed on failure.
     pub fn host_failure(&mut self, stream: StreamId) -> Answer {
-        self.waiting.remove(&stream);
+        self.waiting.remove(stream);
         self.parking.forget(stream);
         self.signals.forget(stream);
         self.config.challenge.answer(&Unavailable::Host.into())
