@@ -55,6 +55,13 @@ pub fn is_preflight(request: &dyn RequestView) -> bool {
 #[derive(Clone, Debug, Default)]
 pub struct KeptHeaders(pub Vec<(String, String)>);
 
+impl KeptHeaders {
+    /// How many bytes they take.
+    pub fn size(&self) -> usize {
+        self.0.iter().map(|(name, value)| name.len() + value.len()).sum()
+    }
+}
+
 impl RequestView for KeptHeaders {
     fn header(&self, name: &str) -> Option<Cow<'_, [u8]>> {
         self.0.iter().find(|(kept, _)| kept == name).map(|(_, value)| value.as_bytes().into())
@@ -140,6 +147,11 @@ impl HeaderEditsBuf {
         } else {
             self.0.extend(others.0);
         }
+    }
+
+    /// How many bytes they take.
+    pub fn size(&self) -> usize {
+        self.0.len()
     }
 
     /// All of them, to keep.

@@ -1,6 +1,6 @@
 //! Each line of the sample's `allowed_capabilities` left out once, in real Envoy: no request passes unjudged, none waits
 //! in silence, and where something is missing the log names it. `allow_on_headers_stop_iteration` is on throughout, for
-//! Envoy then lets pass whatever nobody holds back.
+//! Envoy then lets pass whatever nobody holds back. `CAPABILITY=proxy_on_tick cargo test --test capabilities` runs one line.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
 #![allow(clippy::disallowed_methods, reason = "these tests live in real time")]
@@ -9,7 +9,14 @@
 #[path = "e2e/rig/mod.rs"]
 mod rig;
 
-use std::{collections::BTreeSet, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeSet,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
 
 use serde_json::{Value, json};
 use tokio::{sync::Semaphore, task::JoinSet};
@@ -19,7 +26,7 @@ use rig::{
     authorization_server::AuthorizationServer,
     bootstrap::Bootstrap,
     client::{Connection, Request},
-    gateway::plugin,
+    gateway::{Gateway, plugin, validating},
     upstream::Upstream,
     wasm_filter::capabilities,
 };
@@ -82,7 +89,8 @@ const TABLE: [(&str, Without); 41] = [
     // Requests are not forgotten.
     ("proxy_on_delete", Slower),
     ("proxy_on_http_call_response", Closed),
-    ("proxy_on_memory_allocate", Refused),
+    // Envoy finds this one whether or not it is allowed.
+    ("proxy_on_memory_allocate", Silent),
     ("proxy_on_queue_ready", Slower),
     // What waits is held back without it; for signals, see below.
     ("proxy_on_request_body", Silent),
@@ -100,7 +108,11 @@ async fn without_a_capability_no_request_passes_unjudged_and_none_waits_in_silen
     assert_eq!(named, capabilities().keys().cloned().collect(), "the table has every line of the sample");
     let plugin = plugin_with_secret().await;
     let (slots, mut envoys) = (Arc::new(Semaphore::new(2)), JoinSet::new());
+    let only = std::env::var("CAPABILITY").ok();
     for (capability, without) in TABLE {
+        if only.as_ref().is_some_and(|only| only != capability) {
+            continue;
+        }
         let (slots, plugin) = (slots.clone(), plugin.clone());
         envoys.spawn(async move {
             let _slot = slots.acquire().await.expect("a slot");
@@ -155,8 +167,10 @@ async fn leave_out(capability: &'static str, without: Without, plugin: Value) {
     assert_eq!(upstream.requests(), good, "{capability}: nothing reaches the service but what is found good");
     if without == Slower {
         // Whatever shows it comes within seconds.
+        let count = AtomicUsize::new(0);
         rig::eventually(capability, || async {
-            _ = Request::get("/").bearer("bad").send(envoy.address()).await;
+            let token = format!("bad-{}", count.fetch_add(1, Ordering::SeqCst));
+            assert_eq!(Request::get("/").bearer(&token).send(envoy.address()).await.status, 401);
             tokio::time::sleep(Duration::from_millis(100)).await;
             names(&envoy.log(), capability).then_some(())
         })
@@ -178,5 +192,58 @@ async fn plugin_with_secret() -> Value {
     let secret =
         &mut plugin["providers"]["main"]["introspection"]["auth"]["client_secret_basic"]["client_secret"];
     *secret = json!({"env": "CLIENT_SECRET"});
+    // Its keys want to be fetched again and again, by ticks.
+    plugin["providers"]["issuer"] = validating("https://issuer.example", "authorization_server", "/jwks");
+    plugin["policies"] = json!({
+        "default": {"provider": "main"},
+        "jwt": {"provider": "issuer", "strategy": "jwt", "require": {"audiences": ["https://api.example"]}},
+    });
+    plugin["rules"] = json!([{"match": {"path": "/jwt"}, "policy": "jwt"}]);
     plugin
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn without_request_bodies_signals_are_refused_and_no_secret_leaves() {
+    let mut plugin = plugin().await;
+    plugin["revocation"] = json!({"admin": {"path": "/revoke", "token": {"inline": SECRET}}});
+    let gateway = Gateway::with(plugin, |envoy| {
+        envoy.allow_on_headers_stop_iteration().without("proxy_on_request_body")
+    })
+    .await;
+    let order =
+        Request::post("/revoke", r#"{"sub": "alice"}"#).header("authorization", format!("Bearer {SECRET}"));
+    let first = gateway.send(order.clone()).await;
+    if first.status == 200 {
+        assert_eq!(first.echoed("authorization"), Vec::<String>::new(), "it passes, but not the secret");
+    }
+    rig::eventually("the line in the log", || async {
+        names(&gateway.envoy.log(), "proxy_on_request_body").then_some(())
+    })
+    .await;
+    assert_eq!(gateway.send(order).await.status, 503);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_request_that_another_filter_keeps_or_answers_is_not_taken_for_one_that_passes_us_by() {
+    let gateway = Gateway::with(plugin().await, |envoy| {
+        envoy.adjust(|manager| {
+            let fault = json!({"name": "fault", "typed_config": {
+                "@type": "type.googleapis.com/envoy.extensions.filters.http.fault.v3.HTTPFault",
+                "abort": {"header_abort": {}, "percentage": {"numerator": 100}},
+                "delay": {"header_delay": {}, "percentage": {"numerator": 100}},
+            }});
+            manager["http_filters"].as_array_mut().unwrap().insert(0, fault);
+        })
+    })
+    .await;
+    gateway.server.answer("good", Answer::active(json!({})));
+    let delayed = Request::get("/").bearer("good").header("x-envoy-fault-delay-request", "500");
+    let aborted = Request::get("/").bearer("good").header("x-envoy-fault-abort-request", "418");
+    assert_eq!(gateway.send(aborted).await.status, 418);
+    let (first, second) = tokio::join!(gateway.send(delayed.clone()), gateway.send(delayed));
+    assert_eq!((first.status, second.status), (200, 200));
+    assert_eq!(gateway.get("good").await.status, 200);
+    assert!(!gateway.envoy.log().contains("allowed_capabilities"), "{}", gateway.envoy.log());
+}
+
+const SECRET: &str = "operators-secret-of-32-characters";

@@ -363,3 +363,33 @@ fn unknown_tokens_are_asked_about_so_often_in_a_second() {
     worker.receive(&Request::bearer("new"));
     assert_eq!(worker.give_turns().calls.len(), 12);
 }
+
+#[test]
+fn requests_that_wait_hold_bounded_bytes_of_their_clients() {
+    let policy = json!({"token_sources": [{"cookie": "at"}], "forward": {"authorization": "jwt"}});
+    let mut worker = Worker::new(config(json!({"policies": {"default": policy}})));
+    let long = format!("at=tok; other={}", "x".repeat(50_000));
+    let request = Request::get("/").with("cookie", &long);
+    let waiting: Vec<_> = (0..1000).map(|_| worker.receive(&request)).collect();
+    let kept = waiting.iter().filter(|stream| worker.is_waiting(**stream)).count();
+    assert!((600..700).contains(&kept), "{kept} of 50 KB each are not 32 MiB");
+    let refused = worker.fate(waiting[999]);
+    assert_eq!((refused.status(), refused.reason()), (503, "too_many_waiting_requests"));
+    assert_eq!(worker.count(Counter::Unavailable), 1000 - u32::try_from(kept).unwrap());
+    worker.answer(&active());
+    assert!(matches!(worker.fate(waiting[0]), Fate::Forwarded(_)));
+    let after = worker.receive(&request);
+    assert!(matches!(worker.fate(after), Fate::Forwarded(_)), "there is room again");
+}
+
+#[test]
+fn control_characters_of_claims_never_reach_an_access_log() {
+    let mut worker = Worker::new(config(json!({})));
+    let mut claims = active();
+    claims["sub"] = json!("al\nice\u{1b}[31m\u{85}\u{2028}\u{7f}");
+    claims["client_id"] = json!("a\r\tpp\0");
+    worker.call(&Request::bearer("tok"), &claims);
+    let told = worker.descriptions.last().unwrap();
+    let text = |claim: &Option<Vec<u8>>| String::from_utf8(claim.clone().unwrap()).unwrap();
+    assert_eq!((text(&told.sub).as_str(), text(&told.client_id).as_str()), ("al?ice?[31m???", "a??pp?"));
+}

@@ -44,7 +44,7 @@ impl Filter {
         }
         if let Some(call) = self.calls.joinable(&digest, &inquiry.case.policy, now) {
             call.join(&inquiry.case, now);
-            return self.wait_in(Source::Coalesced, inquiry.case, stale, effects);
+            return self.wait_in(Source::Coalesced, inquiry, stale, effects);
         }
         let asker = self.asker(&introspector, &inquiry, &digest, now);
         if asker == Asker::UsForAll
@@ -74,15 +74,14 @@ impl Filter {
             }
         };
         let mut call = Call::new(&introspector, &inquiry, digest, validated, request, asker, standing);
-        let case = inquiry.case;
-        call.join(&case, now);
+        call.join(&inquiry.case, now);
         call.sent = asked_by_another;
         match admitted {
             Admitted::Now => self.calls.open(call),
             Admitted::Later => self.calls.open_later(call, now),
         }
         let source = if is_anothers { Source::Coalesced } else { Source::Miss };
-        self.wait_in(source, case, stale, effects);
+        self.wait_in(source, inquiry, stale, effects);
         if is_anothers || admitted == Admitted::Later {
             self.set_tick(effects);
         } else {
@@ -93,18 +92,20 @@ impl Filter {
     fn wait_in(
         &mut self,
         source: Source,
-        case: Case,
+        inquiry: Inquiry,
         stale: Option<Rc<ActiveEntry>>,
         effects: &mut Vec<Effect>,
     ) {
         let is_coalesced = source == Source::Coalesced;
         effects.push(Effect::Count(if is_coalesced { Counter::CacheCoalesced } else { Counter::CacheMiss }));
-        self.waiting.insert(case.stream, Waiter { case: Case { source, ..case }, stale });
+        let (bytes, case) = (inquiry.bytes(), Case { source, ..inquiry.case });
+        self.waiting.insert(case.stream, Waiter { case, stale }, bytes);
     }
 
-    /// Whether no more requests may wait.
+    /// Whether no more requests may wait: there are very many, or their clients have sent very much.
     pub(super) fn is_full(&self) -> bool {
         self.waiting.len() + self.parking.len() >= MAX_WAITING
+            || self.waiting.bytes() + self.parking.bytes() >= MAX_WAITING_BYTES
     }
 
     /// Whether a call to this server may be made now, or once another is over.
@@ -163,7 +164,7 @@ impl Filter {
     pub(super) fn turn(&mut self, now: UnixMillis, effects: &mut Vec<Effect>) {
         while let Some(id) = self.calls.take_unsent() {
             let is_wanted = |call: &Call| {
-                call.is_renewal || call.streams.iter().any(|stream| self.waiting.contains_key(stream))
+                call.is_renewal || call.streams.iter().any(|stream| self.waiting.contains(*stream))
             };
             if self.calls.get(id).is_some_and(is_wanted) {
                 self.send(id, now, effects);
@@ -332,3 +333,6 @@ pub(super) enum Admitted {
 
 /// Streams that may wait at once, per worker: bounds what a flood of new tokens can hold.
 const MAX_WAITING: usize = 16_384;
+
+/// What is kept of them at most, of tokens and of headers from which tokens are taken out: 32 MiB.
+const MAX_WAITING_BYTES: usize = 32 << 20;

@@ -38,6 +38,13 @@ pub(super) enum Way {
     ValidateAndAsk(Rc<Validator>, Rc<Introspector>),
 }
 
+impl Inquiry {
+    /// How many bytes of the client's it holds.
+    pub(super) fn bytes(&self) -> usize {
+        self.token.secret().len() + self.case.removal.size()
+    }
+}
+
 impl Way {
     fn origin(&self) -> &Rc<Origin> {
         match self {

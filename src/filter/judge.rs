@@ -160,7 +160,7 @@ impl Filter {
 
     /// What becomes of the first of those who wait, as one of the first tokens of its provider.
     fn note_first(&self, call: &Call, claims: Claims<'_>, now: UnixMillis) {
-        let waiter = call.streams.iter().find_map(|stream| self.waiting.get(stream));
+        let waiter = call.streams.iter().find_map(|stream| self.waiting.get(*stream));
         let Some(Waiter { case, .. }) = waiter else { return };
         let denial = policy::decide(&case.policy.require, &case.origin.expects, claims, now).err();
         let Origin { provider, expects, .. } = &*call.origin;
@@ -240,8 +240,8 @@ impl Filter {
             outcome: FORWARDED,
             policy: Some(policy.name.clone()),
             cache: source.name(),
-            client_id: claims.client_id.map(<[u8]>::to_vec),
-            sub: claims.sub.map(<[u8]>::to_vec),
+            client_id: claims.client_id.map(for_a_line),
+            sub: claims.sub.map(for_a_line),
         });
         if let Some(repeat) = repeat.filter(|_| source == Source::Hit) {
             let description = description.clone().map(Rc::new);
@@ -316,6 +316,12 @@ impl Description {
     }
 }
 
+/// What an access log can be told: a text log writes it as it is, and a claim must not begin a line there, or colour it.
+fn for_a_line(claim: &[u8]) -> Vec<u8> {
+    let text = String::from_utf8_lossy(claim);
+    let readable = |c: char| if c.is_control() || matches!(c, '\u{2028}' | '\u{2029}') { '?' } else { c };
+    text.chars().map(readable).collect::<String>().into_bytes()
+}
 /// 2001-09-09: no token of today ended then.
 const LONG_AGO: UnixMillis = UnixMillis::from_secs(1_000_000_000);
 

@@ -17,6 +17,7 @@ mod first_verdicts;
 mod guesses;
 mod inquiry;
 mod judge;
+mod kept;
 mod keys;
 mod load;
 mod overtaken;
@@ -34,7 +35,7 @@ mod unusable;
 mod validate;
 
 use std::cell::RefCell;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -57,6 +58,7 @@ use complaints::Complaints;
 use deferred::Deferred;
 use first_verdicts::FirstVerdicts;
 use guesses::Guesses;
+use kept::Kept;
 use keys::KeyRings;
 use parking::Parking;
 pub use passage::Passage;
@@ -186,7 +188,7 @@ pub struct Filter {
     complaints: Complaints,
     first_verdicts: FirstVerdicts,
     /// Streams that wait for a verdict.
-    waiting: BTreeMap<StreamId, Waiter>,
+    waiting: Kept<Waiter>,
     /// Verdicts that some streams have yet to be told.
     settlements: VecDeque<Settlement>,
     /// How often a tick comes; zero: not at all.
@@ -286,7 +288,7 @@ impl Filter {
             clock: Clock::new(),
             complaints: Complaints::default(),
             first_verdicts: FirstVerdicts::default(),
-            waiting: BTreeMap::new(),
+            waiting: Kept::default(),
             settlements: VecDeque::new(),
             tick: Duration::ZERO,
         }
@@ -305,7 +307,7 @@ impl Filter {
                 };
             }
             Event::StreamGone(stream) => {
-                self.waiting.remove(&stream);
+                self.waiting.remove(stream);
                 self.parking.forget(stream);
                 self.signals.gone(stream, now);
                 return effects;
@@ -397,12 +399,12 @@ impl Filter {
 
     /// Whether a stream waits for a verdict; nothing of it may pass until then.
     pub fn is_waiting(&self, stream: StreamId) -> bool {
-        self.waiting.contains_key(&stream) || self.parking.holds(stream) || self.signals.holds(stream)
+        self.waiting.contains(stream) || self.parking.holds(stream) || self.signals.holds(stream)
     }
 
     /// What a stream gets that the host failed to treat as it should: closed on failure.
     pub fn host_failure(&mut self, stream: StreamId) -> Answer {
-        self.waiting.remove(&stream);
+        self.waiting.remove(stream);
         self.parking.forget(stream);
         self.signals.forget(stream);
         self.config.challenge.answer(&Unavailable::Host.into(), "")

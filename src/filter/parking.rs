@@ -1,9 +1,10 @@
 //! Requests that wait for something else than a verdict: keys, or a status list. They are taken up again where they were.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 
 use super::calls::trace_headers;
 use super::inquiry::Inquiry;
+use super::kept::Kept;
 use super::{Effect, Filter, StreamId};
 use crate::request::{KeptHeaders, RequestView};
 use crate::token::UnixMillis;
@@ -11,7 +12,7 @@ use crate::token::UnixMillis;
 /// All requests that wait so.
 #[derive(Default)]
 pub(super) struct Parking {
-    parked: BTreeMap<StreamId, Parked>,
+    parked: Kept<Parked>,
     /// Those of them that wait no more.
     ready: VecDeque<StreamId>,
 }
@@ -23,15 +24,20 @@ struct Parked {
 
 impl Parking {
     pub(super) fn holds(&self, stream: StreamId) -> bool {
-        self.parked.contains_key(&stream)
+        self.parked.contains(stream)
     }
 
     pub(super) fn len(&self) -> usize {
         self.parked.len()
     }
 
+    /// How many bytes of clients' they hold.
+    pub(super) fn bytes(&self) -> usize {
+        self.parked.bytes()
+    }
+
     pub(super) fn get_mut(&mut self, stream: StreamId) -> Option<&mut Inquiry> {
-        self.parked.get_mut(&stream).map(|parked| &mut parked.inquiry)
+        self.parked.get_mut(stream).map(|parked| &mut parked.inquiry)
     }
 
     /// What a request waited for is here, or is not to be had.
@@ -46,7 +52,7 @@ impl Parking {
 
     /// A stream is gone.
     pub(super) fn forget(&mut self, stream: StreamId) {
-        self.parked.remove(&stream);
+        self.parked.remove(stream);
     }
 }
 
@@ -59,7 +65,8 @@ impl Filter {
         effects: &mut Vec<Effect>,
     ) {
         let headers = trace_headers(request);
-        self.parking.parked.insert(inquiry.case.stream, Parked { inquiry, headers });
+        let (stream, bytes) = (inquiry.case.stream, inquiry.bytes() + headers.size());
+        self.parking.parked.insert(stream, Parked { inquiry, headers }, bytes);
         effects.push(Effect::AskForTurn);
     }
 
@@ -67,7 +74,7 @@ impl Filter {
     pub(super) fn unpark_one(&mut self, now: UnixMillis, effects: &mut Vec<Effect>) -> bool {
         let Some(stream) = self.parking.ready.pop_front() else { return false };
         // A stream that is gone waits no more.
-        if let Some(Parked { inquiry, headers }) = self.parking.parked.remove(&stream) {
+        if let Some(Parked { inquiry, headers }) = self.parking.parked.remove(stream) {
             self.inquire(inquiry, &headers, now, effects);
         }
         true

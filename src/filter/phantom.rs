@@ -55,7 +55,7 @@ impl Filter {
         now: UnixMillis,
         effects: &mut Vec<Effect>,
     ) -> Option<Minted> {
-        let case = |stream| self.waiting.get(stream).map(|waiter| &waiter.case);
+        let case = |stream: &_| self.waiting.get(*stream).map(|waiter| &waiter.case);
         let mut cases = call.streams.iter().filter_map(case);
         let (phantom_token, permit) = cases.find_map(|case| self.to_be_minted(case, claims, now))?;
         self.mint(phantom_token, &call.origin.provider, &permit, now, effects)

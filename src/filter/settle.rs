@@ -55,7 +55,7 @@ impl Filter {
             }
             while let Some(stream) = settlement.call.streams.pop_front() {
                 // A stream that is gone waits no more.
-                let Some(waiter) = self.waiting.remove(&stream) else { continue };
+                let Some(waiter) = self.waiting.remove(stream) else { continue };
                 self.settle_one(waiter, &settlement, now, effects);
                 batch += 1;
                 if batch >= MAX_BATCH {

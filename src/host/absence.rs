@@ -15,7 +15,8 @@ use crate::filter::{CallId, Event};
 use crate::token::UnixMillis;
 
 /// `proxy_on_request_headers`: Envoy creates a stream's context when it has its headers for us, so that nothing can come
-/// between the two. What does come shows that requests pass us by.
+/// between the two; or else when another filter has answered the request before us, and then there is an answer. What
+/// comes without one shows that requests pass us by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Sight {
     /// No stream has come yet.
@@ -198,6 +199,18 @@ impl Worker {
             );
         }
     }
+}
+
+/// Whether the effective context's stream has an answer, whoever gave it. Such a stream must not be given another.
+pub(super) fn is_answered() -> bool {
+    let code = hostcalls::get_property(&["response", "code"]).ok().flatten();
+    code.is_some_and(|code| code.iter().any(|byte| *byte != 0))
+}
+
+/// Whether the effective context's stream was answered by the service.
+pub(super) fn is_from_upstream() -> bool {
+    let details = hostcalls::get_property(&["response", "code_details"]).ok().flatten();
+    details.is_some_and(|details| details == b"via_upstream")
 }
 
 /// Says in the log what is left out.

@@ -10,6 +10,7 @@ use std::rc::Rc;
 
 use log::error;
 
+use super::abi::hostcalls;
 use super::absence::{self, Sight};
 use super::apply::Worker;
 use super::{local_reply, logger, root};
@@ -115,22 +116,44 @@ impl Contexts {
             }
             Sight::Awaited(_) => {
                 self.look_for_headers();
-                local_reply::refuse_unseen(stream);
+                // Whoever was looked at is not the one that begins.
+                _ = hostcalls::set_effective_context(stream);
+                match self.sight.get() {
+                    Sight::Missing => refuse_unseen(),
+                    _ => self.sight.set(Sight::Awaited(stream)),
+                }
             }
-            Sight::Missing => local_reply::refuse_unseen(stream),
+            Sight::Missing => refuse_unseen(),
         }
     }
 
     /// Something else came before a stream's headers did.
     fn look_for_headers(&self) {
-        if let Sight::Awaited(stream) = self.sight.get() {
-            self.sight.set(Sight::Missing);
-            absence::complain(
-                "proxy_on_request_headers",
-                "every request is refused, for it would pass unjudged",
-            );
-            local_reply::refuse_unseen(stream);
+        let Sight::Awaited(stream) = self.sight.get() else { return };
+        self.sight.set(Sight::Untried);
+        if hostcalls::set_effective_context(stream).is_ok()
+            && (!absence::is_answered() || absence::is_from_upstream())
+        {
+            self.headers_are_missing();
+            refuse_unseen();
         }
+    }
+
+    /// A stream is gone, perhaps before its headers came.
+    fn look_back(&self, stream: u32) {
+        if self.sight.get() == Sight::Awaited(stream) {
+            // Nothing may be sent to it any more.
+            if absence::is_from_upstream() {
+                self.headers_are_missing();
+            } else {
+                self.sight.set(Sight::Untried);
+            }
+        }
+    }
+
+    fn headers_are_missing(&self) {
+        self.sight.set(Sight::Missing);
+        absence::complain("proxy_on_request_headers", "every request is refused, for it would pass unjudged");
     }
 
     fn worker(&self, root: u32) -> Option<Rc<Worker>> {
@@ -170,7 +193,7 @@ pub(super) fn context_created(context: u32, root: u32) {
 }
 
 pub(super) fn context_gone(context: u32) {
-    CONTEXTS.with(Contexts::look_for_headers);
+    CONTEXTS.with(|contexts| contexts.look_back(context));
     if let Some(worker) = CONTEXTS.with(|contexts| contexts.gone(context)) {
         worker.stream_gone(StreamId(context));
     }
@@ -218,13 +241,20 @@ pub(super) fn response_headers(stream: u32) {
     }
 }
 
+/// Ends the request of the effective context, which nobody can judge.
+fn refuse_unseen() {
+    if !absence::is_answered() {
+        local_reply::refuse_unseen();
+    }
+}
+
 /// A part of a request. Without a configuration, nothing passes.
 fn of_request(stream: u32, act: impl FnOnce(&Worker, StreamId) -> Action) -> Action {
     match CONTEXTS.with(|contexts| contexts.worker_of(stream)) {
         Some(worker) => act(&worker, StreamId(stream)),
         None => {
             absence::complain("proxy_on_configure", "every request is refused");
-            local_reply::refuse_unseen(stream);
+            refuse_unseen();
             Action::Wait
         }
     }

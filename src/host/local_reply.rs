@@ -20,11 +20,9 @@ pub(super) fn send(answer: &Answer, is_grpc: bool) -> Result<(), Status> {
     hostcalls::send_local_response(answer.status, answer.details, body, &headers, grpc_status)
 }
 
-/// Ends a request that nobody can judge: 503, unless the client is gone.
-pub(super) fn refuse_unseen(stream: u32) {
-    if hostcalls::set_effective_context(stream).is_ok() {
-        _ = hostcalls::send_local_response(503, "filter_failure", "", &[], UNAVAILABLE);
-    }
+/// Ends the request of the effective context, which nobody can judge: 503.
+pub(super) fn refuse_unseen() {
+    _ = hostcalls::send_local_response(503, "filter_failure", "", &[], UNAVAILABLE);
 }
 
 /// The gRPC status of a failure of ours.
