@@ -28,6 +28,7 @@ fn signed(kind: SignedReplyKind, issuer: &str) -> Response {
         jwks: Rc::new(JwksEndpoint {
             provider: "main".to_owned(),
             cluster: "as".to_owned(),
+            scheme: None,
             authority: "as".to_owned(),
             path: "/jwks".to_owned(),
             timeout: Duration::from_secs(2),
