@@ -153,7 +153,7 @@ impl Reply<'_> {
         let text = std::str::from_utf8(self.retry_after).ok()?.trim();
         if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
             // What does not fit is longer than anybody waits.
-            return Some(Duration::from_secs(text.parse().unwrap_or(u64::from(u32::MAX))));
+            return Some(Duration::from_secs(text.parse().unwrap_or_else(|_| u64::from(u32::MAX))));
         }
         Some(imf_fixdate(text)?.since(now))
     }

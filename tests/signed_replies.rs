@@ -30,6 +30,7 @@ fn signed(kind: SignedReplyKind, issuer: &str) -> Response {
             is_pss_named: true,
             provider: "main".to_owned(),
             cluster: "as".to_owned(),
+            scheme: None,
             authority: "as".to_owned(),
             path: "/jwks".to_owned(),
             timeout: Duration::from_secs(2),

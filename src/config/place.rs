@@ -19,7 +19,7 @@ pub(super) fn place(section: &Section<'_>, issuer: Option<&str>) -> Result<Place
     let cluster = section.required("cluster")?.text()?;
     let authority = match section.get("authority") {
         Some(authority) => Some(authority.authority()?),
-        None => issuer.and_then(authority_of).or(Some(cluster).filter(|name| is_host(name))),
+        None => issuer.and_then(authority_of).or_else(|| Some(cluster).filter(|name| is_host(name))),
     };
     let Some(authority) = authority else {
         let problem =

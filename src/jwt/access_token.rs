@@ -56,7 +56,7 @@ impl JwtRules {
     }
 
     fn judge(&self, jwt: &VerifiedJwt, now: UnixMillis) -> Result<(), BadJwt> {
-        for name in ["sub", "jti", "client_id"] {
+        for name in ["sub", "jti", "client_id", "sid"] {
             jwt.text(name)?;
         }
         // Strings or arrays of them; `ClaimsBuf` sees to that, and takes `null` for absent.
