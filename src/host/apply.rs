@@ -162,6 +162,9 @@ impl Worker {
     fn became(&self, stream: StreamId, fate: Fate) {
         if let Some(held) = self.held.borrow_mut().get_mut(&stream) {
             held.fate = fate;
+            if fate == Fate::Answered {
+                self.expect_delete();
+            }
         }
     }
 
