@@ -24,7 +24,7 @@ fn scopes_and_clients_may_have_other_names() {
         "providers": {"main": {"claim_names": {"client_id": ["azp"]}}},
         "policies": {"default": {"require": {"client_ids": ["app"]}}},
     });
-    assert_eq!(judged(azp.clone(), &json!({"active": true, "azp": "app"})), 0);
+    assert_eq!(judged(azp.clone(), &json!({"active": true, "azp": "app", "sub": "alice"})), 0);
     assert_ne!(judged(azp, &json!({"active": true, "client_id": "app"})), 0);
 }
 

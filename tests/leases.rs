@@ -151,6 +151,8 @@ fn a_worker_that_may_not_ask_leaves_it_to_those_that_may() {
     one.receive(&Request::bearer("other"));
     one.give_turns();
     let refused = one.receive(&Request::bearer("tok"));
+    one.pass(Duration::from_millis(500)).give_tick();
     assert_eq!(one.fate(refused).status(), 503);
+    two.pass(Duration::from_millis(500));
     assert!(matches!(two.call(&Request::bearer("tok"), &active()), Fate::Forwarded(_)));
 }

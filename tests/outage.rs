@@ -110,7 +110,7 @@ fn an_answer_that_is_no_outage_holds_no_calls_back() {
 
 #[test]
 fn calls_that_the_host_refuses_settle_no_more_streams_in_a_callback_than_one_that_is_answered() {
-    let limits = json!({"retries": 1, "breaker": {"failures": 1000}});
+    let limits = json!({"retries": 1, "breaker": {"failures": 1000}, "max_concurrent_calls": 200});
     let mut worker = Worker::new(config(json!({"providers": {"main": {"introspection": limits}}})));
     let ask = |worker: &mut Worker, token: usize| worker.receive(&Request::bearer(&format!("token-{token}")));
     let waiting: Vec<_> = (0..300).map(|request| ask(&mut worker, request % 100)).collect();

@@ -343,7 +343,7 @@ fn the_secret_of_a_transmitter_counts_with_and_without_bearer() {
 fn who_guesses_too_often_is_not_listened_to_and_orders_from_elsewhere_get_in() {
     let (mut one, _) = two_workers(json!({}));
     let order = |worker: &mut Worker, peer: &str, secret: &str| {
-        let request = post("/revocations", "application/json").from_peer(peer);
+        let request = post("/revocations", "application/json").of_peer(peer);
         let stream =
             worker.post(&request.with("authorization", format!("Bearer {secret}")), br#"{"sub": "alice"}"#);
         worker.fate(stream).status()
@@ -362,7 +362,7 @@ fn who_guesses_too_often_is_not_listened_to_and_orders_from_elsewhere_get_in() {
 fn slow_bodies_push_out_those_of_their_own_peer_and_no_logout_token() {
     let (mut one, _) = two_workers(json!({}));
     remember(&mut one, "tok", json!({"sid": "s1"}));
-    let from = |peer: &str| post("/backchannel-logout", FORM).from_peer(peer);
+    let from = |peer: &str| post("/backchannel-logout", FORM).of_peer(peer);
     let slow: Vec<StreamId> = (0..1_024).map(|_| one.receive(&from("10.0.0.2"))).collect();
     let honest = one.receive(&from("10.0.0.1"));
     let later: Vec<StreamId> = (0..1_024).map(|_| one.receive(&from("10.0.0.2"))).collect();

@@ -26,7 +26,6 @@ fn signed(kind: SignedReplyKind, issuer: &str) -> Response {
         issuer: issuer.to_owned(),
         algorithms: vec![Algorithm::RS256, Algorithm::ES256],
         jwks: Rc::new(JwksEndpoint {
-            scheme: None,
             is_pss_named: true,
             provider: "main".to_owned(),
             cluster: "as".to_owned(),

@@ -152,8 +152,7 @@ impl Filter {
                     Unavailable::TooManyCalls
                 };
                 if call.asker() == Asker::UsForAll {
-                    let told = Told::Failed { is_transient: reason.is_outage() };
-                    effects.extend(self.release(&call.digest, told));
+                    effects.extend(self.release(&call.digest, Told::NotAsked));
                 }
                 self.tell(call, Outcome::NoVerdict(reason));
             }

@@ -1,4 +1,5 @@
-//! Withdrawals take effect whatever statistics Envoy keeps, and whichever of them the filter may change and read.
+//! Withdrawals take effect whatever statistics Envoy keeps. (Where the filter may not use them, it does not start: see
+//! `tests/capabilities.rs`.)
 
 use serde_json::{Value, json};
 
@@ -22,32 +23,6 @@ async fn a_withdrawal_takes_effect_whatever_the_stats_matcher_leaves_out() {
         (json!({"inclusion_list": {"patterns": [{"prefix": "cluster_manager"}, {"prefix": "wasm"}]}}), true),
     ] {
         withdraws(&matcher.to_string(), has_gauge, |envoy| envoy.stats_matcher(matcher)).await;
-    }
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_withdrawal_takes_effect_whatever_the_filter_may_do_with_metrics() {
-    for (capability, has_gauge) in
-        [("proxy_increment_metric", false), ("proxy_get_metric", false), ("proxy_record_metric", true)]
-    {
-        withdraws(capability, has_gauge, |envoy| envoy.without_capability(capability)).await;
-    }
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn without_metrics_at_all_or_shared_data_the_filter_does_not_start() {
-    for (capability, reason) in [
-        ("proxy_define_metric", "expected a host with metrics, got one without"),
-        ("proxy_get_shared_data", "expected a host with shared data, got one without"),
-        ("proxy_set_shared_data", "expected a host with shared data, got one without"),
-    ] {
-        let nobody = ([127, 0, 0, 1], 9).into();
-        let envoy = Bootstrap::new(plugin().await)
-            .cluster("authorization_server", nobody)
-            .cluster("upstream", nobody)
-            .without_capability(capability);
-        let log = envoy.refused().await;
-        assert!(log.contains(reason), "{capability}: {log}");
     }
 }
 

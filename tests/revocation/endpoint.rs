@@ -12,7 +12,7 @@ fn a_revocation_that_passes_through_counts_once_the_server_has_said_so() {
     let (mut one, mut two) = two_workers(json!({}));
     let basic = format!("Basic {}", Base64::encode_string(b"app:secret"));
     let revoke = |worker: &mut Worker, body: &str, status: u16| {
-        let request = post("/token/revocation", FORM).to_cluster("as").with("authorization", &basic);
+        let request = post("/token/revocation", FORM).routed_to("as").with("authorization", &basic);
         let stream = worker.post(&request, body.as_bytes());
         assert_eq!(worker.fate(stream), Fate::unchanged(), "it is not changed");
         worker.answered(stream, status);
@@ -34,7 +34,7 @@ fn a_revocation_that_passes_through_counts_once_the_server_has_said_so() {
 
 /// What a client without a secret posts to the server.
 fn revoke_publicly(worker: &mut Worker, body: &str) {
-    let request = post("/token/revocation", FORM).to_cluster("as");
+    let request = post("/token/revocation", FORM).routed_to("as");
     let stream = worker.post(&request, body.as_bytes());
     assert_eq!(worker.fate(stream), Fate::unchanged());
     worker.answered(stream, 200);
@@ -47,7 +47,7 @@ fn a_revocation_that_passes_through_says_nothing_of_who_the_client_is() {
         "other": {"strategy": "introspection", "forward": {"claim_headers": {"X-Roles": "roles"}}},
     }}));
     let forged =
-        post("/token/revocation", FORM).to_cluster("as").with("x-user", "root").with("x-roles", "admin");
+        post("/token/revocation", FORM).routed_to("as").with("x-user", "root").with("x-roles", "admin");
     let stream = one.post(&forged, b"token=tok");
     assert!(one.fate(stream).removes("x-user") && one.fate(stream).removes("x-roles"));
 }
@@ -62,7 +62,7 @@ fn a_revocation_that_cannot_be_read_takes_what_its_client_has() {
             remember(&mut one, "of-another-client", json!({"client_id": "web"}));
         }
         let stream =
-            one.receive(&post("/token/revocation", FORM).to_cluster("as").with("authorization", &basic));
+            one.receive(&post("/token/revocation", FORM).routed_to("as").with("authorization", &basic));
         if is_read {
             one.no_body(stream);
         }
@@ -100,7 +100,7 @@ fn a_client_that_anybody_can_name_is_asked_about_anew_at_most_every_ten_seconds_
     let basic = format!("Basic {}", Base64::encode_string(b"app:secret"));
     for number in 0..3 {
         remember(&mut one, &format!("tok-{number}"), json!({}));
-        let request = post("/token/revocation", FORM).to_cluster("as").with("authorization", &basic);
+        let request = post("/token/revocation", FORM).routed_to("as").with("authorization", &basic);
         let stream = one.post(&request, b"token=refresh");
         one.answered(stream, 200);
         one.pass(Duration::from_millis(900)).give_tick();
@@ -133,13 +133,12 @@ fn only_what_is_routed_to_the_server_is_a_revocation() {
             .with(":authority", host)
             .with("content-type", FORM)
     };
-    for request in [at("as.example"), at("as.example").to_cluster("api"), at("api.example").to_cluster("as")]
-    {
+    for request in [at("as.example"), at("as.example").routed_to("api"), at("api.example").routed_to("as")] {
         let stream = one.post(&request, b"token=tok");
         assert_eq!(one.fate(stream).status(), 401, "a request like any other");
     }
     assert!(is_remembered(&mut one, "tok"));
-    let stream = one.post(&at("AS.example:443").to_cluster("as"), b"token=tok");
+    let stream = one.post(&at("AS.example:443").routed_to("as"), b"token=tok");
     one.answered(stream, 200);
     assert!(!is_remembered(&mut one, "tok"));
 }
@@ -148,7 +147,7 @@ fn only_what_is_routed_to_the_server_is_a_revocation() {
 fn slow_revocations_push_out_those_of_their_own_peer() {
     let (mut one, _) = two_workers(json!({}));
     remember(&mut one, "tok", json!({}));
-    let from = |peer: &str| post("/token/revocation", FORM).to_cluster("as").from_peer(peer);
+    let from = |peer: &str| post("/token/revocation", FORM).routed_to("as").of_peer(peer);
     let honest = one.receive(&from("10.0.0.1"));
     (0..3_000).for_each(|_| _ = one.receive(&from("10.0.0.2")));
     one.body(honest, b"token=tok").answered(honest, 200);
@@ -162,6 +161,6 @@ fn slow_revocations_push_out_those_of_their_own_peer() {
 #[test]
 fn what_is_no_revocation_is_a_request_like_any_other() {
     let (mut one, _) = two_workers(json!({}));
-    let stream = one.receive(&Request::get("/token/revocation").to_cluster("as"));
+    let stream = one.receive(&Request::get("/token/revocation").routed_to("as"));
     assert_eq!(one.fate(stream).status(), 401, "without a token nobody passes there");
 }

@@ -37,12 +37,12 @@ impl Request {
         self
     }
 
-    pub fn to_cluster(mut self, cluster: &str) -> Self {
+    pub fn routed_to(mut self, cluster: &str) -> Self {
         self.cluster = Some(cluster.to_owned());
         self
     }
 
-    pub fn from_peer(mut self, peer: &str) -> Self {
+    pub fn of_peer(mut self, peer: &str) -> Self {
         self.peer = Some(peer.to_owned());
         self
     }

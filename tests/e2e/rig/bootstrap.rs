@@ -133,18 +133,6 @@ impl Bootstrap {
         Self { stats_matcher: Some(matcher), ..self }
     }
 
-    /// The filter in front of clients may not use this of Envoy's.
-    pub fn without_capability(self, name: &'static str) -> Self {
-        self.adjust(move |manager| {
-            let config = &mut manager["http_filters"][0]["typed_config"]["config"];
-            let allowed = &mut config["capability_restriction_config"]["allowed_capabilities"];
-            allowed
-                .as_object_mut()
-                .and_then(|allowed| allowed.remove(name))
-                .expect("a capability that is allowed");
-        })
-    }
-
     /// Any other change to the HTTP connection manager.
     pub fn adjust(mut self, adjustment: impl FnOnce(&mut Value) + Send + 'static) -> Self {
         self.adjustments.push(Box::new(adjustment));
