@@ -208,7 +208,7 @@ impl Calls {
         let Self { loads, open, .. } = self;
         let is_late = |id: CallId| {
             open.get(&id).is_none_or(|call| {
-                is_held_back || call.queued.is_none_or(|since| now.since(since) >= MAX_QUEUED)
+                is_held_back || call.queued.is_none_or(|since| !is_fresh(since, MAX_QUEUED, now))
             })
         };
         loads.get_mut(&introspector.origin.provider).map_or_else(Vec::new, |load| load.give_up(is_late))

@@ -42,6 +42,7 @@ impl Filter {
         self.keys.clock_set_back();
         self.status_lists.clock_set_back();
         self.polling.clock_set_back();
+        self.deferred.clock_set_back();
     }
 }
 

@@ -25,6 +25,11 @@ impl Deferred {
         self.0.is_empty()
     }
 
+    /// What is to come comes now: nobody knows any more for how long it was put off.
+    pub(super) fn clock_set_back(&mut self) {
+        self.0.iter_mut().for_each(|it| it.due = UnixMillis::from_millis(0));
+    }
+
     fn add(&mut self, deferral: Deferral, provider: ProviderTag) {
         if let Some(same) = self.0.iter_mut().find(|other| other.subject == deferral.subject) {
             same.asked = deferral.asked;

@@ -5,7 +5,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use super::signals::{Incoming, pushed};
-use super::{Effect, Filter, StreamId};
+use super::{Effect, Filter, StreamId, is_fresh};
 use crate::cache::{Cached, Which};
 use crate::http::is_media_type;
 use crate::metrics::Counter;
@@ -104,7 +104,7 @@ impl Filter {
     pub(super) fn give_up_on_bodies(&mut self, now: UnixMillis) {
         let is_late = |it: &Incoming| {
             let longest = if it.receiver == Receiver::Endpoint { WATCH_TIMEOUT } else { BODY_TIMEOUT };
-            now.since(it.since) >= longest
+            !is_fresh(it.since, longest, now)
         };
         let late: Vec<_> = self.signals.incoming.iter().filter(|(_, it)| is_late(it)).collect();
         let is_received = late.iter().any(|(_, it)| it.receiver != Receiver::Endpoint);

@@ -107,7 +107,7 @@ async fn two_authorization_servers_are_told_apart_by_the_token() {
         );
     }
     assert_eq!(api.get("/internal", &jwt).await.status, 200);
-    assert_eq!(api.get("/internal", &partner.jwt("RS256", "read").await).await.status, 401);
+    assert_eq!(api.get("/internal", &partner.jwt("RS256", "read").await).await.status, 403);
     let opaque_of_partner = partner.token_for_audience("read").await;
     assert_eq!(api.get("/", &opaque_of_partner).await.status, 401, "nobody asks the partner");
     let wrong_algorithm = api.server.jwt("RS256", "read").await;
