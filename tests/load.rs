@@ -340,13 +340,31 @@ fn a_full_house_is_no_outage() {
         "cache": {"stale_if_error": "1h", "refresh_ahead": 0},
     });
     let mut worker = after_first_call(patch);
+    for other in ["other", "third"] {
+        worker.call(&Request::bearer(other), &active());
+    }
+    worker.pass(millis(100_000)).receive(&Request::bearer("other"));
+    worker.give_turns().receive(&Request::bearer("third"));
+    let stream = worker.receive(&Request::bearer("tok"));
+    worker.pass(millis(250)).answer(&active());
+    worker.pass(millis(250)).give_tick();
+    assert_eq!(worker.fate(stream).reason(), "too_many_introspection_calls", "it may have been revoked");
+    assert_eq!(worker.count(Counter::CacheStale), 0);
+}
+
+#[test]
+fn a_house_that_is_full_because_the_server_answers_nobody_is_an_outage() {
+    let patch = json!({
+        "providers": {"main": {"introspection": {"max_concurrent_calls": 1}}},
+        "cache": {"stale_if_error": "1h", "refresh_ahead": 0},
+    });
+    let mut worker = after_first_call(patch);
     worker.call(&Request::bearer("other"), &active());
     worker.pass(millis(100_000)).receive(&Request::bearer("other"));
     worker.give_turns();
     let stream = worker.receive(&Request::bearer("tok"));
     worker.pass(millis(500)).give_tick();
-    assert_eq!(worker.fate(stream).reason(), "too_many_introspection_calls", "it may have been revoked");
-    assert_eq!(worker.count(Counter::CacheStale), 0);
+    assert!(matches!(worker.fate(stream), Fate::Forwarded(_)), "by its stale verdict");
 }
 
 #[test]

@@ -148,6 +148,10 @@ impl Filter {
                 let Some(call) = self.calls.close(id) else { continue };
                 let reason = if self.calls.is_down(introspector) {
                     Unavailable::AuthorizationServer(ServerFailure::HeldBack)
+                } else if self.calls.was_silent_while_queued(&call) {
+                    // The house is full because nobody is answered, which is an outage; else it is no reason to serve
+                    // by an old verdict.
+                    Unavailable::AuthorizationServer(ServerFailure::Timeout)
                 } else {
                     Unavailable::TooManyCalls
                 };
@@ -200,6 +204,12 @@ impl Filter {
         let Some(sent) = self.calls.get(id).and_then(|call| call.sent) else { return };
         let duration = u64::try_from(now.since(sent).as_millis()).unwrap_or(u64::MAX);
         effects.push(Effect::IntrospectionDuration(duration));
+        if !reply.from_envoy
+            && let Some(call) = self.calls.get(id)
+        {
+            let introspector = Rc::clone(&call.introspector);
+            self.calls.hear(&introspector, now);
+        }
         self.read_reply(id, reply, now, effects);
     }
 

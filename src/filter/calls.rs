@@ -202,6 +202,17 @@ impl Calls {
         is_any
     }
 
+    /// A server has answered.
+    pub(super) fn hear(&mut self, introspector: &Introspector, now: UnixMillis) {
+        self.loads.entry(introspector.origin.provider.clone()).or_default().hear(now);
+    }
+
+    /// Whether the server has answered nobody since this call was to wait until another is over.
+    pub(super) fn was_silent_while_queued(&self, call: &Call) -> bool {
+        let load = self.loads.get(&call.origin.provider);
+        call.queued.zip(load).is_some_and(|(since, load)| load.is_silent_since(since))
+    }
+
     /// Those that have waited in vain: too long, or for a server that calls are held back from.
     pub(super) fn give_up_queued(&mut self, introspector: &Introspector, now: UnixMillis) -> Vec<CallId> {
         let is_held_back = self.are_held_back(introspector, now);

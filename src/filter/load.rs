@@ -28,6 +28,8 @@ pub(super) struct Load {
     unknown: VecDeque<CallId>,
     /// Unknown tokens that were asked about, or are going to be, in the second that began then.
     second: Option<(UnixMillis, u32)>,
+    /// When the server answered last.
+    heard: Option<UnixMillis>,
 }
 
 /// Whether there is room for one more call.
@@ -51,11 +53,22 @@ impl Load {
         // Nobody goes before those who wait already.
         if queue.is_empty() && self.has_place(standing, endpoint) {
             Room::Now
-        } else if self.queue(standing).len() < endpoint.max_concurrent_calls {
+        } else if standing == Standing::Known || self.unknown.len() < endpoint.max_concurrent_calls {
+            // Of tokens in use there are no more than the cache holds, and nobody can make one up.
             Room::Later
         } else {
             Room::None
         }
+    }
+
+    /// The server has answered.
+    pub(super) fn hear(&mut self, now: UnixMillis) {
+        self.heard = Some(now);
+    }
+
+    /// Whether the server has not answered since then: what waits for a place waits for the server.
+    pub(super) fn is_silent_since(&self, since: UnixMillis) -> bool {
+        self.heard.is_none_or(|heard| heard < since)
     }
 
     pub(super) fn begun(&mut self) {

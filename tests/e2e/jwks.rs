@@ -208,7 +208,12 @@ async fn keys_that_are_of_no_use_leave_the_others_be() {
         let warning = format!("keys[{index}]");
         // Servers publish keys for encryption beside those for signatures, and mean it.
         let is_warned_of = key["use"] != "enc";
-        assert_eq!(gateway.envoy.log().contains(&warning), is_warned_of, "{warning} in {}", gateway.envoy.log());
+        assert_eq!(
+            gateway.envoy.log().contains(&warning),
+            is_warned_of,
+            "{warning} in {}",
+            gateway.envoy.log()
+        );
     }
     assert!(!gateway.envoy.log().contains("c2VjcmV0"), "no key in a log");
 }
