@@ -120,7 +120,7 @@ async fn a_member_of_the_reply_may_carry_the_jwt() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_no_introspection_response_for_us_is_no_verdict() {
     let (server, stranger) = (Signer::new("ES256", "as"), Signer::new("ES256", "as"));
-    let gateway = scripted(json!({"response": "jwt"}), &server).await;
+    let gateway = scripted(json!({"breaker": {"failures": 1000}, "response": "jwt"}), &server).await;
     let claims = |changes: Value| changed(&introspection_response(), changes);
     let header = json!({"alg": "ES256", "kid": "as", "typ": "token-introspection+jwt"});
     let good = server.sign(&header, &introspection_response());
@@ -198,7 +198,8 @@ async fn what_is_no_introspection_response_for_us_is_no_verdict() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_no_jwt_for_the_service_behind_is_not_forwarded() {
     let (server, stranger) = (Signer::new("ES256", "as"), Signer::new("ES256", "as"));
-    let gateway = scripted(json!({"response": "application_jwt"}), &server).await;
+    let gateway =
+        scripted(json!({"breaker": {"failures": 1000}, "response": "application_jwt"}), &server).await;
     let good = server.access_token(&json!({}));
     let for_us = json!({"alg": "ES256", "kid": "as", "typ": "token-introspection+jwt"});
     for (name, body, status, reason) in [
@@ -219,7 +220,7 @@ async fn what_is_no_jwt_for_the_service_behind_is_not_forwarded() {
             "introspection_of_other_issuer",
         ),
         ("says-inactive", server.access_token(&json!({"active": false})), 401, "token_inactive"),
-        ("expired", server.access_token(&json!({"exp": now() - 1})), 401, "token_inactive"),
+        ("expired", server.access_token(&json!({"exp": now() - 1})), 401, "token_expired"),
     ] {
         gateway.server.answer(name, Answer::body(body).content_type("application/jwt"));
         assert_eq!(gateway.judged(&format!("/{name}"), name).await, (status, reason.to_owned()), "{name}");

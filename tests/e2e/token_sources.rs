@@ -211,7 +211,8 @@ async fn claim_headers_are_ours_on_paths_that_no_policy_judges_and_in_trailers()
         "public": {"strategy": "allow"},
     });
     plugin["rules"] = json!([{"match": {"path": "/public"}, "policy": "public"}]);
-    plugin["revocation"] = json!({"endpoint": {"path": "/token/revocation", "provider": "main"}});
+    plugin["revocation"] =
+        json!({"endpoint": {"path": "/token/revocation", "provider": "main", "cluster": "upstream"}});
     // Says in a header which trailers there are.
     let lua = "function envoy_on_request(request)
         request:body(true)
