@@ -5,6 +5,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use libfuzzer_sys::fuzz_target;
+use phantom_token_filter::claims::ClaimNames;
 use phantom_token_filter::http::Reply;
 use phantom_token_filter::introspection::{
     Introspection, Keys, Response, SignedReply, SignedReplyKind, parse,
@@ -31,6 +32,8 @@ fuzz_target!(|input: &[u8]| {
         let jwks = JwksEndpoint {
             provider: "p".to_owned(),
             cluster: "c".to_owned(),
+            scheme: None,
+            is_pss_named: true,
             authority: "a".to_owned(),
             path: "/".to_owned(),
             timeout: Duration::from_secs(1),
@@ -60,10 +63,11 @@ fuzz_target!(|input: &[u8]| {
     let text_of_keys = body_of_keys.as_str().map_or_else(|| body_of_keys.to_string(), str::to_owned);
     let (keys, _) = KeySet::parse(text_of_keys.as_bytes()).expect("a key set");
     let keys = Keys { set: Some(&keys), signatures: &Believing };
-    let reply = Reply { status: 200, content_type, from_envoy: false, body: Some(body) };
+    let reply = Reply { status: 200, content_type, body: Some(body), ..Reply::default() };
     // When the recordings were made.
     let now = UnixMillis::from_secs(1_795_377_640);
-    let Ok(Introspection::Active { claims, jwt }) = parse(&reply, &response, keys, now) else { return };
+    let names = ClaimNames::default();
+    let Ok(Introspection::Active { claims, jwt, .. }) = parse(&reply, &response, &names, keys, now) else { return };
     assert!(claims.view().exp.is_none_or(|exp| exp > now), "an expired token is active");
     if form % 4 < 2 {
         let reply: serde_json::Value = serde_json::from_slice(body).expect("an active token without JSON");

@@ -2,7 +2,7 @@
 //! The lines of the input are the rule's path and host, then the request's path and authority.
 #![no_main]
 use libfuzzer_sys::fuzz_target;
-use phantom_token_filter::policy::Match;
+use phantom_token_filter::policy::{Match, Reading};
 use phantom_token_filter::request::KeptHeaders;
 
 fuzz_target!(|text: &str| {
@@ -13,7 +13,7 @@ fuzz_target!(|text: &str| {
     let prefix = Match { path_prefix: Some(path.into()), ..Match::default() };
     let on_host = Match { hosts: vec![host.to_ascii_lowercase()], ..whole.clone() };
     // A prefix that has a query in it holds for no path.
-    assert!(!whole.holds(&request) || prefix.holds(&request) || path.contains(['?', '#']));
-    assert!(!on_host.holds(&request) || whole.holds(&request));
-    assert!(Match::default().holds(&request));
+    assert!(!whole.holds(&request, Reading::WithoutPort) || prefix.holds(&request, Reading::WithoutPort) || path.contains(['?', '#']));
+    assert!(!on_host.holds(&request, Reading::WithoutPort) || whole.holds(&request, Reading::WithoutPort));
+    assert!(Match::default().holds(&request, Reading::WithoutPort));
 });

@@ -148,7 +148,7 @@ impl Filter {
                 let Some(call) = self.calls.close(id) else { continue };
                 let reason = if self.calls.is_down(introspector) {
                     Unavailable::AuthorizationServer(ServerFailure::HeldBack)
-                } else if self.calls.was_silent_while_queued(&call) {
+                } else if self.calls.is_silent(introspector, now) {
                     // The house is full because nobody is answered, which is an outage; else it is no reason to serve
                     // by an old verdict.
                     Unavailable::AuthorizationServer(ServerFailure::Timeout)
@@ -303,7 +303,9 @@ impl Filter {
             return self.send(id, now, effects);
         }
         let breaker = self.calls.breaker(&introspector);
-        if !failure.is_transient() {
+        if failure == ServerFailure::Overtaken {
+            // The server has answered, and what it said was withdrawn meanwhile: that says nothing of its health.
+        } else if !failure.is_transient() {
             // An answer, if not a good one: it does not call for fewer questions.
             breaker.succeeded();
         } else if breaker.failed(&endpoint.breaker, now) {

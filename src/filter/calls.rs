@@ -207,10 +207,10 @@ impl Calls {
         self.loads.entry(introspector.origin.provider.clone()).or_default().hear(now);
     }
 
-    /// Whether the server has answered nobody since this call was to wait until another is over.
-    pub(super) fn was_silent_while_queued(&self, call: &Call) -> bool {
-        let load = self.loads.get(&call.origin.provider);
-        call.queued.zip(load).is_some_and(|(since, load)| load.is_silent_since(since))
+    /// Whether a server that has answered before answers nobody.
+    pub(super) fn is_silent(&self, introspector: &Introspector, now: UnixMillis) -> bool {
+        let load = self.loads.get(&introspector.origin.provider);
+        load.is_some_and(|load| load.is_silent(&introspector.endpoint, now))
     }
 
     /// Those that have waited in vain: too long, or for a server that calls are held back from.

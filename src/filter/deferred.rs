@@ -37,8 +37,17 @@ impl Deferred {
         } else if self.0.len() < MAX_DEFERRED {
             self.0.push(deferral);
         } else {
-            // One that stands for all of them, so that none is lost.
-            *self = Self(vec![Deferral { subject: Subject::Of(provider, Which::All), ..deferral }]);
+            // One that stands for all of this provider's, so that none is lost.
+            let mut all = Deferral { subject: Subject::Of(provider, Which::All), ..deferral };
+            self.0.retain(|other| {
+                let is_his = matches!(&other.subject, Subject::Of(of, _) if *of == provider);
+                if is_his {
+                    all.due = all.due.min(other.due);
+                    all.settle = all.settle.max(other.settle);
+                }
+                !is_his
+            });
+            self.0.push(all);
         }
     }
 }

@@ -66,9 +66,9 @@ impl Load {
         self.heard = Some(now);
     }
 
-    /// Whether the server has not answered since then: what waits for a place waits for the server.
-    pub(super) fn is_silent_since(&self, since: UnixMillis) -> bool {
-        self.heard.is_none_or(|heard| heard < since)
+    /// Whether the server has answered nobody for as long as one try may take: what waits for a place waits for it.
+    pub(super) fn is_silent(&self, endpoint: &Endpoint, now: UnixMillis) -> bool {
+        self.heard.is_some_and(|heard| now.since(heard) >= endpoint.timeout)
     }
 
     pub(super) fn begun(&mut self) {

@@ -214,7 +214,7 @@ fn read(reply: &Reply<'_>) -> Result<Polled, String> {
 /// A fuzz target's way to [`read`].
 #[cfg(fuzzing)]
 pub(crate) fn fuzz_poll_reply(body: &[u8]) {
-    let reply = Reply { status: 200, content_type: b"", from_envoy: false, body: Some(body) };
+    let reply = Reply { status: 200, body: Some(body), ..Reply::default() };
     if let Ok(polled) = read(&reply) {
         assert!(polled.tokens.len() <= MAX_EVENTS);
     }

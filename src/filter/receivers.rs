@@ -78,7 +78,10 @@ impl Filter {
             return false;
         }
         let incoming = Incoming {
-            authorization: request.authorization().map(Cow::into_owned),
+            authorization: request
+                .authorization()
+                .filter(|it| it.len() <= MAX_AUTHORIZATION_BYTES)
+                .map(Cow::into_owned),
             ..Incoming::new(Receiver::Endpoint, request.peer().unwrap_or_default(), request, now)
         };
         self.await_body(stream, incoming, effects);
@@ -188,14 +191,14 @@ impl Filter {
         if !revoked.tokens.is_empty() {
             self.withdraw(&revoked.tokens, Duration::ZERO, now, effects);
         }
-        let (clients, span) = match revoked.clients {
+        let (clients, span, may_be_made_up) = match revoked.clients {
             RevokedClients::None => return,
-            RevokedClients::Authenticated(clients) => (clients, SPAN_OF_AUTHENTICATED),
-            RevokedClients::Named(clients) => (clients, SPAN_OF_NAMED),
+            RevokedClients::Authenticated(clients) => (clients, SPAN_OF_AUTHENTICATED, false),
+            RevokedClients::Named(clients) => (clients, SPAN_OF_NAMED, true),
         };
-        // Watermarks of clients that there are not would only fill the room for those of others.
         for client in clients {
-            if !self.cache.seen().has_client(endpoint.tag, &client) {
+            // Watermarks of clients that there are not would only fill the room for those of others.
+            if may_be_made_up && !self.cache.seen().has_client(endpoint.tag, &client) {
                 continue;
             }
             let which = (endpoint.tag, Which::Client(client));
@@ -245,3 +248,6 @@ const SPAN_OF_NAMED: Duration = Duration::from_secs(10);
 
 /// Requests to one receiver that are awaited at once, per worker: slow ones to one keep nobody from another.
 const MAX_INCOMING: usize = 1024;
+
+/// Of a client's credentials at the server: they wait with the request, as many as may.
+const MAX_AUTHORIZATION_BYTES: usize = 8 << 10;

@@ -56,7 +56,8 @@ impl Incoming {
         request: &dyn RequestView,
         since: UnixMillis,
     ) -> Self {
-        let content_type = request.header("content-type").unwrap_or_default().into_owned();
+        let mut content_type = request.header("content-type").unwrap_or_default().into_owned();
+        content_type.truncate(MAX_CONTENT_TYPE_BYTES);
         Self { receiver, peer, since, content_type, authorization: None, revocation: None }
     }
 }
@@ -397,5 +398,8 @@ const QUIET: Duration = Duration::from_secs(60);
 
 /// Signals that wait for keys at once, per worker.
 const MAX_PARKED: usize = 256;
+
+/// Of a media type that is looked at; the kinds of signals have short ones.
+const MAX_CONTENT_TYPE_BYTES: usize = 256;
 
 const NOT_SIGNED: &str = "no key of the provider's verifies the signature";

@@ -119,6 +119,7 @@ impl Worker {
     /// A tick has come. It stands in for turns and answers of calls that do not.
     pub(super) fn tick(&self) {
         self.doubts.tick.dispel();
+        self.free_bodies();
         let now = now();
         if self.doubts.call.is_absent(now, "proxy_on_http_call_response", "no call is ever answered") {
             let is_over = |(_, (_, until)): &(&u32, &(CallId, UnixMillis))| *until <= now;

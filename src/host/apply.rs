@@ -173,6 +173,11 @@ impl Worker {
         self.held.borrow().get(&stream).map(read)
     }
 
+    /// Changes what is noted of streams.
+    pub(super) fn each_held(&self, mut act: impl FnMut(StreamId, &mut Held)) {
+        self.held.borrow_mut().iter_mut().for_each(|(stream, held)| act(*stream, held));
+    }
+
     /// Forgets a stream.
     pub(super) fn let_go(&self, stream: StreamId) -> Option<Held> {
         self.held.borrow_mut().remove(&stream)

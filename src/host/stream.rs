@@ -135,6 +135,15 @@ impl Worker {
         }
     }
 
+    /// Frees what was kept of bodies that the filter awaits no more: their clients may send nothing else for long.
+    pub(super) fn free_bodies(&self) {
+        self.each_held(|stream, held| {
+            if held.fate == Fate::Watched && !held.passed.is_empty() && !self.awaits_body(stream) {
+                held.passed = Vec::new();
+            }
+        });
+    }
+
     fn fate(&self, stream: StreamId) -> Option<Fate> {
         self.held(stream, |held| held.fate)
     }

@@ -5,7 +5,6 @@ use std::{
     fs::{self, File},
     net::SocketAddr,
     process::Command,
-    time::Duration,
 };
 
 use serde_json::json;
@@ -18,7 +17,7 @@ use crate::{
         oauth_client::{post_as, text},
         process::Process,
     },
-    server::{Server, free_port},
+    server::{Server, free_port, until_ready},
 };
 
 const INSTALL: &str = "
@@ -62,14 +61,7 @@ impl Server for Hydra {
         let migrated = command(&["migrate", "sql", "-e", "--yes"]).status().expect("hydra runs");
         assert!(migrated.success(), "hydra migrate");
         let mut process = Process::start(&mut command(&["serve", "all", "--dev", "--sqa-opt-out"]));
-        for _ in 0..600 {
-            assert!(!process.has_ended(), "Hydra does not start");
-            let ready = Request::get("/health/ready").try_send(admin).await;
-            if ready.is_ok_and(|reply| reply.status == 200) {
-                break;
-            }
-            tokio::time::sleep(Duration::from_millis(100)).await;
-        }
+        until_ready(&mut process, admin, "/health/ready", &directory.path().join("serve")).await;
         let client = json!({
             "client_id": "app", "client_secret": "app-secret", "grant_types": ["client_credentials"],
             "scope": "read write", "audience": ["https://api.example"],

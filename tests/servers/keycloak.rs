@@ -1,11 +1,6 @@
 //! Keycloak 26.7.3: a distribution from Maven, started for development, with a realm that is made over its admin API.
 
-use std::{
-    fs::{self, File},
-    net::SocketAddr,
-    process::Command,
-    time::Duration,
-};
+use std::{fs::File, net::SocketAddr, process::Command};
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -17,7 +12,7 @@ use crate::{
         oauth_client::{post_as, text},
         process::Process,
     },
-    server::{GATEWAY_SECRET, Server, free_port},
+    server::{GATEWAY_SECRET, Server, free_port, until_ready},
 };
 
 const INSTALL: &str = "
@@ -57,18 +52,7 @@ impl Server for Keycloak {
             .stdout(log.try_clone().expect("the log"))
             .stderr(log);
         let mut process = Process::start(&mut command);
-        for _ in 0..1200 {
-            assert!(
-                !process.has_ended(),
-                "Keycloak does not start:\n{}",
-                fs::read_to_string(directory.path().join("log")).unwrap_or_default()
-            );
-            let ready = Request::get("/realms/master").try_send(address).await;
-            if ready.is_ok_and(|reply| reply.status == 200) {
-                break;
-            }
-            tokio::time::sleep(Duration::from_millis(100)).await;
-        }
+        until_ready(&mut process, address, "/realms/master", &directory.path().join("log")).await;
         let server = Self { _process: process, _directory: directory, address };
         server.set_up().await;
         server

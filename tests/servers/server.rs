@@ -1,6 +1,8 @@
 //! What the checks want of an authorization server.
 
-use std::net::SocketAddr;
+use std::{fs, net::SocketAddr, path::Path, time::Duration};
+
+use crate::rig::{client::Request, process::Process};
 
 /// One that runs, with a client `app` that gets tokens and a client `gateway` that asks what they mean.
 pub trait Server: Sized {
@@ -44,4 +46,19 @@ pub const GATEWAY_SECRET: &str = "gw-secret";
 pub fn free_port() -> SocketAddr {
     let socket = std::net::TcpListener::bind("127.0.0.1:0").expect("a free loopback port");
     socket.local_addr().expect("a bound address")
+}
+
+/// Waits until a server answers `GET path` with 200; its log says why where it does not start. Longer than any wait of the
+/// rig's, for some start a JVM and a database.
+pub async fn until_ready(process: &mut Process, address: SocketAddr, path: &str, log: &Path) {
+    let log = || fs::read_to_string(log).unwrap_or_default();
+    for _ in 0..1200 {
+        assert!(!process.has_ended(), "the server does not start:\n{}", log());
+        let ready = Request::get(path).try_send(address).await;
+        if ready.is_ok_and(|reply| reply.status == 200) {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    panic!("{path}: no 200 within two minutes:\n{}", log());
 }

@@ -1,11 +1,6 @@
 //! Spring Authorization Server 7.1.2: the small application in `tests/servers/spring`, built by Maven.
 
-use std::{
-    fs::{self, File},
-    net::SocketAddr,
-    process::Command,
-    time::Duration,
-};
+use std::{fs::File, net::SocketAddr, process::Command};
 
 use serde_json::Value;
 use tempfile::TempDir;
@@ -19,7 +14,7 @@ use crate::{
         oauth_client::{post_as, text},
         process::Process,
     },
-    server::{Server, free_port},
+    server::{Server, free_port, until_ready},
 };
 
 const REDIRECT_URI: &str = "https://app.example/cb";
@@ -48,18 +43,7 @@ impl Server for Spring {
             .stdout(log.try_clone().expect("the log"))
             .stderr(log);
         let mut process = Process::start(&mut command);
-        for _ in 0..900 {
-            assert!(
-                !process.has_ended(),
-                "Spring does not start:\n{}",
-                fs::read_to_string(directory.path().join("log")).unwrap_or_default()
-            );
-            let ready = Request::get("/oauth2/jwks").try_send(address).await;
-            if ready.is_ok_and(|reply| reply.status == 200) {
-                break;
-            }
-            tokio::time::sleep(Duration::from_millis(100)).await;
-        }
+        until_ready(&mut process, address, "/oauth2/jwks", &directory.path().join("log")).await;
         Self { _process: process, _directory: directory, address }
     }
 
