@@ -1,9 +1,8 @@
-//! Forms of requests: a revocation (RFC 7009 §2.1) withdraws something whatever it says; a logout has one token.
+//! Forms of requests: a revocation (RFC 7009 §2.1) withdraws a bounded number of things; a logout has one token.
 #![no_main]
 use libfuzzer_sys::fuzz_target;
-use phantom_token_filter::cache::ProviderTag;
 use phantom_token_filter::revocation::back_channel_logout::logout_token;
-use phantom_token_filter::revocation::revocation_endpoint::RevocationRequest;
+use phantom_token_filter::revocation::revocation_endpoint::{RevocationRequest, RevokedClients};
 use phantom_token_filter::revocation::sources::is_authorized;
 use phantom_token_filter::token::Secret;
 
@@ -15,8 +14,12 @@ fuzz_target!(|input: &[u8]| {
     let body = body.strip_prefix(b"\n").unwrap_or(body);
     let request = RevocationRequest::read(FORM, Some(authorization), Some(body));
     for is_known in [true, false] {
-        let withdrawn = request.withdraws(ProviderTag::new("p"), |_| is_known);
-        assert!(!withdrawn.is_empty() && withdrawn.len() <= 16);
+        let revoked = request.withdraws(|_| is_known);
+        let clients = match &revoked.clients {
+            RevokedClients::None => 0,
+            RevokedClients::Authenticated(clients) | RevokedClients::Named(clients) => clients.len(),
+        };
+        assert!(revoked.tokens.len() <= 16 && clients <= 16);
     }
     let _ = logout_token(FORM, body);
     assert!(!is_authorized(&Secret::new("a secret that is not in any seed: 8f0c"), Some(authorization)));
