@@ -1,4 +1,11 @@
-//! Reading binary forms without a way to run off their end.
+//! Reading binary forms without a way to run off their end, and comparing what must not be found out byte by byte.
+
+/// Whether these are the same bytes. Of two that are equally long all are compared, always: how long it takes must not
+/// tell how much of a forged one is right.
+pub(crate) fn are_same(ours: &[u8], theirs: &[u8]) -> bool {
+    let pairs = ours.iter().zip(theirs);
+    ours.len() == theirs.len() && pairs.fold(0, |difference, (our, their)| difference | (our ^ their)) == 0
+}
 
 /// What is left of a byte string. Every read gives `None` when too little is left.
 #[derive(Clone, Copy, Debug)]

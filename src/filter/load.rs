@@ -80,10 +80,7 @@ impl Load {
     }
 
     pub(super) fn enqueue(&mut self, standing: Standing, call: CallId) {
-        match standing {
-            Standing::Known => self.known.push_back(call),
-            Standing::Unknown => self.unknown.push_back(call),
-        }
+        self.queue_mut(standing).push_back(call);
     }
 
     /// The next call that there is a place for: of tokens in use first.
