@@ -1,7 +1,7 @@
 //! The answer to a refused request: one exhaustive match from [`Denial`] to status, `WWW-Authenticate`
 //! (RFC 6750 §3, RFC 9110 §11.6.1), body and gRPC status.
 
-use crate::policy::{Denial, InsufficientScope, InvalidRequest};
+use crate::policy::{Denial, InsufficientScope, InvalidRequest, InvalidToken};
 
 /// How challenges are worded.
 #[derive(Clone, Debug)]
@@ -48,6 +48,9 @@ impl Challenge {
             }
             Denial::InvalidRequest(InvalidRequest::SeveralTokens) => {
                 (400, INVALID_ARGUMENT, "invalid_request", "the request carries more than one access token")
+            }
+            Denial::InvalidToken(InvalidToken::TooLong) => {
+                (401, UNAUTHENTICATED, "invalid_token", "the access token is longer than is accepted here")
             }
             Denial::InvalidToken(_) => (
                 401,
@@ -106,7 +109,7 @@ const UNAUTHENTICATED: u8 = 16;
 mod tests {
     use super::*;
     use crate::introspection::ServerFailure;
-    use crate::policy::{InvalidToken, Unavailable};
+    use crate::policy::Unavailable;
 
     fn answer(denial: &Denial, error_description: bool) -> (u16, Option<String>, String) {
         let answer = Challenge { realm: "api".to_owned(), error_description }.answer(denial, "");

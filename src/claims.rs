@@ -53,19 +53,6 @@ impl ClaimsBuf {
         Ok(Self(flat))
     }
 
-    /// These claims of a validated JWT, and what the server says besides. Of two ends, the earlier counts.
-    #[must_use]
-    pub fn with_members_of(&self, introspected: Claims<'_>) -> Self {
-        let mut members = introspected.members();
-        let end = members.get("exp").cloned();
-        members.extend(self.view().members());
-        if let Some(end) = end.filter(|_| introspected.exp < self.view().exp || self.view().exp.is_none()) {
-            members.insert("exp".to_owned(), end);
-        }
-        // Both could be read before.
-        Self::from_members(members).unwrap_or_else(|_| self.clone())
-    }
-
     /// Claims that are in their flat form already.
     pub(crate) fn from_flat(flat: &[u8]) -> Self {
         Self(flat.to_vec())
@@ -247,7 +234,7 @@ pub(crate) fn scope(members: &Map<String, Value>) -> Result<String, BadMember> {
 }
 
 /// `aud` as a list (RFC 7519 §4.1.3).
-fn audiences(members: &Map<String, Value>) -> Result<Vec<&str>, BadMember> {
+pub(crate) fn audiences(members: &Map<String, Value>) -> Result<Vec<&str>, BadMember> {
     strings(members, "aud")
 }
 

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
+use crate::date::imf_fixdate;
 use crate::token::UnixMillis;
 
 /// A request to a cluster. `Debug` shows neither headers nor body, which carry credentials and the token.
@@ -227,37 +228,16 @@ impl fmt::Display for Unreadable {
 
 /// What every call of ours says of codings: what is small needs none, and to decode is to be given a bomb.
 pub const ACCEPT_ENCODING: (&str, &str) = ("accept-encoding", "identity");
+/// A time as `Retry-After` says it: in whole seconds, at least one. A second that has begun counts.
+pub(crate) fn retry_after(pause: Duration) -> u32 {
+    u32::try_from(pause.as_millis().div_ceil(1000)).unwrap_or(u32::MAX).max(1)
+}
+
 /// A call in words for the log: what went where. A query is left out, for it may carry a secret.
 pub(crate) fn called(method: &str, path: &str, cluster: &str, authority: &str) -> String {
     let path = path.split('?').next().unwrap_or_default();
     format!("{method} {path} at cluster {cluster:?}, authority {authority:?}")
 }
-
-/// A date as HTTP writes it (RFC 9110 §5.6.7), in its one form that is not obsolete: `Fri, 27 Nov 2026 22:18:55 GMT`.
-fn imf_fixdate(text: &str) -> Option<UnixMillis> {
-    let mut words = text.split_once(", ")?.1.strip_suffix(" GMT")?.split(' ');
-    let mut word = || words.next();
-    let (day, month, year, time) = (word()?, word()?, word()?, word()?);
-    let month = MONTHS.iter().position(|name| *name == month)? as u64;
-    let number = |text: &str| text.parse::<u64>().ok().filter(|_| text.len() <= 4);
-    let (day, year) = (number(day)?, number(year)?);
-    let mut parts = time.split(':').map(number);
-    let (hour, minute, second) = (parts.next()??, parts.next()??, parts.next()??);
-    if !(1970..=9999).contains(&year) || !(1..=31).contains(&day) || hour > 23 || minute > 59 || second > 60 {
-        return None;
-    }
-    // Days of a calendar whose year begins in March, so that a leap day comes last.
-    let (month, year) = if month < 2 { (month + 10, year - 1) } else { (month - 2, year) };
-    let days = year * 365 + year / 4 - year / 100 + year / 400 + (month * 153 + 2) / 5 + day - 1;
-    let days = days.checked_sub(DAYS_TO_1970)?;
-    Some(UnixMillis::from_secs(((days * 24 + hour) * 60 + minute) * 60 + second))
-}
-
-const MONTHS: [&str; 12] =
-    ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
-
-/// From the first of March of the year 0.
-const DAYS_TO_1970: u64 = 719_468;
 
 /// Of a header that a log line shows.
 const MAX_SHOWN_CHARS: usize = 200;

@@ -46,6 +46,7 @@ pub mod challenge;
 pub mod claims;
 pub mod config;
 pub mod credentials;
+mod date;
 pub mod filter;
 #[cfg(fuzzing)]
 pub mod fuzzing;
@@ -63,3 +64,4 @@ pub mod request;
 pub mod revocation;
 pub mod token;
 mod token_kind;
+mod two_sources;

@@ -75,7 +75,10 @@ fn times_are_whole_numbers_or_not_there() {
         assert!(claims["auth_time"].is_null() || claims["auth_time"].is_u64(), "auth_time {claims}");
     }
     for (written, wanted) in [
-        (json!("2026-11-27T17:42:09.956Z"), Value::Null),
+        // As Spring writes it.
+        (json!("2026-11-27T17:42:09.956Z"), json!(1_795_801_329)),
+        (json!("2026-11-27T18:42:09+01:00"), json!(1_795_801_329)),
+        (json!("2026-11-27"), Value::Null),
         (json!("yesterday"), Value::Null),
         (json!({}), Value::Null),
         (json!(true), Value::Null),

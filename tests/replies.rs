@@ -275,8 +275,65 @@ fn a_verdict_that_is_too_long_to_be_kept_is_counted_and_said_once() {
 }
 
 #[test]
-fn a_token_that_is_too_long_has_its_own_reason() {
+fn a_token_that_is_too_long_has_its_own_reason_is_counted_and_said_once() {
     let mut worker = worker("max-length", json!({}));
-    let stream = worker.receive(&Request::bearer(&"x".repeat(8193)));
-    assert_eq!(worker.fate(stream).reason(), "token_too_long");
+    for _ in 0..3 {
+        let stream = worker.receive(&Request::bearer(&"x".repeat(8193)));
+        let fate = worker.fate(stream);
+        assert_eq!((fate.status(), fate.reason()), (401, "token_too_long"));
+        let Fate::Answered(answer) = fate else { panic!("forwarded") };
+        assert!(answer.body.contains("longer than is accepted here"), "{answer:?}");
+    }
+    assert_eq!(worker.count(Counter::DeniedInvalidToken), 3);
+    assert_eq!(lines("max-length", "`token_format.max_length` (8192 bytes)").len(), 1);
+}
+
+#[test]
+fn a_required_scope_or_claim_that_no_token_of_a_server_has_is_named_once() {
+    let scopes = json!({"scopes": ["read"]});
+    let roles = json!({"claims": {"roles": ["admin"], "sub": ["alice"]}});
+    let without = |name: &str| {
+        let mut reply = active();
+        reply.as_object_mut().unwrap().remove(name);
+        reply
+    };
+    for (provider, require, reply, reason, said) in [
+        ("no-scopes", &scopes, without("scope"), "insufficient_scope", "names any scope"),
+        (
+            "any-scope",
+            &json!({"any_scope": ["a", "b"]}),
+            without("scope"),
+            "insufficient_scope",
+            "names any scope",
+        ),
+        ("no-roles", &roles, active(), "token_lacks_claim", "has the claim \"roles\""),
+    ] {
+        let mut worker = worker(provider, json!({"policies": {"default": {"require": require}}}));
+        for token in 0..25 {
+            assert_eq!(lines(provider, said).len(), usize::from(token >= 10), "{provider} {token}");
+            assert_eq!(ask(&mut worker, &format!("t{token}"), &reply).reason(), reason, "{provider}");
+        }
+        assert!(lines(provider, "policy \"default\"").len() == 1, "{:?}", log::about(provider));
+        assert_eq!(log::about(provider).len(), 1);
+    }
+}
+
+#[test]
+fn a_required_scope_or_claim_that_only_some_tokens_lack_is_nothing_to_warn_of() {
+    for (provider, require, lacking) in [
+        ("some-scopes", json!({"scopes": ["pay"]}), json!({"scope": null})),
+        ("some-roles", json!({"claims": {"roles": ["admin"]}}), json!({"roles": null})),
+    ] {
+        let mut worker = worker(provider, json!({"policies": {"default": {"require": require}}}));
+        for token in 0..30 {
+            // The fifth has one, though not this one.
+            let mut reply = active();
+            merge(&mut reply, json!({"roles": ["user"], "scope": "read"}));
+            if token != 5 {
+                merge(&mut reply, lacking.clone());
+            }
+            assert!(ask(&mut worker, &format!("t{token}"), &reply).status() == 403);
+        }
+        assert_eq!(log::about(provider), Vec::<String>::new());
+    }
 }

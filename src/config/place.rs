@@ -19,13 +19,20 @@ pub(super) fn place(section: &Section<'_>, issuer: Option<&str>) -> Result<Place
     let cluster = section.required("cluster")?.text()?;
     let authority = match section.get("authority") {
         Some(authority) => Some(authority.authority()?),
-        None => issuer.and_then(authority_of).or_else(|| Some(cluster).filter(|name| is_host(name))),
+        None => issuer.and_then(authority_of).or_else(|| Some(cluster).filter(|name| is_name(name))),
     };
     let Some(authority) = authority else {
         let problem =
             "expected a host, for the name of the cluster is none and the provider has no issuer, got none";
         return Err(section.error("authority", problem));
     };
+    if authority.contains('_') && section.get("authority").is_none() {
+        let warning = format!(
+            "neither this nor issuer names a host, so the server is called by the cluster's name, {authority:?}, which is \
+             none: many servers answer 400; write one of the two"
+        );
+        section.warn("authority", &warning);
+    }
     Ok(Place {
         cluster: cluster.to_owned(),
         scheme: scheme(section)?.or_else(|| issuer.and_then(Scheme::of)),
@@ -48,7 +55,7 @@ fn authority_of(uri: &str) -> Option<&str> {
     is_one.then_some(authority)
 }
 
-/// Whether a cluster's name could be that of a host, or of a container, which may have a `_`.
-fn is_host(name: &str) -> bool {
+/// Whether a cluster's name could be that of a host, or of a container, which may have a `_` though no host has.
+fn is_name(name: &str) -> bool {
     name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._".contains(&byte))
 }

@@ -5,6 +5,7 @@ use std::rc::Rc;
 
 use log::Level;
 
+use super::back_off::asked_pause;
 use super::calls::{Asker, Call};
 use super::inquiry::Inquiry;
 use super::load::{Room, Standing};
@@ -252,7 +253,7 @@ impl Filter {
                     self.verdict(call, verdict, now, effects);
                 }
             }
-            Err(ServerFailure::UnknownKey) if !has_waited && self.hold_for_keys(id, &introspector) => {
+            Err(ServerFailure::UnknownKey) if !has_waited && self.hold_for_keys(id, &introspector, now) => {
                 if let Some(call) = self.calls.get_mut(id) {
                     call.held = Some(reply.to_owned());
                 }
@@ -289,10 +290,8 @@ impl Filter {
         let Introspector { origin, endpoint, .. } = &*introspector;
         let name = &origin.provider;
         // As long as it wants, but no longer than it would be left alone if it were down.
-        let pause =
-            reply.and_then(|reply| reply.pause(now)).map(|pause| pause.min(endpoint.breaker.max_hold));
-        let pause = pause.filter(|pause| !pause.is_zero());
-        if failure.is_transient() && call.tries_left > 0 && pause.is_none() {
+        let pause = asked_pause(reply, endpoint.breaker.max_hold, now);
+        if failure.is_transient() && call.tries_left > 0 && pause.is_zero() {
             log::debug!(
                 "provider {name:?}: introspection of {} failed, trying again: {failure}",
                 call.digest
@@ -323,7 +322,7 @@ impl Filter {
         let error = error.map_or_else(String::new, |error| format!(" (it says {error})"));
         let text = format_args!("introspection of {} failed: {what}{error}", call.digest);
         self.complaints.failed(level, name, failure.reason(), now, text);
-        if let Some(pause) = pause {
+        if !pause.is_zero() {
             self.calls.breaker(&introspector).pause_until(now.plus(pause));
             failure = ServerFailure::retry_later(pause);
         }

@@ -4,11 +4,17 @@
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 
-use crate::policy::{Denial, Expectation, InvalidToken};
+use crate::claims::{Claims, claim};
+use crate::policy::{Denial, Expectation, InsufficientScope, InvalidToken, Policy};
 
-/// Of each provider, until a token of its passes.
+/// What the log was not told yet, or need not be.
 #[derive(Default)]
-pub(super) struct FirstVerdicts(RefCell<BTreeMap<String, Met>>);
+pub(super) struct FirstVerdicts {
+    /// Of each provider, until a token of its passes.
+    met: RefCell<BTreeMap<String, Met>>,
+    /// By provider and claim: how many tokens lacked one that their policy requires, until one has it.
+    lacking: RefCell<BTreeMap<(String, String), u32>>,
+}
 
 /// What tokens have met with.
 enum Met {
@@ -27,7 +33,7 @@ impl FirstVerdicts {
         expects: &Expectation,
         iss: Option<&[u8]>,
     ) {
-        let mut all = self.0.borrow_mut();
+        let mut all = self.met.borrow_mut();
         let reason = match denial {
             None => None,
             Some(denial @ Denial::InvalidToken(_)) => Some(denial.reason()),
@@ -48,6 +54,57 @@ impl FirstVerdicts {
         };
         if !matches!(all.get(provider), Some(Met::Enough)) {
             all.insert(provider.to_owned(), next);
+        }
+    }
+
+    /// A token of the provider was judged by a policy. A claim that is required, and that no token has, is a rule that
+    /// can never hold: the server calls it otherwise, or says nothing of it.
+    pub(super) fn note_lack(
+        &self,
+        provider: &str,
+        policy: &Policy,
+        denial: Option<&Denial>,
+        claims: Claims<'_>,
+    ) {
+        let require = &policy.require;
+        match denial {
+            None | Some(Denial::InsufficientScope(InsufficientScope::MissingScope)) => {
+                let has_scope = denial.is_none() || claims.scopes().next().is_some();
+                if !require.scopes.is_empty() || !require.any_scope.is_empty() {
+                    self.count_lack(provider, policy, SCOPE, has_scope);
+                }
+                // Of claims, all that are required are there, or scopes would not have been looked at.
+                require.claims.iter().for_each(|(name, _)| self.count_lack(provider, policy, name, true));
+            }
+            Some(Denial::InsufficientScope(InsufficientScope::OtherClaim)) => {
+                let members = claims.members();
+                for (name, _) in &require.claims {
+                    self.count_lack(provider, policy, name, claim(&members, name).is_some());
+                }
+            }
+            Some(_) => {}
+        }
+    }
+
+    fn count_lack(&self, provider: &str, policy: &Policy, name: &str, is_there: bool) {
+        let mut all = self.lacking.borrow_mut();
+        let count = all.entry((provider.to_owned(), name.to_owned())).or_default();
+        *count = if is_there { u32::MAX } else { count.saturating_add(1) };
+        if *count != MANY {
+            return;
+        }
+        *count = u32::MAX;
+        let policy = &policy.name;
+        if name == SCOPE {
+            log::warn!(
+                "provider {provider:?}: none of the first {MANY} tokens names any scope, and policy {policy:?} requires one, \
+                 so none passes: does the server say scopes under another name (`claim_names.scope`), or not at all?"
+            );
+        } else {
+            log::warn!(
+                "provider {provider:?}: none of the first {MANY} tokens has the claim {name:?}, which policy {policy:?} \
+                 requires, so none passes: see `require.claims`, where a name that begins with a slash points into a claim"
+            );
         }
     }
 }
@@ -80,6 +137,9 @@ fn tell(provider: &str, reason: &'static str, count: u32, expects: &Expectation,
 
 /// So many and no other outcome: no accident.
 const MANY: u32 = 10;
+
+/// Under whatever name the server has it.
+const SCOPE: &str = "scope";
 
 /// Of an issuer, in characters.
 const MAX_SHOWN: usize = 200;

@@ -117,7 +117,7 @@ impl Filter {
             return self.forward_anonymous(stream, policy, edits, removal(), effects);
         }
         let token = credentials::access_token(request, &policy.token_sources);
-        let (token, way) = match token.and_then(|token| with_way(policy, token)) {
+        let (token, way) = match token.and_then(|token| self.with_way(policy, token, now)) {
             Ok(both) => both,
             Err(denial) if policy.takes_for_missing(&denial) => {
                 return self.forward_anonymous(stream, policy, edits, removal(), effects);
@@ -139,6 +139,31 @@ impl Filter {
         };
         let inquiry = Inquiry { case, token, way, likeness, has_waited_for_keys: false };
         self.inquire(inquiry, request, now, effects);
+    }
+
+    /// A token, and the way that a policy has for it.
+    fn with_way(
+        &self,
+        policy: &Policy,
+        token: Option<AccessToken>,
+        now: UnixMillis,
+    ) -> Result<(AccessToken, Way), Denial> {
+        let token = token.ok_or(Denial::MissingToken)?;
+        let way = way(policy, &token)?;
+        let format = way.token_format();
+        if format.fits(&token) {
+            return Ok((token, way));
+        }
+        if token.secret().len() <= format.max_length {
+            return Err(InvalidToken::OtherFormat.into());
+        }
+        let text = format_args!(
+            "a token is longer than `token_format.max_length` ({} bytes), and is refused unasked; if the server's tokens \
+             are so long, raise it",
+            format.max_length
+        );
+        self.complaints.note(&way.origin().provider, "token_too_long", now, text);
+        Err(InvalidToken::TooLong.into())
     }
 
     /// Looks for a verdict: in the cache, and where that has none, on the token's way.
@@ -242,18 +267,6 @@ impl Filter {
             && cache_ttl > Duration::ZERO
             && is_fresh(entry.asked(), cache_ttl.saturating_add(limit), now)
     }
-}
-
-/// A token, and the way that a policy has for it.
-fn with_way(policy: &Policy, token: Option<AccessToken>) -> Result<(AccessToken, Way), Denial> {
-    let token = token.ok_or(Denial::MissingToken)?;
-    let way = way(policy, &token)?;
-    let format = way.token_format();
-    if format.fits(&token) {
-        return Ok((token, way));
-    }
-    let is_too_long = token.secret().len() > format.max_length;
-    Err(if is_too_long { InvalidToken::TooLong } else { InvalidToken::OtherFormat }.into())
 }
 
 /// The way that a policy has for a token.

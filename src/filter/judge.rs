@@ -16,6 +16,7 @@ use crate::policy::{self, Authorization, Denial, InvalidToken, Permit, Policy, U
 use crate::provider::{Origin, OriginKind};
 use crate::request::HeaderEditsBuf;
 use crate::token::UnixMillis;
+use crate::two_sources;
 
 impl Filter {
     /// A request whose verdict is in the cache: judged anew; the phantom token lies beside.
@@ -98,8 +99,8 @@ impl Filter {
             }
             Introspection::Active { claims, jwt, .. } => {
                 let claims = match &call.validated {
-                    Some(validated) => validated.with_members_of(claims.view()),
-                    None => claims,
+                    Some(validated) => two_sources::together(validated, claims.view()),
+                    None => two_sources::with_own_audiences(call.token.secret(), claims),
                 };
                 // In the place of a JWT that was validated here goes ours, whatever the server gave besides.
                 let jwt = jwt.filter(|_| call.origin.kind == OriginKind::IntrospectedWithJwt);
@@ -165,6 +166,7 @@ impl Filter {
         let denial = policy::decide(&case.policy.require, &case.origin.expects, claims, now).err();
         let Origin { provider, expects, .. } = &*call.origin;
         self.first_verdicts.note(provider, denial.as_ref(), expects, claims.iss);
+        self.first_verdicts.note_lack(provider, &case.policy, denial.as_ref(), claims);
     }
 
     /// A server that calls a token active after its end has another clock than we, or writes its life for its end.

@@ -8,11 +8,11 @@ use std::rc::Rc;
 
 use log::Level;
 
-use super::back_off::{MAX_RETRY, MIN_INTERVAL, back_off};
+use super::back_off::{MAX_RETRY, MIN_INTERVAL, asked_pause, back_off, in_words};
 use super::inquiry::{Inquiry, Way};
 use super::{CallId, Case, Effect, Filter, NOW_AND_THEN, Source, StreamId};
 use crate::config::Config;
-use crate::http::{Reply, Unreadable};
+use crate::http::{Reply, Unreadable, retry_after};
 use crate::introspection::Keys;
 use crate::jwt::{JwksEndpoint, KeySet, KeySetError, KeyWarning, UnusableKey};
 use crate::metrics::Counter;
@@ -42,6 +42,8 @@ struct KeyRing {
     failures: u32,
     /// No fetch before this, whoever wants one.
     not_before: UnixMillis,
+    /// Until when the server does not want to be asked (`Retry-After`): nobody waits for that.
+    paused_until: UnixMillis,
     /// When keys are fetched though nobody waits.
     refresh_at: UnixMillis,
     /// Who waits for the fetch that is under way.
@@ -91,6 +93,7 @@ impl KeyRings {
                 is_wanted: false,
                 failures: 0,
                 not_before: UnixMillis::from_millis(0),
+                paused_until: UnixMillis::from_millis(0),
                 refresh_at: UnixMillis::from_millis(0),
                 served: Vec::new(),
                 next: Vec::new(),
@@ -142,8 +145,9 @@ impl KeyRings {
         stream: StreamId,
         jwks: &Rc<JwksEndpoint>,
         wanted: KeysWanted,
+        now: UnixMillis,
     ) -> bool {
-        let ring = self.ring_mut(jwks);
+        let ring = self.ring_mut(jwks).filter(|ring| now >= ring.paused_until);
         ring.map(|ring| ring.wait(Wait::Signal(stream), wanted)).is_some()
     }
 
@@ -162,10 +166,17 @@ impl KeyRings {
         self.ring(jwks).is_none_or(|ring| ring.failures > 0)
     }
 
+    /// That a provider's keys are not here, and when they are fetched again.
+    pub(super) fn unavailable(&self, jwks: &Rc<JwksEndpoint>, now: UnixMillis) -> Unavailable {
+        let ring = self.ring(jwks);
+        Unavailable::NoKeys { seconds: ring.map_or(1, |ring| retry_after(ring.not_before.since(now))) }
+    }
+
     /// All keys are to be fetched again.
     pub(super) fn clock_set_back(&mut self) {
+        let begin = UnixMillis::from_millis(0);
         for ring in &mut self.rings {
-            (ring.not_before, ring.refresh_at) = (UnixMillis::from_millis(0), UnixMillis::from_millis(0));
+            (ring.not_before, ring.paused_until, ring.refresh_at) = (begin, begin, begin);
         }
     }
 
@@ -194,6 +205,12 @@ impl KeyRing {
             self.is_wanted = true;
             self.next.push(wait);
         }
+    }
+
+    /// Whether nothing better is to be expected at once: the server has just failed, or does not want to be asked.
+    fn is_hopeless(&self, wanted: KeysWanted, now: UnixMillis) -> bool {
+        let has_just_failed = wanted == KeysWanted::Any && self.failures > 0 && now < self.not_before;
+        has_just_failed || now < self.paused_until
     }
 
     fn is_new(&self) -> bool {
@@ -274,13 +291,10 @@ impl Filter {
     ) {
         let is_full = self.is_full();
         let jwks = inquiry.way.jwks().cloned();
+        let no_keys = jwks.as_ref().map(|jwks| self.keys.unavailable(jwks, now));
         let refusal = match jwks.and_then(|jwks| self.keys.ring_mut(&jwks)) {
             _ if is_full => Some(Unavailable::TooManyWaiting),
-            // Of a server that has just failed, nothing better is to be expected at once.
-            Some(ring) if wanted == KeysWanted::Any && ring.failures > 0 && now < ring.not_before => {
-                Some(Unavailable::NoKeys)
-            }
-            Some(_) if inquiry.has_waited_for_keys => Some(Unavailable::NoKeys),
+            Some(ring) if inquiry.has_waited_for_keys || ring.is_hopeless(wanted, now) => no_keys,
             // Tokens that name keys at random must not fill all the room.
             Some(ring) if wanted == KeysWanted::Newer && ring.next.len() >= MAX_PARKED_FOR_NEWER => {
                 Some(Unavailable::TooManyWaiting)
@@ -289,7 +303,7 @@ impl Filter {
                 ring.wait(Wait::Request(inquiry.case.stream), wanted);
                 None
             }
-            None => Some(Unavailable::NoKeys),
+            None => Some(Unavailable::NoKeys { seconds: 1 }),
         };
         if let Some(reason) = refusal {
             effects.push(Effect::Count(Counter::CacheMiss));
@@ -299,9 +313,9 @@ impl Filter {
     }
 
     /// Lets a signed reply wait for keys. Returns whether there are any to wait for.
-    pub(super) fn hold_for_keys(&mut self, id: CallId, introspector: &Introspector) -> bool {
+    pub(super) fn hold_for_keys(&mut self, id: CallId, introspector: &Introspector, now: UnixMillis) -> bool {
         let ring = introspector.endpoint.response.signed().and_then(|it| self.keys.ring_mut(&it.jwks));
-        let Some(ring) = ring else { return false };
+        let Some(ring) = ring.filter(|ring| now >= ring.paused_until) else { return false };
         let wanted = if ring.current.is_some() { KeysWanted::Newer } else { KeysWanted::Any };
         ring.wait(Wait::Reply(id), wanted);
         true
@@ -340,15 +354,18 @@ impl Filter {
             }
             Err(reason) => {
                 let called = ring.jwks.called();
+                let asked = asked_pause(reply, MAX_RETRY, now);
                 let seen = reply.map(|reply| ["; ", &reply.seen()].concat()).unwrap_or_default();
                 log::warn!(
-                    "provider {:?}: jwks: no keys fetched: {reason}; {called}{seen}",
-                    ring.jwks.provider
+                    "provider {:?}: jwks: no keys fetched: {reason}; {called}{seen}{}",
+                    ring.jwks.provider,
+                    in_words(asked)
                 );
                 ring.failures = ring.failures.saturating_add(1);
                 let pause = back_off(MIN_INTERVAL, MAX_RETRY, ring.failures);
-                ring.refresh_at = now.plus(pause.min(ring.jwks.refresh_interval));
-                ring.not_before = now.plus(MIN_INTERVAL);
+                ring.refresh_at = now.plus(pause.min(ring.jwks.refresh_interval).max(asked));
+                ring.not_before = now.plus(MIN_INTERVAL.max(asked));
+                ring.paused_until = now.plus(asked);
                 effects.push(Effect::Count(Counter::JwksError));
             }
         }

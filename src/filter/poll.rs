@@ -8,7 +8,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-use super::back_off::back_off;
+use super::back_off::{asked_pause, back_off, in_words};
 use super::keys::KeysWanted;
 use super::signals::NotVerified;
 use super::{CallId, Effect, Filter};
@@ -80,17 +80,23 @@ impl Filter {
             return;
         }
         if now >= self.polling.ours_until {
-            // Long enough for a poll and the next, so that it stays with one as long as that one lives.
-            let until = now.plus(poll.timeout).plus(poll.interval * 3);
-            if self.leases.claim(&lease(poll), now, until, false) != Claim::Ours {
-                self.polling.not_before = now.plus(poll.interval);
-                return;
-            }
-            self.polling.ours_until = until;
+            self.become_the_one_that_polls(poll, Duration::ZERO, now);
+        }
+        if now >= self.polling.ours_until {
+            self.polling.not_before = now.plus(poll.interval);
+            return;
         }
         let id = self.calls.new_id();
         self.polling.call = Some(id);
         effects.push(Effect::Call(id, poll.request(self.polling.body())));
+    }
+
+    /// Sees to it that no other worker polls, unless one does: for a `pause`, a poll and the next, so that it stays with one
+    /// as long as that one lives.
+    fn become_the_one_that_polls(&mut self, poll: &Poll, pause: Duration, now: UnixMillis) {
+        let until = now.plus(pause).plus(poll.timeout).plus(poll.interval * 3);
+        let is_ours = self.leases.claim(&lease(poll), now, until, false) == Claim::Ours;
+        self.polling.ours_until = if is_ours { until } else { now };
     }
 
     /// A poll was answered. Returns whether it was one.
@@ -128,10 +134,18 @@ impl Filter {
                 let called = called("POST", &poll.path, &poll.cluster, &poll.authority);
                 let seen = reply.map(|reply| ["; ", &reply.seen()].concat()).unwrap_or_default();
                 let provider = &events.signer.provider;
-                log::warn!("provider {provider:?}: no security events polled: {reason}; {called}{seen}");
-                self.polling.failures = self.polling.failures.saturating_add(1);
                 let longest = MAX_PAUSE.max(poll.interval);
-                self.polling.not_before = now.plus(back_off(poll.interval, longest, self.polling.failures));
+                let asked = asked_pause(reply, longest, now);
+                log::warn!(
+                    "provider {provider:?}: no security events polled: {reason}; {called}{seen}{}",
+                    in_words(asked)
+                );
+                self.polling.failures = self.polling.failures.saturating_add(1);
+                let pause = back_off(poll.interval, longest, self.polling.failures).max(asked);
+                self.polling.not_before = now.plus(pause);
+                // The others leave the transmitter alone as long as we do.
+                self.leases.release(&lease(poll));
+                self.become_the_one_that_polls(poll, pause, now);
             }
         }
         self.poll(now, effects);

@@ -208,7 +208,7 @@ impl Filter {
         let verified = match self.verify_signal(signer, admits, &signal.token) {
             Ok(verified) => verified,
             Err(NotVerified::NoKeys(wanted)) if !signal.has_waited => {
-                return self.park_signal(stream, signal, signer, wanted, effects);
+                return self.park_signal(stream, signal, signer, wanted, now, effects);
             }
             Err(NotVerified::NoKeys(_)) if self.keys.are_out_of_reach(&signer.jwks) => {
                 return self.refuse_signal(stream, answer::unavailable("signal_without_keys"), effects);
@@ -270,11 +270,12 @@ impl Filter {
         signal: Signal,
         signer: &Signer,
         wanted: KeysWanted,
+        now: UnixMillis,
         effects: &mut Vec<Effect>,
     ) {
         // Signals that name keys at random must not fill all the room.
         if self.signals.parked.len() >= MAX_PARKED
-            || !self.keys.wait_with_signal(stream, &signer.jwks, wanted)
+            || !self.keys.wait_with_signal(stream, &signer.jwks, wanted, now)
         {
             return self.refuse_signal(stream, answer::unavailable("signal_without_keys"), effects);
         }

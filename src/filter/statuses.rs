@@ -8,13 +8,13 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::time::Duration;
 
-use super::back_off::{MAX_RETRY, MIN_INTERVAL, back_off};
+use super::back_off::{MAX_RETRY, MIN_INTERVAL, asked_pause, back_off, in_words};
 use super::inquiry::Inquiry;
 use super::keys::KeysWanted;
 use super::signals::NotVerified;
 use super::{CallId, Case, Effect, Filter, Source, StreamId};
 use crate::claims::Claims;
-use crate::http::Reply;
+use crate::http::{Reply, retry_after};
 use crate::metrics::Counter;
 use crate::policy::{Denial, InvalidToken, Unavailable};
 use crate::provider::Validator;
@@ -157,7 +157,7 @@ impl Filter {
         let key = Key { provider: validator.origin.provider.clone(), uri: reference.uri };
         if !self.status_lists.0.contains_key(&key) {
             if !self.status_lists.make_room(&key, BYTES_PER_LIST, now) {
-                return Outcome::Refused(Unavailable::NoStatusList.into());
+                return Outcome::Refused(Unavailable::NoStatusList { seconds: 1 }.into());
             }
             let listed = Listed {
                 validator: Rc::clone(validator),
@@ -172,7 +172,7 @@ impl Filter {
             self.status_lists.0.insert(key.clone(), listed);
         }
         let Some(listed) = self.status_lists.0.get_mut(&key) else {
-            return Outcome::Refused(Unavailable::NoStatusList.into());
+            return Outcome::Refused(Unavailable::NoStatusList { seconds: 1 }.into());
         };
         listed.is_used = true;
         let stale = if listed.failures > 0 { source.max_stale } else { Duration::ZERO };
@@ -186,7 +186,8 @@ impl Filter {
             },
             // Of a server that has just failed, nothing better is to be expected at once.
             None if listed.failures > 0 && now < listed.not_before => {
-                Outcome::Refused(Unavailable::NoStatusList.into())
+                let seconds = retry_after(listed.not_before.since(now));
+                Outcome::Refused(Unavailable::NoStatusList { seconds }.into())
             }
             None => Outcome::Wait(key),
         }
@@ -230,9 +231,11 @@ impl Filter {
                 listed.current = Some(list);
             }
             Err(reason) => {
-                log::warn!("provider {:?}: no status list fetched: {reason}", validator.origin.provider);
+                let (asked, provider) = (asked_pause(reply, MAX_RETRY, now), &validator.origin.provider);
+                log::warn!("provider {provider:?}: no status list fetched: {reason}{}", in_words(asked));
                 listed.failures = listed.failures.saturating_add(1);
-                listed.not_before = now.plus(back_off(MIN_INTERVAL, MAX_RETRY, listed.failures));
+                let pause = back_off(MIN_INTERVAL, MAX_RETRY, listed.failures);
+                listed.not_before = now.plus(pause.max(asked));
             }
         }
         for stream in std::mem::take(&mut listed.waiting) {

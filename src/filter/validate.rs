@@ -38,7 +38,7 @@ impl Filter {
             }
             // Nobody can tell whether there is such a key.
             if self.keys.are_out_of_reach(&validator.jwks) {
-                return Err(Some(Unavailable::NoKeys.into()));
+                return Err(Some(self.keys.unavailable(&validator.jwks, now).into()));
             }
         }
         let denial = InvalidToken::Jwt(reason).into();
@@ -90,6 +90,7 @@ impl Filter {
         let denial = policy::decide(&case.policy.require, &case.origin.expects, claims.view(), now).err();
         let Origin { provider, expects, .. } = &*case.origin;
         self.first_verdicts.note(provider, denial.as_ref(), expects, claims.view().iss);
+        self.first_verdicts.note_lack(provider, &case.policy, denial.as_ref(), claims.view());
         self.conclude(case, claims.view(), minted.as_ref(), now, effects);
     }
 }

@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 
 use super::signed::{self, Keys, Response, SignedReplyKind};
 use crate::claims::{BadMember, ClaimNames, ClaimsBuf};
-use crate::http::{Reply, Unreadable, is_media_type};
+use crate::http::{Reply, Unreadable, is_media_type, retry_after};
 use crate::json::{self, NotAnObject};
 use crate::jwt::Minted;
 use crate::token::UnixMillis;
@@ -132,10 +132,9 @@ impl ServerFailure {
         }
     }
 
-    /// That the server is not to be asked for so long; a second that has begun counts.
+    /// That the server is not to be asked for so long.
     pub fn retry_later(pause: Duration) -> Self {
-        let seconds = u32::try_from(pause.as_millis().div_ceil(1000)).unwrap_or(u32::MAX);
-        Self::RetryLater { seconds: seconds.max(1) }
+        Self::RetryLater { seconds: retry_after(pause) }
     }
 
     /// What failed, in words for the log: with what was called, what came, and what to look at.
@@ -147,6 +146,9 @@ impl ServerFailure {
             text.push_str(
                 "; is this the server's own host and path? See `introspection.authority` and `path`",
             );
+        }
+        if reply.is_some_and(|reply| reply.from_envoy && reply.status == 502) {
+            text.push_str("; does the server want another `:scheme`? See `introspection.scheme`");
         }
         text
     }
@@ -246,7 +248,8 @@ pub fn parse(
     match reply.status {
         // A framework's answer to a POST by default: the body says what counts.
         200 | 201 => {}
-        503 if reply.from_envoy => return Err(ServerFailure::Unreachable),
+        // 502: the server reset the stream, or answered what is no HTTP.
+        502 | 503 if reply.from_envoy => return Err(ServerFailure::Unreachable),
         504 if reply.from_envoy => return Err(ServerFailure::Timeout),
         // Where the reply is the JWT itself, an inactive token has none: 204 (Curity) or an empty 400 (glewlwyd).
         204 if gives_phantom_token => return Ok(Introspection::Inactive),
@@ -411,6 +414,7 @@ mod tests {
                 NOW,
             )
         };
+        assert_eq!(from_envoy(502), Err(ServerFailure::Unreachable));
         assert_eq!(from_envoy(503), Err(ServerFailure::Unreachable));
         assert_eq!(from_envoy(504), Err(ServerFailure::Timeout));
     }

@@ -9,6 +9,7 @@ use std::fmt;
 use base64ct::{Base64UrlUnpadded, Encoding};
 use serde_json::{Map, Value};
 
+use crate::claims::audiences;
 use crate::json;
 
 /// A JWT whose form is right and whose signature nobody has checked. `Debug` shows only its header.
@@ -84,6 +85,14 @@ impl<'t> UntrustedJwt<'t> {
             Value::String(issuer) => Some(issuer),
             _ => None,
         }
+    }
+
+    /// The `aud` of the payload, which anyone may have written: good for refusing, and for nothing else. Empty if there is
+    /// none that can be read.
+    pub fn audiences_unchecked(&self) -> Vec<String> {
+        let Ok(members) = json::object(&self.payload) else { return Vec::new() };
+        let audiences = audiences(&members).unwrap_or_default();
+        audiences.into_iter().map(str::to_owned).collect()
     }
 
     pub(super) fn signing_input(&self) -> &'t [u8] {

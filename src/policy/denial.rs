@@ -79,9 +79,15 @@ pub enum Unavailable {
     /// The authorization server did not give one.
     AuthorizationServer(ServerFailure),
     /// The keys that verify the token could not be fetched.
-    NoKeys,
+    NoKeys {
+        /// When they are fetched again: at least one.
+        seconds: u32,
+    },
     /// The list that says whether the token is revoked could not be fetched.
-    NoStatusList,
+    NoStatusList {
+        /// When it is fetched again: at least one.
+        seconds: u32,
+    },
     /// There is a verdict, but no phantom token: the host did not sign, or the server gave none.
     NotSigned,
     /// As many calls as allowed are under way.
@@ -105,8 +111,8 @@ impl Unavailable {
             Self::TooManyCalls
             | Self::TooManyUnknownTokens
             | Self::Host
-            | Self::NoKeys
-            | Self::NoStatusList
+            | Self::NoKeys { .. }
+            | Self::NoStatusList { .. }
             | Self::NotSigned
             | Self::TooManyWaiting
             | Self::UnknownPolicy => false,
@@ -119,7 +125,9 @@ impl Unavailable {
     /// themselves are over in seconds.
     pub fn retry_after_seconds(&self) -> u32 {
         match self {
-            Self::AuthorizationServer(ServerFailure::RetryLater { seconds }) => *seconds,
+            Self::AuthorizationServer(ServerFailure::RetryLater { seconds })
+            | Self::NoKeys { seconds }
+            | Self::NoStatusList { seconds } => *seconds,
             _ => 1,
         }
     }
@@ -156,8 +164,8 @@ impl Denial {
             Self::Unavailable(reason) => match reason {
                 Unavailable::AuthorizationServer(failure) => failure.reason(),
                 Unavailable::Host => "host_failure",
-                Unavailable::NoKeys => "jwks_unavailable",
-                Unavailable::NoStatusList => "status_list_unavailable",
+                Unavailable::NoKeys { .. } => "jwks_unavailable",
+                Unavailable::NoStatusList { .. } => "status_list_unavailable",
                 Unavailable::NotSigned => "phantom_token_not_signed",
                 Unavailable::TooManyCalls => "too_many_introspection_calls",
                 Unavailable::TooManyUnknownTokens => "too_many_unknown_tokens",

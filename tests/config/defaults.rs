@@ -51,7 +51,7 @@ fn providers() {
     assert_eq!(endpoint.response, Response::Json { jwt_member: None });
     assert_eq!(
         (endpoint.cluster.as_str(), endpoint.authority.as_str()),
-        ("authorization_server", "authorization_server")
+        ("authorization-server", "authorization-server")
     );
     assert_eq!((endpoint.timeout, endpoint.retries), (Duration::from_secs(2), 1));
     assert_eq!((endpoint.token_type_hint.as_str(), endpoint.max_concurrent_calls), ("access_token", 100));
@@ -122,7 +122,7 @@ fn validation() {
     let config = changed(json!({
         "-providers.main.introspection": 0,
         "providers.main.issuer": "https://as.example",
-        "providers.main.jwks": {"cluster": "authorization_server", "path": "/jwks"},
+        "providers.main.jwks": {"cluster": "authorization-server", "path": "/jwks"},
         "policies.default.strategy": "jwt",
     }));
     let config = parse(&config).unwrap();
@@ -146,7 +146,7 @@ fn forwarding_depends_on_the_strategy() {
     let authorizations = |strategy: &str, explicit: Value| {
         let mut config = changed(json!({
             "providers.main.issuer": "https://as.example",
-            "providers.main.jwks": {"cluster": "authorization_server", "path": "/jwks"},
+            "providers.main.jwks": {"cluster": "authorization-server", "path": "/jwks"},
             "policies.default.strategy": strategy,
         }));
         if !explicit.is_null() {
@@ -177,7 +177,7 @@ fn signed_replies() {
     let response = |changes: Value| {
         let mut config = changed(json!({
             "providers.main.issuer": "https://as.example",
-            "providers.main.jwks": {"cluster": "authorization_server", "path": "/jwks"},
+            "providers.main.jwks": {"cluster": "authorization-server", "path": "/jwks"},
             "providers.main.introspection.response": "jwt",
         }));
         config = change(config, changes);

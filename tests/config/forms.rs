@@ -31,7 +31,7 @@ fn whole_numbers_may_be_floats() {
 /// The same with keys for signed replies.
 fn signed(mut changes: Value) -> Value {
     changes["providers.main.issuer"] = "https://as.example".into();
-    changes["providers.main.jwks"] = json!({"cluster": "authorization_server", "path": "/jwks"});
+    changes["providers.main.jwks"] = json!({"cluster": "authorization-server", "path": "/jwks"});
     changes
 }
 
@@ -71,7 +71,7 @@ fn the_host_that_is_called_is_the_issuers_or_the_clusters() {
     };
     let cluster = "providers.main.introspection.cluster";
     let of = |host: &str, scheme| Ok((host.to_owned(), scheme));
-    assert_eq!(place(json!({})), of("authorization_server", None));
+    assert_eq!(place(json!({})), of("authorization-server", None));
     let issuer = "https://as.example:8443/realms/a";
     assert_eq!(place(json!({"providers.main.issuer": issuer})), of("as.example:8443", Some("https")));
     let istio = "outbound|443||as.example";

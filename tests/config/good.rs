@@ -10,7 +10,7 @@ pub(crate) const EC256: &str = include_str!("../keys/ec256.pem");
 pub(crate) fn smallest() -> Value {
     json!({
         "providers": {"main": {"introspection": {
-            "cluster": "authorization_server",
+            "cluster": "authorization-server",
             "path": "/token/introspection",
             "auth": {"client_secret_basic": {"client_id": "gateway", "client_secret": {"env": "CLIENT_SECRET"}}},
         }}},

@@ -129,6 +129,38 @@ fn phantom_tokens_that_are_never_made() {
 }
 
 #[test]
+fn a_server_that_is_called_by_the_name_of_a_cluster() {
+    let warning = |key: &str| {
+        format!(
+            "providers.main.{key}.authority: neither this nor issuer names a host, so the server is called by the \
+             cluster's name, \"authorization_server\", which is none: many servers answer 400; write one of the two"
+        )
+    };
+    let (asked, fetched) = (warning("introspection"), warning("jwks"));
+    let named = |more: Value| {
+        let mut changes = json!({"providers.main.introspection.cluster": "authorization_server"});
+        changes.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        changes
+    };
+    let keys = json!({
+        "providers.main.issuer": "urn:as", "policies.default.strategy": "auto",
+        "policies.default.require.audiences": ["a"],
+        "providers.main.jwks": {"cluster": "authorization_server", "path": "/jwks"},
+    });
+    warned(&[
+        ("nothing says its host", named(json!({})), &[&asked]),
+        ("an issuer without a host", named(keys), &[&fetched, &asked]),
+        ("issuer says it", named(json!({"providers.main.issuer": "https://as.example"})), &[]),
+        ("authority says it", named(json!({"providers.main.introspection.authority": "as.example"})), &[]),
+        (
+            "a cluster with the name of a host",
+            json!({"providers.main.introspection.cluster": "as.example"}),
+            &[],
+        ),
+    ]);
+}
+
+#[test]
 fn a_jwt_for_anybody() {
     let warning: &[&str] = &[
         "policies.default.require.audiences: a JWT that is for another API passes, too (RFC 9068 §4); name yours in require.audiences",

@@ -211,6 +211,16 @@ impl Worker {
         self.step(Event::Reply(id, reply));
     }
 
+    /// The open call to this path is answered with a status and `Retry-After`.
+    pub fn ask_for_a_pause(&mut self, path: &str, status: u16, retry_after: &str) -> &mut Self {
+        self.give_turns();
+        let place = self.called().iter().position(|called| *called == path).expect(path);
+        let (id, _) = self.calls.remove(place);
+        let retry_after = retry_after.as_bytes();
+        self.step(Event::Reply(id, Reply { status, retry_after, body: Some(b""), ..Reply::default() }));
+        self.give_turns()
+    }
+
     /// The oldest open call is answered with this body in a content coding.
     pub fn answer_coded(&mut self, content_encoding: &str, body: &[u8]) -> &mut Self {
         self.give_turns();

@@ -1,0 +1,225 @@
+//! What a JWT says and what its server says of it, taken together. The server's word is the fresher one, the JWT's is the
+//! one that this token was issued with. So that no requirement has to be looked for in two places, on every request, they
+//! are made one when the server has answered: what both say stays, what they disagree on goes.
+
+use std::collections::BTreeSet;
+
+use serde_json::{Map, Value};
+
+use crate::claims::{Claims, ClaimsBuf};
+use crate::jwt::UntrustedJwt;
+
+/// The claims of a JWT that was validated here and of the server's reply about it.
+///
+/// A claim that both have holds as far as both say it: of `scope`, `aud` and arrays, what is in both; of objects, each
+/// member so; of anything else, if it is the same. One that only the reply has, holds. One that only the JWT has, holds
+/// where the reply says nothing of such claims; a reply that has claims beyond those of RFC 7662 §2.2 is taken for all that
+/// the server knows, and what it leaves out is gone. Of two ends the earlier counts, of two beginnings the later.
+pub(crate) fn together(jwt: &ClaimsBuf, reply: Claims<'_>) -> ClaimsBuf {
+    let (ours, mut members) = (jwt.view(), reply.members());
+    let is_complete = members.keys().any(|name| !SAYS_NOTHING_OF_OTHERS.contains(&name.as_str()));
+    let is_gone = |name: &str| {
+        is_complete && (!SAYS_NOTHING_OF_OTHERS.contains(&name) || ["scope", "scp"].contains(&name))
+    };
+    for (name, own) in ours.members() {
+        let held = match members.remove(&name) {
+            None if is_gone(&name) => None,
+            None => Some(own),
+            Some(fresh) => match name.as_str() {
+                "aud" => Some(in_both(words(ours.audiences()), reply.audiences())),
+                "scope" => Some(in_both(words(ours.scopes()), reply.scopes())),
+                "exp" => Some(if reply.exp < ours.exp { fresh } else { own }),
+                "nbf" => Some(if reply.nbf > ours.nbf { fresh } else { own }),
+                // Whose token it is counts as it was compared here, and as the server has it now.
+                "iss" => Some(fresh),
+                "token_type" | "token_use" => Some(if is_access(&own) { fresh } else { own }),
+                name if OF_THIS_TOKEN.contains(&name) => Some(own),
+                _ => agreed(&own, fresh),
+            },
+        };
+        members.extend(held.map(|value| (name, value)));
+    }
+    // Both could be read before.
+    ClaimsBuf::from_members(members).unwrap_or_else(|_| jwt.clone())
+}
+
+/// What a server says of a token, where that is a JWT that can be read: of the audiences those that it was issued for. Some
+/// servers make up `aud` anew, and wider, when they are asked (Keycloak, of an exchanged token). Nobody has verified it here,
+/// so it grants nothing.
+pub(crate) fn with_own_audiences(token: &str, reply: ClaimsBuf) -> ClaimsBuf {
+    let own = UntrustedJwt::parse(token.as_bytes()).map(|jwt| jwt.audiences_unchecked()).unwrap_or_default();
+    let is_own = |audience: &[u8]| own.iter().any(|own| own.as_bytes() == audience);
+    if own.is_empty() || reply.view().audiences().all(is_own) {
+        return reply;
+    }
+    let mut members = reply.view().members();
+    let own = own.iter().map(|audience| audience.as_bytes().to_vec()).collect();
+    members.insert("aud".to_owned(), in_both(own, reply.view().audiences()));
+    ClaimsBuf::from_members(members).unwrap_or(reply)
+}
+
+fn words<'a>(words: impl Iterator<Item = &'a [u8]>) -> BTreeSet<Vec<u8>> {
+    words.map(<[u8]>::to_vec).collect()
+}
+
+fn in_both<'a>(own: BTreeSet<Vec<u8>>, fresh: impl Iterator<Item = &'a [u8]>) -> Value {
+    fresh.filter(|word| own.contains(*word)).map(|word| String::from_utf8_lossy(word).into_owned()).collect()
+}
+
+/// As far as both say it; `None` if they do not agree.
+fn agreed(own: &Value, fresh: Value) -> Option<Value> {
+    match (own, fresh) {
+        (Value::Object(own), Value::Object(fresh)) => {
+            let held = fresh.into_iter().filter_map(|(name, fresh)| {
+                // What only the server says is fresher than the JWT.
+                let held = match own.get(&name) {
+                    Some(own) => agreed(own, fresh)?,
+                    None => fresh,
+                };
+                Some((name, held))
+            });
+            Some(Value::Object(held.collect::<Map<_, _>>()))
+        }
+        // One element may be written without the array around it.
+        (Value::Array(own), Value::Array(fresh)) => {
+            let own: BTreeSet<String> = own.iter().map(text).collect();
+            Some(fresh.into_iter().filter(|element| own.contains(&text(element))).collect())
+        }
+        (Value::Array(own), fresh) => {
+            own.iter().any(|element| text(element) == text(&fresh)).then_some(fresh)
+        }
+        (own, Value::Array(fresh)) => {
+            fresh.iter().any(|element| text(element) == text(own)).then(|| own.clone())
+        }
+        (own, fresh) => (text(own) == text(&fresh)).then_some(fresh),
+    }
+}
+
+/// What stands for a value where values are compared: `2` and `2.0` are one.
+fn text(value: &Value) -> String {
+    match value.as_f64().filter(|_| value.is_f64()) {
+        Some(whole) if whole.fract() == 0.0 && whole.abs() < 9e15 => format!("{whole:.0}"),
+        _ => value.to_string(),
+    }
+}
+
+/// Whether a `token_type` or `token_use` says no more than that it is an access token.
+fn is_access(kind: &Value) -> bool {
+    let kind = kind.as_str().unwrap_or_default();
+    ["access", "access_token", "bearer"].iter().any(|access| kind.eq_ignore_ascii_case(access))
+}
+
+/// Claims of RFC 7662 §2.2, RFC 9068 §2.2 and of sessions: a server that has them in its reply may have none of others.
+const SAYS_NOTHING_OF_OTHERS: [&str; 24] = [
+    "acr",
+    "amr",
+    "aud",
+    "auth_time",
+    "azp",
+    "client_id",
+    "cnf",
+    "exp",
+    "iat",
+    "iss",
+    "jti",
+    "nbf",
+    "nonce",
+    "scope",
+    "scp",
+    "sid",
+    "status",
+    "sub",
+    "token_type",
+    "token_use",
+    "typ",
+    "type",
+    "username",
+    "act",
+];
+
+/// Claims that say which token it is, and whose. The signature vouches for them.
+const OF_THIS_TOKEN: [&str; 8] = ["act", "cnf", "iat", "jti", "sid", "status", "sub", "typ"];
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn claims(members: &Value) -> ClaimsBuf {
+        ClaimsBuf::from_members(members.as_object().unwrap().clone()).unwrap()
+    }
+
+    #[test]
+    fn what_both_say_holds_and_what_they_disagree_on_does_not() {
+        for (jwt, reply, wanted) in [
+            (json!({"roles": ["a", "b"]}), json!({"roles": ["b", "c"]}), json!({"roles": ["b"]})),
+            (json!({"roles": "a"}), json!({"roles": ["a", "b"]}), json!({"roles": "a"})),
+            (json!({"roles": ["a", "b"]}), json!({"roles": "b"}), json!({"roles": "b"})),
+            (json!({"roles": ["a"]}), json!({"roles": "b"}), json!({})),
+            (json!({"level": 2}), json!({"level": 2.0}), json!({"level": 2.0})),
+            (json!({"level": 2}), json!({"level": 3}), json!({})),
+            (json!({"tenant": "a"}), json!({"tenant": "b"}), json!({})),
+            (json!({"client_id": "a"}), json!({"client_id": "b"}), json!({})),
+            (
+                json!({"realm": {"roles": ["a", "b"], "old": 1}}),
+                json!({"realm": {"roles": ["a"], "new": 1}}),
+                json!({"realm": {"roles": ["a"], "new": 1}}),
+            ),
+        ] {
+            let both = together(&claims(&jwt), claims(&reply).view());
+            assert_eq!(Value::Object(both.view().members()), wanted, "{jwt} and {reply}");
+        }
+    }
+
+    #[test]
+    fn scopes_and_audiences_are_those_of_both_in_any_form() {
+        let jwt = claims(&json!({"scope": "read write", "aud": ["a", "b"]}));
+        let reply = claims(&json!({"scope": ["pay", "read"], "aud": "b"}));
+        let both = together(&jwt, reply.view());
+        assert!(both.view().scopes().eq([&b"read"[..]]) && both.view().audiences().eq([&b"b"[..]]));
+    }
+
+    #[test]
+    fn a_claim_that_the_reply_leaves_out_is_gone_if_the_reply_has_such_claims() {
+        let jwt =
+            claims(&json!({"roles": ["admin"], "scope": "read", "aud": "a", "sub": "alice", "sid": "s"}));
+        for (reply, roles, scopes) in [
+            (json!({}), true, 1),
+            (json!({"sub": "alice", "client_id": "app", "scope": "read", "token_type": "Bearer"}), true, 1),
+            (json!({"email": "alice@example.org"}), false, 0),
+            (json!({"email": "alice@example.org", "scope": "read"}), false, 1),
+        ] {
+            let both = together(&jwt, claims(&reply).view());
+            assert_eq!(both.view().members().contains_key("roles"), roles, "{reply}");
+            assert_eq!(both.view().scopes().count(), scopes, "{reply}");
+            assert!(both.view().audiences().eq([&b"a"[..]]) && both.view().sid == Some(b"s"), "{reply}");
+        }
+    }
+
+    #[test]
+    fn of_two_times_the_one_that_allows_less_counts() {
+        for (jwt, reply, exp, nbf) in [
+            (json!({"exp": 20, "nbf": 5}), json!({"exp": 10, "nbf": 7}), 10, 7),
+            (json!({"exp": 10, "nbf": 7}), json!({"exp": 20, "nbf": 5}), 10, 7),
+            (json!({"exp": 10, "nbf": 7}), json!({}), 10, 7),
+            (json!({}), json!({"exp": 10, "nbf": 7}), 10, 7),
+        ] {
+            let members = together(&claims(&jwt), claims(&reply).view()).view().members();
+            assert_eq!((&members["exp"], &members["nbf"]), (&json!(exp), &json!(nbf)), "{jwt} and {reply}");
+        }
+    }
+
+    #[test]
+    fn who_issued_it_and_what_kind_it_is_cannot_be_talked_away() {
+        let both = |jwt: Value, reply: Value| together(&claims(&jwt), claims(&reply).view()).view().members();
+        let iss = both(json!({"iss": "https://as.example"}), json!({"iss": "https://other.example"}));
+        assert_eq!(iss["iss"], "https://other.example", "and is refused for it");
+        for (jwt, reply, wanted) in
+            [("access_token", "DPoP", "DPoP"), ("Refresh", "Bearer", "Refresh"), ("Bearer", "N_A", "N_A")]
+        {
+            let kind = both(json!({"token_type": jwt}), json!({"token_type": reply}));
+            assert_eq!(kind["token_type"], wanted, "{jwt} and {reply}");
+        }
+    }
+}
