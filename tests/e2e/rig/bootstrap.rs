@@ -4,7 +4,7 @@ use std::{net::SocketAddr, path::Path};
 
 use serde_json::{Value, json};
 
-use super::wasm_filter::WasmFilter;
+use super::{ROOT, wasm_filter::WasmFilter};
 
 const EXTENSIONS: &str = "type.googleapis.com/envoy.extensions.filters";
 
@@ -65,6 +65,34 @@ impl Bootstrap {
         self = self.cluster(name, address);
         if let Some(cluster) = self.clusters.last_mut() {
             cluster["circuit_breakers"]["thresholds"] = json!([limits]);
+        }
+        self
+    }
+
+    /// The cluster that was named last is called with TLS, as this host, by the certificate of `tests/keys`.
+    pub fn over_tls(mut self, host: &str) -> Self {
+        if let Some(cluster) = self.clusters.last_mut() {
+            let certificate = json!({"filename": format!("{ROOT}/tests/keys/tls.cert.pem")});
+            cluster["transport_socket"] = json!({"name": "tls", "typed_config": {
+                "@type": "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext",
+                "sni": host,
+                "common_tls_context": {"validation_context": {"trusted_ca": certificate}},
+            }});
+        }
+        self
+    }
+
+    /// The cluster that was named last, which is called with TLS, speaks HTTP/2.
+    pub fn over_http2(mut self) -> Self {
+        if let Some(cluster) = self.clusters.last_mut() {
+            cluster["transport_socket"]["typed_config"]["common_tls_context"]["alpn_protocols"] =
+                json!(["h2"]);
+            cluster["typed_extension_protocol_options"] = json!({
+                "envoy.extensions.upstreams.http.v3.HttpProtocolOptions": {
+                    "@type": "type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions",
+                    "explicit_http_config": {"http2_protocol_options": {}},
+                },
+            });
         }
         self
     }

@@ -6,10 +6,12 @@
 
 use std::{future::Future, time::Duration};
 
+pub mod announced;
 pub mod answer;
 pub mod authorization_server;
 pub mod bootstrap;
 pub mod browser;
+pub mod canaille;
 pub mod client;
 pub mod envoy;
 pub mod example;
@@ -25,6 +27,7 @@ pub mod oidc_provider;
 pub mod process;
 pub mod pyjwt;
 pub mod signer;
+pub mod strict_server;
 pub mod traffic;
 pub mod upstream;
 pub mod wasm_filter;

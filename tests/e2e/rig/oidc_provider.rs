@@ -1,21 +1,15 @@
 //! The real authorization server: oidc-provider under Node, on a free port.
 
-use std::{
-    io::{BufRead, BufReader},
-    net::SocketAddr,
-    thread,
-};
+use std::net::SocketAddr;
 
 use serde_json::{Value, json};
-use tokio::sync::oneshot;
 
 use super::{
+    announced::Announced,
     browser::{Browser, Session, parameter, query},
     client::Request,
     node,
     oauth_client::{post_as, text},
-    process::Process,
-    within_limit,
 };
 
 /// Path of its introspection endpoint.
@@ -27,10 +21,7 @@ pub const AUDIENCE: &str = "https://api.example";
 
 const REDIRECT_URI: &str = "https://web.example/cb";
 
-pub struct OidcProvider {
-    _process: Process,
-    address: SocketAddr,
-}
+pub struct OidcProvider(Announced);
 
 impl OidcProvider {
     /// With one key, RS256.
@@ -52,28 +43,15 @@ impl OidcProvider {
     /// With any of the options at the top of `oidc-provider.mjs`.
     pub async fn with(options: Value) -> Self {
         let mut command = node::module(include_str!("oidc-provider.mjs"));
-        let mut process = Process::start(command.env("OPTIONS", options.to_string()));
-        let output = BufReader::new(process.child().stdout.take().expect("a piped stdout"));
-        let (announce, announced) = oneshot::channel();
-        thread::spawn(move || {
-            // Reads on after the address, because Node would stop at a full or closed pipe.
-            let mut lines = output.lines().map_while(Result::ok);
-            if let Some(address) = lines.find_map(|line| line.parse::<SocketAddr>().ok()) {
-                let _ = announce.send(address);
-            }
-            lines.for_each(drop);
-        });
-        let address = within_limit("the start of oidc-provider", announced).await;
-        let address = address.expect("oidc-provider tells its address; see its error above");
-        Self { _process: process, address }
+        Self(Announced::start("oidc-provider", command.env("OPTIONS", options.to_string())).await)
     }
 
     pub fn address(&self) -> SocketAddr {
-        self.address
+        self.0.address()
     }
 
     pub fn issuer(&self) -> String {
-        format!("http://{}", self.address)
+        format!("http://{}", self.address())
     }
 
     /// A new opaque access token of the client `app`.
@@ -108,7 +86,7 @@ impl OidcProvider {
     }
 
     async fn login_with(&self, user: &str, scope: &str, more: &[(&str, &str)]) -> Session {
-        let mut browser = Browser::new(self.address);
+        let mut browser = Browser::new(self.address());
         let request = [
             &[("client_id", "web"), ("response_type", "code"), ("redirect_uri", REDIRECT_URI)],
             &[("scope", scope), ("prompt", "consent")][..],
@@ -166,11 +144,11 @@ impl OidcProvider {
     }
 
     async fn set(&self, options: Value) {
-        let reply = Request::post("/options", options.to_string()).send(self.address).await;
+        let reply = Request::post("/options", options.to_string()).send(self.address()).await;
         assert_eq!(reply.status, 200, "{reply:?}");
     }
 
     async fn post(&self, client: &str, path: &str, fields: &[(&str, &str)]) -> Value {
-        post_as((client, &format!("{client}-secret")), self.address, path, fields).await
+        post_as((client, &format!("{client}-secret")), self.address(), path, fields).await
     }
 }
