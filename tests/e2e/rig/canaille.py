@@ -5,6 +5,7 @@ OPTIONS: host, cert and key (files).
 
 import datetime
 import json
+import logging
 import os
 
 from canaille import create_app
@@ -13,6 +14,8 @@ from canaille.backends import Backend
 from joserfc.jwk import RSAKey
 from werkzeug.serving import make_server
 
+# A line for each request would hide what goes wrong.
+logging.getLogger("werkzeug").setLevel(logging.ERROR)
 options = json.loads(os.environ["OPTIONS"])
 app = create_app(
     config={

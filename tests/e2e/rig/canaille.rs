@@ -26,7 +26,7 @@ impl Canaille {
         let options = json!({"host": HOST, "cert": file("tls.cert.pem"), "key": file("ec256.pem")});
         let mut command = Command::new(python);
         command.args(["-c", include_str!("canaille.py")]).env("OPTIONS", options.to_string());
-        Self(Announced::start("canaille", command.stdout(Stdio::piped()).stderr(Stdio::null())).await)
+        Self(Announced::start("canaille", command.stdout(Stdio::piped())).await)
     }
 
     /// An access token of the client `app`, which the client `gateway` may introspect.
