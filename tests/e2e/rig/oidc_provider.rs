@@ -28,7 +28,7 @@ pub const AUDIENCE: &str = "https://api.example";
 const REDIRECT_URI: &str = "https://web.example/cb";
 
 pub struct OidcProvider {
-    _process: Process,
+    process: Process,
     address: SocketAddr,
 }
 
@@ -65,7 +65,11 @@ impl OidcProvider {
         });
         let address = within_limit("the start of oidc-provider", announced).await;
         let address = address.expect("oidc-provider tells its address; see its error above");
-        Self { _process: process, address }
+        Self { process, address }
+    }
+
+    pub fn process(&self) -> &Process {
+        &self.process
     }
 
     pub fn address(&self) -> SocketAddr {
@@ -107,7 +111,8 @@ impl OidcProvider {
         self.login_with(user, scope, &[("resource", &format!("{AUDIENCE}/{alg}"))]).await
     }
 
-    async fn login_with(&self, user: &str, scope: &str, more: &[(&str, &str)]) -> Session {
+    /// `user` logs in, and the client `web` has a code that it has not redeemed yet.
+    pub async fn authorize(&self, user: &str, scope: &str, more: &[(&str, &str)]) -> (Browser, String) {
         let mut browser = Browser::new(self.address);
         let request = [
             &[("client_id", "web"), ("response_type", "code"), ("redirect_uri", REDIRECT_URI)],
@@ -124,6 +129,11 @@ impl OidcProvider {
                 None => browser.submit(&page, &[("login", user), ("password", "any")]).await,
             };
         };
+        (browser, code)
+    }
+
+    async fn login_with(&self, user: &str, scope: &str, more: &[(&str, &str)]) -> Session {
+        let (browser, code) = self.authorize(user, scope, more).await;
         let form = [("grant_type", "authorization_code"), ("code", &code), ("redirect_uri", REDIRECT_URI)];
         let reply = self.post("web", "/token", &form).await;
         Session {
