@@ -33,9 +33,10 @@ test: build setup ## every test: unit, sans-io, end to end in real Envoy
 next: build setup $(NEXT) ## the end-to-end tests in the newest Envoy
 	ENVOY=$(CURDIR)/$(NEXT) cargo test --test e2e
 
-servers: build setup ## the configurations of docs/servers.md before real servers; fetches Keycloak, Hydra and Spring once
+servers: build setup ## the configurations of docs/servers.md before seven real servers, which it fetches once
 	@$(call need,mvn,Maven fetches Keycloak and builds the server with Spring)
-	@$(call need,go,it builds Hydra)
+	@$(call need,go,it builds Hydra and the server with zitadel/oidc)
+	@$(call need,python3,it installs canaille)
 	cargo test --test servers
 
 build: cargo ## the Wasm module

@@ -8,11 +8,12 @@ use tempfile::TempDir;
 use crate::{
     installed::installed,
     rig::{
-        client::Request,
-        oauth_client::{post_as, text},
+        browser::{self, Browser, Session, parameter, query},
+        client::{Reply, Request},
+        oauth_client::{basic, post_as, text},
         process::Process,
     },
-    server::{GATEWAY_SECRET, Server, free_port, until_ready},
+    server::{End, Gateway, Server, free_port, until_ready},
 };
 
 const INSTALL: &str = "
@@ -23,20 +24,33 @@ rm keycloak-quarkus-dist-26.7.3.zip
 mv keycloak-26.7.3 keycloak
 ";
 
-const TOKEN: &str = "/realms/api/protocol/openid-connect/token";
+const OPENID_CONNECT: &str = "/realms/api/protocol/openid-connect";
+const SIGNED_OUT: &str = "a user's sessions ended by an administrator";
+const ALL_SIGNED_OUT: &str = "a realm's sessions ended by an administrator";
+const DISABLED: &str = "user disabled";
+const PASSWORD: &str = "password changed by an administrator";
+const REDIRECT_URI: &str = "https://app.example/cb";
 
 pub struct Keycloak {
     // In this order: the process ends before its files go.
-    _process: Process,
+    process: Process,
     _directory: TempDir,
     address: SocketAddr,
 }
 
 impl Server for Keycloak {
     const NAME: &str = "Keycloak";
+    const ENDS: &[End] = &[
+        End::refresh_token(true),
+        End { way: SIGNED_OUT, ends_access_token: true, is_told: true },
+        End { way: ALL_SIGNED_OUT, ends_access_token: true, is_told: false },
+        End { way: PASSWORD, ends_access_token: false, is_told: false },
+        End { way: DISABLED, ends_access_token: true, is_told: false },
+    ];
     const SCOPE: &str = "email";
+    const TELLS_LOGOUTS: bool = true;
 
-    async fn start() -> Self {
+    async fn start(gateway: &Gateway) -> Self {
         let folder = installed("keycloak-26.7.3", "keycloak/bin/kc.sh", INSTALL).join("keycloak");
         let directory = tempfile::tempdir().expect("a temporary directory");
         let address = free_port();
@@ -52,59 +66,150 @@ impl Server for Keycloak {
             .stdout(log.try_clone().expect("the log"))
             .stderr(log);
         let mut process = Process::start(&mut command);
-        until_ready(&mut process, address, "/realms/master", &directory.path().join("log")).await;
-        let server = Self { _process: process, _directory: directory, address };
-        server.set_up().await;
+        until_ready(&mut process, address, Request::get("/realms/master"), &directory.path().join("log"))
+            .await;
+        let server = Self { process, _directory: directory, address };
+        server.set_up(gateway).await;
         server
     }
 
-    fn address(&self) -> SocketAddr {
+    fn address(&self, _cluster: &str) -> SocketAddr {
         self.address
     }
 
-    fn issuer(&self) -> Option<String> {
-        None
+    fn process(&self) -> &Process {
+        &self.process
+    }
+
+    fn authentications(&self, gateway: &Gateway) -> Vec<Value> {
+        vec![
+            gateway.client_secret_basic("gateway"),
+            gateway.client_secret_post("gateway"),
+            gateway.private_key_jwt("gateway-jwt", "https://keycloak.example/realms/api"),
+        ]
     }
 
     async fn access_token(&self) -> String {
-        text(&self.login().await, "access_token")
+        self.login().await.access_token
+    }
+
+    async fn jwt(&self) -> Result<String, &'static str> {
+        Ok(self.access_token().await)
     }
 
     async fn no_access_tokens(&self) -> Vec<(&'static str, String)> {
-        let reply = self.login().await;
-        vec![("refresh token", text(&reply, "refresh_token")), ("ID token", text(&reply, "id_token"))]
+        let session = self.login().await;
+        let refresh = session.refresh_token.expect("a refresh token, as it always gives");
+        vec![
+            ("refresh token", refresh),
+            ("ID token", session.id_token),
+            ("authorization code", self.authorize().await),
+        ]
     }
 
     async fn revoke(&self, access_token: &str) {
-        let path = "/realms/api/protocol/openid-connect/revoke";
-        post_as(("app", "app-secret"), self.address, path, &[("token", access_token)]).await;
+        self.post("revoke", &[("token", access_token)]).await;
     }
-}
 
-impl Keycloak {
-    async fn login(&self) -> Value {
+    async fn rotate_keys(&self) -> Result<(), &'static str> {
+        let realm = self.administer("GET", "", &Value::Null).await;
+        let provider = json!({
+            "name": "next", "providerId": "rsa-generated", "providerType": "org.keycloak.keys.KeyProvider",
+            "parentId": realm["id"],
+            "config": {"priority": ["200"], "enabled": ["true"], "active": ["true"], "algorithm": ["RS256"]},
+        });
+        self.administer("POST", "/components", &provider).await;
+        Ok(())
+    }
+
+    async fn tell_logouts(&self, uri: &str) {
+        let mut app = self.administer("GET", "/clients?clientId=app", &Value::Null).await[0].take();
+        app["attributes"]["backchannel.logout.url"] = json!(uri);
+        app["attributes"]["backchannel.logout.session.required"] = json!("true");
+        let path = format!("/clients/{}", text(&app, "id"));
+        self.administer("PUT", &path, &app).await;
+    }
+
+    async fn login(&self) -> Session {
         let form = [
             ("grant_type", "password"),
             ("username", "alice"),
             ("password", "alice"),
             ("scope", "openid email"),
         ];
-        post_as(("app", "app-secret"), self.address, TOKEN, &form).await
+        let reply = self.post("token", &form).await;
+        Session {
+            browser: Browser::new(self.address),
+            access_token: text(&reply, "access_token"),
+            refresh_token: Some(text(&reply, "refresh_token")),
+            id_token: text(&reply, "id_token"),
+        }
+    }
+
+    async fn logout(&self, session: Session) {
+        let refresh = session.refresh_token.expect("a refresh token, as it always gives");
+        let form = browser::form(&format!("{OPENID_CONNECT}/logout"), &[("refresh_token", &refresh)]);
+        let reply = form.header("authorization", basic("app", "app-secret")).send(self.address).await;
+        assert_eq!(reply.status, 204, "{reply:?}");
+    }
+
+    async fn end(&self, way: &str, session: Session) {
+        let mut user = self.administer("GET", "/users?username=alice", &Value::Null).await[0].take();
+        let path = format!("/users/{}", text(&user, "id"));
+        match way {
+            SIGNED_OUT => drop(self.administer("POST", &format!("{path}/logout"), &Value::Null).await),
+            ALL_SIGNED_OUT => drop(self.administer("POST", "/logout-all", &Value::Null).await),
+            PASSWORD => {
+                let password = json!({"type": "password", "value": "alice", "temporary": false});
+                self.administer("PUT", &format!("{path}/reset-password"), &password).await;
+            }
+            DISABLED => {
+                user["enabled"] = json!(false);
+                self.administer("PUT", &path, &user).await;
+            }
+            _ => self.revoke(&session.refresh_token.expect("a refresh token, as it always gives")).await,
+        }
+    }
+}
+
+impl Keycloak {
+    /// `alice` logs in, and the client `app` has a code that it has not redeemed yet.
+    async fn authorize(&self) -> String {
+        let mut browser = Browser::new(self.address);
+        let request = [("client_id", "app"), ("response_type", "code"), ("redirect_uri", REDIRECT_URI)];
+        let request = [&request[..], &[("scope", "openid email")]].concat();
+        let page = browser.get(&format!("{OPENID_CONNECT}/auth?{}", query(&request))).await;
+        // It names itself by its hostname, and writes an address in HTML.
+        let html = String::from_utf8_lossy(&page.body);
+        let html = html.replace("https://keycloak.example", "").replace("&amp;", "&");
+        let page = Reply { body: html.into_bytes(), ..page };
+        let reply = browser.submit(&page, &[("username", "alice"), ("password", "alice")]).await;
+        let code = reply.header("location").and_then(|location| parameter(location, "code"));
+        code.unwrap_or_else(|| panic!("no code: {reply:?}"))
+    }
+
+    async fn post(&self, endpoint: &str, form: &[(&str, &str)]) -> Value {
+        post_as(("app", "app-secret"), self.address, &format!("{OPENID_CONNECT}/{endpoint}"), form).await
     }
 
     /// What docs/servers.md says must be set: the gateway is in the `aud` of the tokens that it may introspect.
-    async fn set_up(&self) {
-        let audience = json!({
-            "name": "gateway", "protocol": "openid-connect", "protocolMapper": "oidc-audience-mapper",
-            "config": {"included.client.audience": "gateway", "access.token.claim": "true"},
-        });
+    async fn set_up(&self, gateway: &Gateway) {
+        let audience = |client: &str| {
+            json!({
+                "name": client, "protocol": "openid-connect", "protocolMapper": "oidc-audience-mapper",
+                "config": {"included.client.audience": client, "access.token.claim": "true"},
+            })
+        };
+        let by_jwt = json!({"use.jwks.string": "true", "jwks.string": gateway.jwks().to_string()});
         let realm = json!({
             "realm": "api",
             "enabled": true,
             "clients": [
                 {"clientId": "app", "secret": "app-secret", "directAccessGrantsEnabled": true,
-                 "redirectUris": ["https://app.example/cb"], "protocolMappers": [audience]},
-                {"clientId": "gateway", "secret": GATEWAY_SECRET, "standardFlowEnabled": false},
+                 "redirectUris": [REDIRECT_URI], "protocolMappers": [audience("gateway"), audience("gateway-jwt")]},
+                {"clientId": "gateway", "secret": Gateway::SECRET, "standardFlowEnabled": false},
+                {"clientId": "gateway-jwt", "clientAuthenticatorType": "client-jwt", "attributes": by_jwt,
+                 "standardFlowEnabled": false},
             ],
             "users": [{
                 "username": "alice", "enabled": true, "email": "alice@example.com", "emailVerified": true,
@@ -112,16 +217,29 @@ impl Keycloak {
                 "credentials": [{"type": "password", "value": "alice"}],
             }],
         });
-        let form = "grant_type=password&client_id=admin-cli&username=admin&password=admin";
-        let reply = Request::post("/realms/master/protocol/openid-connect/token", form)
-            .header("content-type", "application/x-www-form-urlencoded")
-            .send(self.address)
-            .await;
-        let reply = Request::post("/admin/realms", realm.to_string())
-            .header("content-type", "application/json")
-            .bearer(&text(&reply.json(), "access_token"))
-            .send(self.address)
-            .await;
-        assert_eq!(reply.status, 201, "{reply:?}");
+        self.request("POST", "/admin/realms", &realm).await;
+    }
+
+    /// Of the realm `api`.
+    async fn administer(&self, method: &'static str, path: &str, body: &Value) -> Value {
+        self.request(method, &format!("/admin/realms/api{path}"), body).await
+    }
+
+    async fn request(&self, method: &'static str, path: &str, body: &Value) -> Value {
+        let form = [
+            ("grant_type", "password"),
+            ("client_id", "admin-cli"),
+            ("username", "admin"),
+            ("password", "admin"),
+        ];
+        let admin = browser::form("/realms/master/protocol/openid-connect/token", &form);
+        let token = text(&admin.send(self.address).await.json(), "access_token");
+        let mut request = Request::new(method, path).bearer(&token);
+        if !body.is_null() {
+            request = request.body(body.to_string()).header("content-type", "application/json");
+        }
+        let reply = request.send(self.address).await;
+        assert!((200..300).contains(&reply.status), "{path}: {reply:?}");
+        serde_json::from_slice(&reply.body).unwrap_or_default()
     }
 }

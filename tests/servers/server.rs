@@ -2,44 +2,145 @@
 
 use std::{fs, net::SocketAddr, path::Path, time::Duration};
 
-use crate::rig::{client::Request, process::Process};
+use serde_json::{Value, json};
 
-/// One that runs, with a client `app` that gets tokens and a client `gateway` that asks what they mean.
+use crate::rig::{
+    browser::Session,
+    client::Request,
+    jose::{self, Key},
+    process::Process,
+};
+
+/// One that runs, with a client that gets tokens, a client `gateway` that asks what they mean, and the user `alice`.
 pub trait Server: Sized {
     /// Its heading in `docs/servers.md`.
     const NAME: &str;
-    /// A scope that it gives `app` on request.
+    /// A scope that it gives on request.
     const SCOPE: &str = "read";
+    /// Whether it says of its JWTs if they are active.
+    const INTROSPECTS_JWTS: bool = true;
+    /// Whether it sends logout tokens.
+    const TELLS_LOGOUTS: bool = false;
+    /// Ways besides in which the tokens that people have can end there.
+    const ENDS: &[End];
 
-    async fn start() -> Self;
+    async fn start(gateway: &Gateway) -> Self;
 
-    fn address(&self) -> SocketAddr;
+    /// Where the cluster of this name in its documented configuration leads.
+    fn address(&self, cluster: &str) -> SocketAddr;
+
+    fn process(&self) -> &Process;
 
     /// Its issuer, where that is not the documented one.
-    fn issuer(&self) -> Option<String>;
+    fn issuer(&self) -> Option<String> {
+        None
+    }
 
     /// The documented configuration's client and path, and what they are here.
     fn replaced(&self) -> Vec<(&'static str, String)> {
         Vec::new()
     }
 
+    /// Every way in which its introspection endpoint lets the gateway show who it is, as `auth`.
+    fn authentications(&self, gateway: &Gateway) -> Vec<Value>;
+
     /// A new access token with [`Self::SCOPE`].
     async fn access_token(&self) -> String;
 
-    /// A new access token that is a JWT, where [`Self::access_token`] is none and it has such besides.
-    async fn jwt(&self) -> Option<String> {
-        None
-    }
+    /// A new access token that is a JWT, or why there is none that can be validated.
+    async fn jwt(&self) -> Result<String, &'static str>;
 
     /// What it gives besides, which is no access token, by its name.
     async fn no_access_tokens(&self) -> Vec<(&'static str, String)>;
 
     /// Takes an access token back (RFC 7009).
     async fn revoke(&self, access_token: &str);
+
+    /// Signs by another key from now on, and publishes the one before beside it; or why it cannot.
+    async fn rotate_keys(&self) -> Result<(), &'static str>;
+
+    /// Sends logout tokens there from now on.
+    async fn tell_logouts(&self, uri: &str) {
+        unreachable!("{} sends none to {uri}", Self::NAME);
+    }
+
+    /// A person logs in.
+    async fn login(&self) -> Session;
+
+    /// The same for a client that is to have a refresh token, which makes tokens outlive a logout at some servers.
+    async fn login_offline(&self) -> Session {
+        self.login().await
+    }
+
+    /// Ends a session, and its tokens with it, where [`Self::TELLS_LOGOUTS`].
+    async fn logout(&self, session: Session) {
+        unreachable!("{} tells of no logout: {}", Self::NAME, session.id_token.len());
+    }
+
+    /// Does what one of [`Self::ENDS`] is called.
+    async fn end(&self, way: &str, session: Session);
 }
 
-/// The secret of the client `gateway`.
-pub const GATEWAY_SECRET: &str = "gw-secret";
+/// What may end a session's tokens, and what comes of it.
+pub struct End {
+    pub way: &'static str,
+    /// From then on the server says that the access token is not active.
+    pub ends_access_token: bool,
+    /// It sends a logout token.
+    pub is_told: bool,
+}
+
+impl End {
+    /// The revocation of the refresh token (RFC 7009 §2.1: the server SHOULD end the access tokens, too).
+    pub const REFRESH_TOKEN: &str = "refresh token revoked (RFC 7009)";
+
+    pub const fn refresh_token(ends_access_token: bool) -> Self {
+        Self { way: Self::REFRESH_TOKEN, ends_access_token, is_told: false }
+    }
+}
+
+/// What servers are told of the client that asks about tokens.
+pub struct Gateway {
+    key: Key,
+}
+
+impl Gateway {
+    pub const SECRET: &str = "gw-secret";
+    /// `kid` of its key.
+    const KID: &str = "gateway";
+
+    pub async fn new() -> Self {
+        Self { key: jose::generate("RS256").await }
+    }
+
+    /// The public key by which assertions of the gateway are verified (RFC 7523).
+    pub fn jwk(&self) -> Value {
+        let mut jwk = self.key.public_jwk.clone();
+        jwk["kid"] = json!(Self::KID);
+        jwk["alg"] = json!("RS256");
+        jwk["use"] = json!("sig");
+        jwk
+    }
+
+    pub fn jwks(&self) -> Value {
+        json!({"keys": [self.jwk()]})
+    }
+
+    pub fn client_secret_basic(&self, client_id: &str) -> Value {
+        json!({"client_secret_basic": {"client_id": client_id, "client_secret": {"inline": Self::SECRET}}})
+    }
+
+    pub fn client_secret_post(&self, client_id: &str) -> Value {
+        json!({"client_secret_post": {"client_id": client_id, "client_secret": {"inline": Self::SECRET}}})
+    }
+
+    pub fn private_key_jwt(&self, client_id: &str, audience: &str) -> Value {
+        json!({"private_key_jwt": {
+            "client_id": client_id, "private_key": {"inline": self.key.pem}, "alg": "RS256", "kid": Self::KID,
+            "audience": audience,
+        }})
+    }
+}
 
 /// A port of the loopback interface that nobody listens on now. Servers that cannot take the one they are given by a
 /// socket get it by number.
@@ -48,17 +149,17 @@ pub fn free_port() -> SocketAddr {
     socket.local_addr().expect("a bound address")
 }
 
-/// Waits until a server answers `GET path` with 200; its log says why where it does not start. Longer than any wait of the
+/// Waits until a server answers `request` with 200; its log says why where it does not start. Longer than any wait of the
 /// rig's, for some start a JVM and a database.
-pub async fn until_ready(process: &mut Process, address: SocketAddr, path: &str, log: &Path) {
+pub async fn until_ready(process: &mut Process, address: SocketAddr, request: Request, log: &Path) {
     let log = || fs::read_to_string(log).unwrap_or_default();
     for _ in 0..1200 {
         assert!(!process.has_ended(), "the server does not start:\n{}", log());
-        let ready = Request::get(path).try_send(address).await;
+        let ready = request.try_send(address).await;
         if ready.is_ok_and(|reply| reply.status == 200) {
             return;
         }
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
-    panic!("{path}: no 200 within two minutes:\n{}", log());
+    panic!("no 200 within two minutes:\n{}", log());
 }

@@ -2,6 +2,7 @@
 
 use std::{fs::File, net::SocketAddr, process::Command};
 
+use hyper::Response;
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -9,27 +10,36 @@ use crate::{
     installed::installed,
     rig::{
         ROOT,
-        browser::{Browser, parameter, query},
+        browser::{Browser, Session, parameter, query},
         client::Request,
+        http_server::{HttpServer, whole},
         oauth_client::{post_as, text},
         process::Process,
     },
-    server::{Server, free_port, until_ready},
+    server::{End, Gateway, Server, free_port, until_ready},
 };
 
 const REDIRECT_URI: &str = "https://app.example/cb";
 
 pub struct Spring {
     // In this order: the process ends before its files go.
-    _process: Process,
+    process: Process,
+    _keys: HttpServer,
     _directory: TempDir,
     address: SocketAddr,
 }
 
 impl Server for Spring {
     const NAME: &str = "Spring Authorization Server";
+    const ENDS: &[End] = &[End::refresh_token(true)];
 
-    async fn start() -> Self {
+    async fn start(gateway: &Gateway) -> Self {
+        let jwks = gateway.jwks().to_string();
+        let keys = HttpServer::start(move |_| {
+            let jwks = jwks.clone();
+            async { Ok(Response::new(whole(jwks))) }
+        })
+        .await;
         let install = format!("cp -r '{ROOT}/tests/servers/spring/.' . && mvn -q -B package");
         let jar = installed("spring-7.1.2", "target/server.jar", &install).join("target/server.jar");
         let directory = tempfile::tempdir().expect("a temporary directory");
@@ -40,19 +50,28 @@ impl Server for Spring {
             .arg("-jar")
             .arg(jar)
             .args(["--server.address=127.0.0.1", &format!("--server.port={}", address.port())])
+            .arg(format!("--gateway.jwks-uri=http://{}/", keys.address()))
             .stdout(log.try_clone().expect("the log"))
             .stderr(log);
         let mut process = Process::start(&mut command);
-        until_ready(&mut process, address, "/oauth2/jwks", &directory.path().join("log")).await;
-        Self { _process: process, _directory: directory, address }
+        until_ready(&mut process, address, Request::get("/oauth2/jwks"), &directory.path().join("log")).await;
+        Self { process, _keys: keys, _directory: directory, address }
     }
 
-    fn address(&self) -> SocketAddr {
+    fn address(&self, _cluster: &str) -> SocketAddr {
         self.address
     }
 
-    fn issuer(&self) -> Option<String> {
-        None
+    fn process(&self) -> &Process {
+        &self.process
+    }
+
+    fn authentications(&self, gateway: &Gateway) -> Vec<Value> {
+        vec![
+            gateway.client_secret_basic("gateway"),
+            gateway.client_secret_post("gateway"),
+            gateway.private_key_jwt("gateway-jwt", "https://spring.example"),
+        ]
     }
 
     async fn access_token(&self) -> String {
@@ -60,24 +79,54 @@ impl Server for Spring {
         text(&self.post("app", "/oauth2/token", &form).await, "access_token")
     }
 
-    async fn jwt(&self) -> Option<String> {
+    async fn jwt(&self) -> Result<String, &'static str> {
         let form = [("grant_type", "client_credentials"), ("scope", Self::SCOPE)];
-        Some(text(&self.post("app-jwt", "/oauth2/token", &form).await, "access_token"))
+        Ok(text(&self.post("app-jwt", "/oauth2/token", &form).await, "access_token"))
     }
 
     async fn no_access_tokens(&self) -> Vec<(&'static str, String)> {
-        let reply = self.login("app").await;
-        vec![("refresh token", text(&reply, "refresh_token")), ("ID token", text(&reply, "id_token"))]
+        let reply = self.tokens("app").await;
+        vec![
+            ("refresh token", text(&reply, "refresh_token")),
+            ("ID token", text(&reply, "id_token")),
+            ("authorization code", self.authorize("app").await),
+        ]
     }
 
     async fn revoke(&self, access_token: &str) {
         self.post("app", "/oauth2/revoke", &[("token", access_token)]).await;
     }
+
+    async fn rotate_keys(&self) -> Result<(), &'static str> {
+        let reply = Request::post("/rotate", "").send(self.address).await;
+        assert_eq!(reply.status, 200, "{reply:?}");
+        Ok(())
+    }
+
+    async fn login(&self) -> Session {
+        let reply = self.tokens("app").await;
+        Session {
+            browser: Browser::new(self.address),
+            access_token: text(&reply, "access_token"),
+            refresh_token: Some(text(&reply, "refresh_token")),
+            id_token: text(&reply, "id_token"),
+        }
+    }
+
+    async fn end(&self, _way: &str, session: Session) {
+        self.revoke(&session.refresh_token.expect("a refresh token")).await;
+    }
 }
 
 impl Spring {
     /// Alice logs in to `client`, which asks for what a login gives and for no more.
-    async fn login(&self, client: &str) -> Value {
+    async fn tokens(&self, client: &str) -> Value {
+        let code = self.authorize(client).await;
+        let form = [("grant_type", "authorization_code"), ("code", &code), ("redirect_uri", REDIRECT_URI)];
+        self.post(client, "/oauth2/token", &form).await
+    }
+
+    async fn authorize(&self, client: &str) -> String {
         let mut browser = Browser::new(self.address);
         let request = [("client_id", client), ("response_type", "code"), ("redirect_uri", REDIRECT_URI)];
         let request = [&request[..], &[("scope", "openid read")]].concat();
@@ -85,7 +134,7 @@ impl Spring {
         let get = |location: &str| Request::get(location).header("accept", "text/html");
         let mut page = browser.send(get(&format!("/oauth2/authorize?{}", query(&request)))).await;
         let mut pages = 0;
-        let code = loop {
+        loop {
             pages += 1;
             assert!(pages < 10, "no end of pages: {page:?}");
             page = match page.header("location").map(str::to_owned) {
@@ -99,9 +148,7 @@ impl Spring {
                 }
                 None => browser.submit(&page, &[("username", "alice"), ("password", "alice")]).await,
             };
-        };
-        let form = [("grant_type", "authorization_code"), ("code", &code), ("redirect_uri", REDIRECT_URI)];
-        self.post(client, "/oauth2/token", &form).await
+        }
     }
 
     async fn post(&self, client: &str, path: &str, form: &[(&str, &str)]) -> Value {

@@ -13,7 +13,7 @@ use tokio::sync::oneshot;
 use super::{process::Process, within_limit};
 
 pub struct Announced {
-    _process: Process,
+    process: Process,
     address: SocketAddr,
     lines: Arc<Mutex<Vec<String>>>,
 }
@@ -41,11 +41,15 @@ impl Announced {
         });
         let address = within_limit(&format!("the start of {what}"), announced).await;
         let address = address.unwrap_or_else(|_| panic!("{what} tells its address; see its error above"));
-        Self { _process: process, address, lines }
+        Self { process, address, lines }
     }
 
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    pub fn process(&self) -> &Process {
+        &self.process
     }
 
     /// What it has said beside its address.

@@ -24,15 +24,16 @@ impl Browser {
         self.send(form(self.path(location), fields)).await
     }
 
-    /// Sends the form on `page` with its hidden fields and those that are filled in here.
+    /// Sends the form on `page` with what is in its fields, and in some of them what is filled in here.
     pub async fn submit(&mut self, page: &Reply, filled_in: &[(&str, &str)]) -> Reply {
         let html = String::from_utf8_lossy(&page.body);
         let action = attribute(&html, "action").unwrap_or_else(|| panic!("no form on {page:?}"));
-        let hidden = html.split("<input ").skip(1).filter_map(|input| {
+        let there = html.split("<input ").skip(1).filter_map(|input| {
             let input = input.split_once('>')?.0;
             Some((attribute(input, "name")?, attribute(input, "value")?))
         });
-        let fields: Vec<_> = hidden.chain(filled_in.iter().copied()).collect();
+        let there = there.filter(|(name, _)| filled_in.iter().all(|(known, _)| known != name));
+        let fields: Vec<_> = there.chain(filled_in.iter().copied()).collect();
         self.post(action, &fields).await
     }
 

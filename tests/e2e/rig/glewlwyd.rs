@@ -35,8 +35,8 @@ const REDIRECT_URI: &str = "https://app.example/cb";
 
 pub struct Glewlwyd {
     // In this order: the process ends before its files go.
-    _process: Process,
-    _directory: TempDir,
+    process: Process,
+    directory: TempDir,
     /// Holds the port, without listening, so that nobody else gets it before glewlwyd does.
     _port: TcpSocket,
     address: SocketAddr,
@@ -82,7 +82,7 @@ impl Glewlwyd {
 
         let setup: Value = serde_json::from_str(include_str!("glewlwyd.json")).expect("glewlwyd.json");
         let admin = Mutex::new(Browser::new(address));
-        let server = Self { _process: process, _directory: directory, _port: port, address, admin, setup };
+        let server = Self { process, directory, _port: port, address, admin, setup };
         server.set_up().await;
         server
     }
@@ -103,6 +103,10 @@ impl Glewlwyd {
             self.administer("POST", "/client/", client).await;
         }
         self.administer("POST", "/user/", &self.setup["user"]).await;
+    }
+
+    pub fn process(&self) -> &Process {
+        &self.process
     }
 
     pub fn address(&self) -> SocketAddr {
@@ -140,8 +144,8 @@ impl Glewlwyd {
         text(&self.post(client, "/oidc/token", &form).await, "access_token")
     }
 
-    /// `alice` logs in to the client `app`, with the scopes `openid` and `read`.
-    pub async fn login(&self) -> Session {
+    /// `alice` logs in, and the client `app` has a code that it has not redeemed yet.
+    pub async fn authorize(&self) -> (Browser, String) {
         const SCOPE: &str = "openid read";
         let mut browser = Browser::new(self.address);
         for (method, path, body) in [
@@ -162,6 +166,12 @@ impl Glewlwyd {
         let reply = browser.get(&format!("/api/oidc/auth?{}", query(&request))).await;
         let code = reply.header("location").and_then(|location| parameter(location, "code"));
         let code = code.unwrap_or_else(|| panic!("no code: {reply:?}"));
+        (browser, code)
+    }
+
+    /// `alice` logs in to the client `app`, with the scopes `openid` and `read`.
+    pub async fn login(&self) -> Session {
+        let (browser, code) = self.authorize().await;
         let form = [("grant_type", "authorization_code"), ("code", &code), ("redirect_uri", REDIRECT_URI)];
         let reply = self.post("app", "/oidc/token", &form).await;
         Session {
@@ -202,9 +212,20 @@ impl Glewlwyd {
         self.administer("PUT", "/client/app", &client).await;
     }
 
+    /// From now on these private JWKs are its keys, in the place of those it has. All are published; the first signs.
+    pub async fn set_keys(&self, keys: &[&Value]) {
+        let mut plugin = self.setup["plugin"].clone();
+        plugin["parameters"]["iss"] = json!(self.issuer());
+        plugin["parameters"]["jwks-private"] = json!(json!({"keys": keys}).to_string());
+        plugin["parameters"]["default-kid"] = keys[0]["kid"].clone();
+        self.administer("PUT", "/mod/plugin/oidc", &plugin).await;
+        self.administer("PUT", "/mod/plugin/oidc/reset", &json!({})).await;
+    }
+
     async fn administer(&self, method: &'static str, path: &str, body: &Value) {
         let reply = self.admin.lock().await.send(json_request(method, &format!("/api{path}"), body)).await;
-        assert_eq!(reply.status, 200, "{path}: {reply:?}");
+        let log = || fs::read_to_string(self.directory.path().join("log")).unwrap_or_default();
+        assert_eq!(reply.status, 200, "{path}: {reply:?}\n{}", log());
     }
 
     async fn post(&self, client: &str, path: &str, fields: &[(&str, &str)]) -> Value {

@@ -14,8 +14,7 @@ pub async fn post_as(
     path: &str,
     fields: &[(&str, &str)],
 ) -> Value {
-    let credentials = Base64::encode_string(format!("{client}:{secret}").as_bytes());
-    let request = form(path, fields).header("authorization", format!("Basic {credentials}"));
+    let request = form(path, fields).header("authorization", basic(client, secret));
     let reply = request.send(server).await;
     assert_eq!(reply.status, 200, "{path}: {reply:?}");
     serde_json::from_slice(&reply.body).unwrap_or(Value::Null)
@@ -24,4 +23,9 @@ pub async fn post_as(
 /// A member of a reply that has to be text.
 pub fn text(reply: &Value, name: &str) -> String {
     reply[name].as_str().unwrap_or_else(|| panic!("expected {name}, got {reply}")).to_owned()
+}
+
+/// Credentials in HTTP Basic, for those that need no encoding (RFC 6749 §2.3.1).
+pub fn basic(client: &str, secret: &str) -> String {
+    format!("Basic {}", Base64::encode_string(format!("{client}:{secret}").as_bytes()))
 }

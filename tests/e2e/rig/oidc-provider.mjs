@@ -31,7 +31,7 @@ function clients() {
     { client_id: 'gw weird:id', client_secret: 'p%ss w+rd:x', ...machine },
     ...(options.gateway_jwk ? [{
       client_id: 'gw-pkjwt', ...machine, token_endpoint_auth_method: 'private_key_jwt',
-      token_endpoint_auth_signing_alg: 'ES256', jwks: { keys: [options.gateway_jwk] },
+      token_endpoint_auth_signing_alg: options.gateway_jwk.alg ?? 'ES256', jwks: { keys: [options.gateway_jwk] },
     }] : []),
     // people log in to it
     {

@@ -10,6 +10,7 @@ use super::{
     client::Request,
     node,
     oauth_client::{post_as, text},
+    process::Process,
 };
 
 /// Path of its introspection endpoint.
@@ -44,6 +45,10 @@ impl OidcProvider {
     pub async fn with(options: Value) -> Self {
         let mut command = node::module(include_str!("oidc-provider.mjs"));
         Self(Announced::start("oidc-provider", command.env("OPTIONS", options.to_string())).await)
+    }
+
+    pub fn process(&self) -> &Process {
+        self.0.process()
     }
 
     pub fn address(&self) -> SocketAddr {
@@ -85,7 +90,8 @@ impl OidcProvider {
         self.login_with(user, scope, &[("resource", &format!("{AUDIENCE}/{alg}"))]).await
     }
 
-    async fn login_with(&self, user: &str, scope: &str, more: &[(&str, &str)]) -> Session {
+    /// `user` logs in, and the client `web` has a code that it has not redeemed yet.
+    pub async fn authorize(&self, user: &str, scope: &str, more: &[(&str, &str)]) -> (Browser, String) {
         let mut browser = Browser::new(self.address());
         let request = [
             &[("client_id", "web"), ("response_type", "code"), ("redirect_uri", REDIRECT_URI)],
@@ -102,6 +108,11 @@ impl OidcProvider {
                 None => browser.submit(&page, &[("login", user), ("password", "any")]).await,
             };
         };
+        (browser, code)
+    }
+
+    async fn login_with(&self, user: &str, scope: &str, more: &[(&str, &str)]) -> Session {
+        let (browser, code) = self.authorize(user, scope, more).await;
         let form = [("grant_type", "authorization_code"), ("code", &code), ("redirect_uri", REDIRECT_URI)];
         let reply = self.post("web", "/token", &form).await;
         Session {

@@ -1,17 +1,27 @@
 package example;
 
+import com.nimbusds.jose.JOSEException;
+import com.nimbusds.jose.jwk.JWK;
 import com.nimbusds.jose.jwk.JWKSet;
 import com.nimbusds.jose.jwk.gen.RSAKeyGenerator;
-import com.nimbusds.jose.jwk.source.ImmutableJWKSet;
 import com.nimbusds.jose.jwk.source.JWKSource;
 import com.nimbusds.jose.proc.SecurityContext;
+import java.util.List;
 import java.util.UUID;
+import java.util.concurrent.CopyOnWriteArrayList;
+import org.springframework.beans.factory.annotation.Value;
 import org.springframework.boot.SpringApplication;
 import org.springframework.boot.autoconfigure.SpringBootApplication;
 import org.springframework.context.annotation.Bean;
 import org.springframework.security.config.Customizer;
 import org.springframework.security.config.annotation.web.builders.HttpSecurity;
 import org.springframework.security.core.userdetails.User;
+import org.springframework.security.crypto.factory.PasswordEncoderFactories;
+import org.springframework.security.oauth2.jose.jws.SignatureAlgorithm;
+import org.springframework.security.oauth2.server.authorization.token.JwtEncodingContext;
+import org.springframework.security.oauth2.server.authorization.token.OAuth2TokenCustomizer;
+import org.springframework.web.bind.annotation.PostMapping;
+import org.springframework.web.bind.annotation.RestController;
 import org.springframework.security.core.userdetails.UserDetailsService;
 import org.springframework.security.oauth2.core.AuthorizationGrantType;
 import org.springframework.security.oauth2.core.ClientAuthenticationMethod;
@@ -38,7 +48,8 @@ public class Server {
   SecurityFilterChain endpoints(HttpSecurity http) throws Exception {
     return http
         .oauth2AuthorizationServer(server -> server.oidc(Customizer.withDefaults()))
-        .authorizeHttpRequests(requests -> requests.anyRequest().authenticated())
+        .authorizeHttpRequests(requests -> requests.requestMatchers("/rotate").permitAll().anyRequest().authenticated())
+        .csrf(csrf -> csrf.ignoringRequestMatchers("/rotate"))
         .formLogin(Customizer.withDefaults())
         .build();
   }
@@ -49,17 +60,26 @@ public class Server {
   }
 
   @Bean
-  RegisteredClientRepository clients() {
+  RegisteredClientRepository clients(@Value("${gateway.jwks-uri:https://gateway.example/jwks}") String keysOfGateway) {
+    // Hashed as the framework does it unless it is told otherwise: what that costs is part of an introspection.
+    String hash = PasswordEncoderFactories.createDelegatingPasswordEncoder().encode("gw-secret");
     return new InMemoryRegisteredClientRepository(
-        client("app", "app-secret", OAuth2TokenFormat.REFERENCE),
-        client("app-jwt", "app-jwt-secret", OAuth2TokenFormat.SELF_CONTAINED),
-        client("gateway", "gw-secret", OAuth2TokenFormat.REFERENCE));
+        client("app", OAuth2TokenFormat.REFERENCE).clientSecret("{noop}app-secret").build(),
+        client("app-jwt", OAuth2TokenFormat.SELF_CONTAINED).clientSecret("{noop}app-jwt-secret").build(),
+        client("gateway", OAuth2TokenFormat.REFERENCE)
+            .clientSecret(hash)
+            .clientAuthenticationMethod(ClientAuthenticationMethod.CLIENT_SECRET_POST)
+            .build(),
+        client("gateway-jwt", OAuth2TokenFormat.REFERENCE)
+            .clientAuthenticationMethod(ClientAuthenticationMethod.PRIVATE_KEY_JWT)
+            .clientSettings(ClientSettings.builder().jwkSetUrl(keysOfGateway)
+                .tokenEndpointAuthenticationSigningAlgorithm(SignatureAlgorithm.RS256).build())
+            .build());
   }
 
-  private static RegisteredClient client(String id, String secret, OAuth2TokenFormat format) {
+  private static RegisteredClient.Builder client(String id, OAuth2TokenFormat format) {
     return RegisteredClient.withId(UUID.randomUUID().toString())
         .clientId(id)
-        .clientSecret("{noop}" + secret)
         .clientAuthenticationMethod(ClientAuthenticationMethod.CLIENT_SECRET_BASIC)
         .authorizationGrantType(AuthorizationGrantType.CLIENT_CREDENTIALS)
         .authorizationGrantType(AuthorizationGrantType.AUTHORIZATION_CODE)
@@ -68,13 +88,40 @@ public class Server {
         .scope("openid")
         .scope("read")
         .clientSettings(ClientSettings.builder().requireProofKey(false).requireAuthorizationConsent(false).build())
-        .tokenSettings(TokenSettings.builder().accessTokenFormat(format).build())
-        .build();
+        .tokenSettings(TokenSettings.builder().accessTokenFormat(format).build());
+  }
+
+  /** All are published; the first signs. */
+  private final List<JWK> keys = new CopyOnWriteArrayList<>();
+
+  /** From now on another key signs. */
+  void rotate() throws JOSEException {
+    keys.add(0, new RSAKeyGenerator(2048).keyIDFromThumbprint(true).generate());
   }
 
   @Bean
-  JWKSource<SecurityContext> keys() throws Exception {
-    return new ImmutableJWKSet<>(new JWKSet(new RSAKeyGenerator(2048).keyIDFromThumbprint(true).generate()));
+  JWKSource<SecurityContext> keySource() throws JOSEException {
+    rotate();
+    return (selector, context) -> selector.select(new JWKSet(keys));
+  }
+
+  @Bean
+  OAuth2TokenCustomizer<JwtEncodingContext> signer() {
+    return context -> context.getJwsHeader().keyId(keys.get(0).getKeyID());
+  }
+
+  @RestController
+  static class Rotation {
+    private final Server server;
+
+    Rotation(Server server) {
+      this.server = server;
+    }
+
+    @PostMapping("/rotate")
+    void rotate() throws JOSEException {
+      server.rotate();
+    }
   }
 
   @Bean
