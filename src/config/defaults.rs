@@ -2,8 +2,7 @@
 
 use std::time::Duration;
 
-use super::provider::Form;
-use super::strategy::StrategyName;
+use super::choices::{Form, StrategyName};
 use crate::credentials::TokenSource;
 use crate::introspection::SecretEncoding;
 use crate::jwt::Algorithm;

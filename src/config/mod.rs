@@ -4,6 +4,7 @@
 //! was there. Secrets come through `env`, which is the VM's environment.
 
 mod authentication;
+mod choices;
 mod defaults;
 mod error;
 mod fingerprint;
@@ -28,12 +29,10 @@ use serde_json::{Map, Value};
 use crate::challenge::{Answer, Challenge};
 use crate::json::{self, NotAnObject};
 use crate::jwt::{JwksEndpoint, PhantomToken, SignError, Signatures};
-use crate::policy::{
-    Denial, IdentityHeaders, InvalidRequest, Policy, Reading, Rule, Strategy, Unavailable, has_path, host_of,
-};
+use crate::policy::{Denial, IdentityHeaders, InvalidRequest, Policy, Reading, Rule, Strategy, Unavailable};
 use crate::protobuf;
 use crate::provider::Provider;
-use crate::request::RequestView;
+use crate::request::{RequestView, has_path, host_of};
 use crate::revocation::sources::{Receiver, Sources};
 
 pub use error::ConfigError;

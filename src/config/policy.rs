@@ -5,10 +5,11 @@ use std::time::Duration;
 
 use serde_json::{Number, Value};
 
+use super::choices::StrategyName;
 use super::defaults;
 use super::error::ConfigError;
 use super::reader::{Item, Section, number};
-use super::strategy::{StrategyName, named_providers, strategy};
+use super::strategy::{named_providers, strategy, strategy_name};
 use crate::credentials::TokenSource;
 use crate::policy::{AllowMissing, Authorization, Policy, Requirements, Strategy};
 use crate::provider::{Introspector, OriginKind, Provider};
@@ -66,7 +67,7 @@ fn policy(
     providers: &[Provider],
     has_phantom_token: bool,
 ) -> Result<Policy, ConfigError> {
-    let strategy_name = StrategyName::read(section)?;
+    let strategy_name = strategy_name(section)?;
     let other_key = section.any_key_but("strategy").filter(|_| strategy_name == StrategyName::Allow);
     if let Some(key) = other_key {
         return Err(
@@ -145,7 +146,7 @@ fn cache_ttl(section: &Section<'_>) -> Result<Duration, ConfigError> {
 
 /// A provider's verdicts are kept as long as they are of use to any policy.
 fn keep_verdicts(section: &Section<'_>, providers: &mut [Provider]) -> Result<(), ConfigError> {
-    let name = StrategyName::read(section)?;
+    let name = strategy_name(section)?;
     if name == StrategyName::Allow {
         return Ok(());
     }

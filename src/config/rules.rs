@@ -4,7 +4,8 @@ use std::rc::Rc;
 
 use super::error::ConfigError;
 use super::reader::{Item, Section};
-use crate::policy::{Match, Policy, Rule, host_of};
+use crate::policy::{Match, Policy, Rule};
+use crate::request::host_of;
 
 /// The rules in their order.
 pub(super) fn rules(root: &Section<'_>, policies: &[Rc<Policy>]) -> Result<Vec<Rule>, ConfigError> {

@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::error::ConfigError;
 use super::reader::{Item, QUOTES_NEEDED};
-use crate::policy::host_of;
+use crate::request::host_of;
 use crate::token::Secret;
 
 impl<'c> Item<'c> {

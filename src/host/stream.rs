@@ -5,21 +5,12 @@ use std::cell::OnceCell;
 
 use super::abi::Given;
 use super::abi::hostcalls::{self, BufferType, MapType};
-use super::apply::{Fate, Worker};
-use super::callbacks::Action;
+use super::action::Action;
+use super::apply::Worker;
+use super::held::{Fate, Held};
 use super::pairs;
 use crate::filter::{Event, MAX_BODY_BYTES, StreamId};
 use crate::request::{RequestView, Unreadable};
-
-/// A request that did not simply go on.
-pub(super) struct Held {
-    /// What became of it so far.
-    pub(super) fate: Fate,
-    /// The part of a watched request's body that has passed.
-    passed: Vec<u8>,
-    /// Whether the filter has been told of the body.
-    is_read: bool,
-}
 
 impl Worker {
     pub(super) fn request_headers(&self, stream: StreamId, is_last: bool) -> Action {

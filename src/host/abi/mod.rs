@@ -4,11 +4,13 @@
 //! known token costs: for boxes, hash maps and allocations where none are needed; and all headers of a request cannot
 //! be read into memory that is there already, which saves as much again. It panics where the host answers what it does
 //! not expect, which takes down the VM and every request on its worker; here that is a
-//! [`Status`](hostcalls::Status). And it can send no local reply with details or a gRPC status.
+//! [`Status`]. And it can send no local reply with details or a gRPC status.
 
 pub(super) mod capabilities;
 mod exports;
 pub(super) mod hostcalls;
 mod memory;
+mod status;
 
 pub(super) use memory::Given;
+pub(super) use status::Status;
