@@ -27,6 +27,15 @@ pub trait RequestView {
     /// [`Unreadable`] if the metadata has something there that is no text.
     fn route_policy(&self) -> Result<Option<Vec<u8>>, Unreadable>;
 
+    /// The name of the route that the request takes. `None` if it takes none, or one without a name.
+    ///
+    /// # Errors
+    ///
+    /// [`Unreadable`] if the host does not tell.
+    fn route_name(&self) -> Result<Option<Vec<u8>>, Unreadable> {
+        Ok(None)
+    }
+
     /// The cluster that the request is routed to. `None` if it goes to none, or the host does not say.
     fn route_cluster(&self) -> Option<Vec<u8>> {
         None

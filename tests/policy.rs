@@ -6,6 +6,7 @@ mod support;
 use std::time::Duration;
 
 use phantom_token_filter::metrics::Counter;
+use phantom_token_filter::request::Unreadable;
 use serde_json::json;
 use support::{Fate, Request, Worker, active, config, inactive};
 
@@ -163,10 +164,57 @@ fn the_routes_metadata_names_the_policy_where_that_is_configured() {
     assert!(matches!(worker.fate(public), Fate::Forwarded(_)));
     let silent = worker.receive(&Request::get("/"));
     assert_eq!(worker.fate(silent).reason(), "missing_token");
-    for route in [Ok("nonsense"), Err(phantom_token_filter::request::Unreadable)] {
+    for route in [Ok("nonsense"), Err(Unreadable)] {
         let stream = worker.receive(&Request::bearer("tok").on_route(route));
         assert_eq!((worker.fate(stream).status(), worker.fate(stream).reason()), (503, "unknown_policy"));
     }
+}
+
+#[test]
+fn envoys_own_name_of_the_route_chooses_the_policy() {
+    let policies = json!({
+        "policies": {"public": {"strategy": "allow"}},
+        "rules": [{"match": {"route_names": ["health", "default.open.0"], "methods": ["GET"]}, "policy": "public"}]
+    });
+    let mut worker = Worker::new(config(policies));
+    for (request, reason) in [
+        (Request::get("/").on_route_named(Ok("health")), None),
+        (Request::get("/").on_route_named(Ok("default.open.0")), None),
+        (Request::get("/").on_route_named(Ok("Health")), Some("missing_token")),
+        (Request::get("/").on_route_named(Ok("")), Some("missing_token")),
+        (Request::get("/"), Some("missing_token")),
+        // Which of the policies holds is not known.
+        (Request::get("/").on_route_named(Err(Unreadable)), Some("unknown_policy")),
+        (Request::bearer("tok").on_route_named(Err(Unreadable)), Some("unknown_policy")),
+    ] {
+        let stream = worker.receive(&request);
+        match (worker.fate(stream), reason) {
+            (Fate::Forwarded(_), None) => {}
+            (fate, reason) => assert_eq!(Some(fate.reason()), reason),
+        }
+    }
+}
+
+#[test]
+fn where_the_name_of_the_route_chooses_no_port_does() {
+    let policies = json!({
+        "policies": {"public": {"strategy": "allow"}, "other": {}},
+        "rules": [
+            {"match": {"route_names": ["open"]}, "policy": "public"},
+            {"match": {"hosts": ["other.example"]}, "policy": "other"},
+        ]
+    });
+    let mut worker = Worker::new(config(policies));
+    let at = |authority: &str, route: &str| {
+        let request =
+            Request::default().with(":method", "GET").with(":path", "/").with(":authority", authority);
+        request.with("authorization", "Bearer tok").on_route_named(Ok(route))
+    };
+    // Without its port, the host might take a route that is not open.
+    let fate = worker.call(&at("other.example:1", "closed"), &active());
+    assert_eq!((fate.status(), fate.reason()), (400, "port_in_host"));
+    assert!(matches!(worker.call(&at("other.example:1", "open"), &active()), Fate::Forwarded(_)));
+    assert!(matches!(worker.call(&at("other.example", "closed"), &active()), Fate::Forwarded(_)));
 }
 
 #[test]

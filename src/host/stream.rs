@@ -153,6 +153,7 @@ struct Headers {
     /// All of them; `None` where the host does not give them at once: there are too many.
     all: OnceCell<Option<Given>>,
     route_policy: OnceCell<Result<Option<Vec<u8>>, Unreadable>>,
+    route_name: OnceCell<Result<Option<Vec<u8>>, Unreadable>>,
 }
 
 impl Headers {
@@ -190,6 +191,11 @@ impl RequestView for Headers {
         let path = ["xds", "route_metadata", "filter_metadata", "phantom_token_filter", "policy"];
         let read = || hostcalls::get_property(&path).map_err(|_| Unreadable);
         self.route_policy.get_or_init(read).clone()
+    }
+
+    fn route_name(&self) -> Result<Option<Vec<u8>>, Unreadable> {
+        let read = || hostcalls::get_property(&["xds", "route_name"]).map_err(|_| Unreadable);
+        self.route_name.get_or_init(read).clone()
     }
 
     fn route_cluster(&self) -> Option<Vec<u8>> {

@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use super::Policy;
-use crate::request::{RequestView, has_path, host_of};
+use crate::request::{RequestView, Unreadable, has_path, host_of};
 
 /// A match and the policy of the requests that it holds for.
 #[derive(Clone, Debug)]
@@ -25,6 +25,8 @@ pub struct Match {
     pub path: Option<String>,
     /// The beginning of the path, without query: a plain string prefix, like Envoy's `prefix`.
     pub path_prefix: Option<String>,
+    /// Envoy's own names of routes, as they stand in its route configuration.
+    pub route_names: Vec<String>,
 }
 
 /// What of `:authority` is compared with a host.
@@ -38,13 +40,25 @@ pub enum Reading {
 
 impl Match {
     /// Whether `request` is like this. Reads only the headers that are asked about.
-    pub fn holds(&self, request: &dyn RequestView, reading: Reading) -> bool {
-        self.path_holds(request) && self.host_holds(request, reading) && self.method_holds(request)
+    ///
+    /// # Errors
+    ///
+    /// [`Unreadable`] if it depends on the name of the route, and the host does not tell it.
+    pub fn holds(&self, request: &dyn RequestView, reading: Reading) -> Result<bool, Unreadable> {
+        Ok(self.path_holds(request)
+            && self.host_holds(request, reading)
+            && self.method_holds(request)
+            && self.route_holds(request)?)
     }
 
     /// Whether this holds for every request.
     pub fn is_empty(&self) -> bool {
-        self.hosts.is_empty() && self.methods.is_empty() && self.path.is_none() && self.path_prefix.is_none()
+        let Self { hosts, methods, path, path_prefix, route_names } = self;
+        hosts.is_empty()
+            && methods.is_empty()
+            && path.is_none()
+            && path_prefix.is_none()
+            && route_names.is_empty()
     }
 
     fn path_holds(&self, request: &dyn RequestView) -> bool {
@@ -76,5 +90,13 @@ impl Match {
         }
         let Some(actual) = request.header(":method") else { return false };
         self.methods.iter().any(|wanted| wanted.as_bytes() == &*actual)
+    }
+
+    fn route_holds(&self, request: &dyn RequestView) -> Result<bool, Unreadable> {
+        if self.route_names.is_empty() {
+            return Ok(true);
+        }
+        let name = request.route_name()?;
+        Ok(name.is_some_and(|actual| self.route_names.iter().any(|wanted| wanted.as_bytes() == actual)))
     }
 }

@@ -50,6 +50,25 @@ async fn rules_choose_the_policy() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn envoys_own_name_of_the_route_chooses_the_policy() {
+    let mut plugin = plugin().await;
+    plugin["policies"] = json!({"default": {}, "public": {"strategy": "allow"}});
+    plugin["rules"] = json!([{"match": {"route_names": ["open"]}, "policy": "public"}]);
+    let route = |name: &str, prefix: &str| json!({"name": name, "match": {"prefix": prefix}, "route": {"cluster": "upstream"}});
+    let gateway =
+        Gateway::with(plugin, |envoy| envoy.route(route("open", "/open")).route(route("closed", "/closed")));
+    let gateway = gateway.await;
+    for (path, status) in
+        [("/open", 200), ("/opening", 200), ("/closed", 401), ("/unnamed", 401), ("/Open", 401)]
+    {
+        assert_eq!(gateway.send(Request::get(path)).await.status, status, "{path}");
+    }
+    gateway.server.answer("tok", Answer::active(json!({})));
+    let named = Request::get("/closed").bearer("tok");
+    assert_eq!(gateway.send(named).await.status, 200);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn refresh_token_is_refused_by_its_type() {
     let gateway = Gateway::start().await;
     gateway.server.answer("a-refresh-token", Answer::active(json!({"token_type": "refresh_token"})));

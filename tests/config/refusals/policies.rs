@@ -277,6 +277,11 @@ fn rules() {
             "policy_from: expected one of rules, route_metadata, got \"route\"",
         ),
         (
+            "no name of a route",
+            rule(json!({"route_names": []})),
+            "rules[0].match.route_names: expected at least one value, got none, which nothing matches",
+        ),
+        (
             "no host",
             rule(json!({"hosts": []})),
             "rules[0].match.hosts: expected at least one value, got none, which nothing matches",
