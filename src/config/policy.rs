@@ -11,7 +11,7 @@ use super::error::ConfigError;
 use super::reader::{Item, Section, number};
 use super::strategy::{named_providers, strategy, strategy_name};
 use crate::credentials::TokenSource;
-use crate::policy::{AllowMissing, Authorization, Policy, Requirements, Strategy};
+use crate::policy::{AllowMissing, Authorization, Policy, Requirements, Strategy, UserAuthentication};
 use crate::provider::{Introspector, OriginKind, Provider};
 
 /// The policies. The default one may be left out if its name is not changed: without a word about it, requests
@@ -201,7 +201,8 @@ fn token_source(item: &Item<'_>) -> Result<TokenSource, ConfigError> {
 }
 
 fn requirements(section: &Section<'_>) -> Result<Requirements, ConfigError> {
-    let keys = &["scopes", "any_scope", "audiences", "client_ids", "claims", "token_types"];
+    let keys =
+        &["scopes", "any_scope", "audiences", "client_ids", "claims", "token_types", "acr_values", "max_age"];
     let section = section.section("require", keys)?;
     let scopes = |key| -> Result<Vec<String>, ConfigError> {
         section.elements(key)?.iter().map(|scope| scope.scope().map(str::to_owned)).collect()
@@ -219,6 +220,21 @@ fn requirements(section: &Section<'_>) -> Result<Requirements, ConfigError> {
             .map(|(name, item)| accepted_values(name, item))
             .collect::<Result<_, _>>()?,
         token_types,
+        user_authentication: user_authentication(&section)?,
+    })
+}
+
+fn user_authentication(section: &Section<'_>) -> Result<UserAuthentication, ConfigError> {
+    let ages = Duration::ZERO..=Duration::from_secs(365 * 24 * 60 * 60);
+    let max_age = section.duration("max_age", defaults::MAX_AGE, ages)?;
+    if max_age.subsec_nanos() != 0 {
+        return Err(section.error("max_age", "expected whole seconds, got a part of one"));
+    }
+    Ok(UserAuthentication {
+        acr_values: (section.elements("acr_values")?.iter())
+            .map(|value| value.acr().map(str::to_owned))
+            .collect::<Result<_, _>>()?,
+        max_age: Some(max_age).filter(|max_age| !max_age.is_zero()),
     })
 }
 

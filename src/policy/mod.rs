@@ -8,12 +8,17 @@ mod expectation;
 mod identity;
 mod requirements;
 mod rules;
+mod user_authentication;
 
-pub use denial::{Denial, InsufficientScope, InvalidRequest, InvalidToken, Unavailable};
+pub use denial::{
+    Denial, InsufficientScope, InsufficientUserAuthentication, InvalidRequest, InvalidToken, Lack,
+    Unavailable,
+};
 pub use expectation::Expectation;
 pub use identity::IdentityHeaders;
 pub use requirements::Requirements;
 pub use rules::{Match, Reading, Rule};
+pub use user_authentication::UserAuthentication;
 
 use std::rc::Rc;
 use std::time::Duration;
@@ -124,7 +129,10 @@ impl Policy {
         match denial {
             Denial::MissingToken => self.allow_missing != AllowMissing::Never,
             Denial::InvalidToken(_) => self.allow_missing == AllowMissing::MissingOrInvalid,
-            Denial::InsufficientScope(_) | Denial::InvalidRequest(_) | Denial::Unavailable(_) => false,
+            Denial::InsufficientScope(_)
+            | Denial::InsufficientUserAuthentication(_)
+            | Denial::InvalidRequest(_)
+            | Denial::Unavailable(_) => false,
         }
     }
 
@@ -159,6 +167,6 @@ pub fn decide<'a>(
     {
         return Err(InvalidToken::OtherIssuer.into());
     }
-    require.check(&claims)?;
+    require.check(&claims, now)?;
     Ok(Permit { claims })
 }

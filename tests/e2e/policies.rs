@@ -50,6 +50,28 @@ async fn rules_choose_the_policy() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_user_who_was_authenticated_too_long_ago_is_sent_to_do_so_again() {
+    let mut plugin = plugin().await;
+    plugin["policies"] = json!({"default": {"require": {"acr_values": ["mfa"], "max_age": "1h"}}});
+    let gateway = Gateway::with(plugin, |envoy| envoy).await;
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
+    for (token, said, wanted) in [
+        ("fresh", json!({"acr": "mfa", "auth_time": now}), 200),
+        ("old", json!({"acr": "mfa", "auth_time": now - 3600}), 401),
+        ("weak", json!({"acr": "pwd", "auth_time": now}), 401),
+    ] {
+        gateway.server.answer(token, Answer::active(said));
+        let reply = gateway.get(token).await;
+        assert_eq!(reply.status, wanted, "{token}");
+        if wanted == 401 {
+            let challenge = reply.header("www-authenticate").unwrap();
+            assert!(challenge.contains("error=\"insufficient_user_authentication\""), "{challenge}");
+            assert!(challenge.ends_with(", acr_values=\"mfa\", max_age=\"3600\""), "{challenge}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn envoys_own_name_of_the_route_chooses_the_policy() {
     let mut plugin = plugin().await;
     plugin["policies"] = json!({"default": {}, "public": {"strategy": "allow"}});
