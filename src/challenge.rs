@@ -1,7 +1,7 @@
 //! The answer to a refused request: one exhaustive match from [`Denial`] to status, `WWW-Authenticate`
 //! (RFC 6750 §3, RFC 9110 §11.6.1), body and gRPC status.
 
-use crate::policy::{Denial, InsufficientScope, InvalidRequest, InvalidToken};
+use crate::policy::{Denial, InsufficientScope, InvalidRequest, InvalidToken, UserAuthentication};
 
 /// How challenges are worded.
 #[derive(Clone, Debug)]
@@ -43,6 +43,12 @@ impl Challenge {
             Denial::InsufficientScope(InsufficientScope::OtherClaim | InsufficientScope::OtherClient) => {
                 (403, PERMISSION_DENIED, "insufficient_scope", "the access token does not allow this request")
             }
+            Denial::InsufficientUserAuthentication(_) => (
+                401,
+                UNAUTHENTICATED,
+                "insufficient_user_authentication",
+                "the user must be authenticated otherwise, or anew",
+            ),
             Denial::InvalidRequest(InvalidRequest::PortInHost) => {
                 (400, INVALID_ARGUMENT, "invalid_request", "the host must be named without a port")
             }
@@ -80,9 +86,13 @@ impl Challenge {
         if (1..=MAX_SCOPE_BYTES).contains(&scope.len()) {
             challenge.push_str(&format!(", scope=\"{scope}\""));
         }
+        if let Denial::InsufficientUserAuthentication(reason) = denial {
+            challenge.push_str(&wanted(&reason.wanted));
+        }
         headers.push(match denial {
             Denial::Unavailable(reason) => ("retry-after", reason.retry_after_seconds().to_string()),
             Denial::InsufficientScope(_)
+            | Denial::InsufficientUserAuthentication(_)
             | Denial::InvalidRequest(_)
             | Denial::InvalidToken(_)
             | Denial::MissingToken => ("www-authenticate", challenge),
@@ -94,6 +104,14 @@ impl Challenge {
         };
         Answer { status, headers, body, details: denial.reason(), grpc_status, grpc_message: error }
     }
+}
+
+/// The parameters of RFC 9470 §3. No `acr` value of a configuration has a quote, a backslash or a space.
+fn wanted(authentication: &UserAuthentication) -> String {
+    let acr_values = authentication.acr_values.join(" ");
+    let acr_values = (!acr_values.is_empty()).then(|| format!(", acr_values=\"{acr_values}\""));
+    let max_age = authentication.max_age.map(|max_age| format!(", max_age=\"{}\"", max_age.as_secs()));
+    [acr_values, max_age].into_iter().flatten().collect()
 }
 
 /// Longest list of scopes in a challenge: clients bound the headers of an answer, too.

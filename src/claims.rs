@@ -3,14 +3,14 @@
 //!
 //! The members keep the names they have on the wire (RFC 7662 §2.2, RFC 7519 §4.1).
 
-use std::fmt;
-
 use serde_json::{Map, Value};
 
 use crate::bytes::Reader;
 use crate::json;
 use crate::token::UnixMillis;
 use crate::token_kind;
+
+pub use crate::json::BadMember;
 
 /// Claims in their flat form, owned. [`ClaimsBuf::view`] reads them.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -180,16 +180,6 @@ pub(crate) fn claim<'m>(members: &'m Map<String, Value>, name: &str) -> Option<&
     let Some(pointer) = name.strip_prefix('/') else { return members.get(name) };
     let (first, rest) = pointer.find('/').map_or((pointer, ""), |slash| pointer.split_at(slash));
     members.get(&first.replace("~1", "/").replace("~0", "~"))?.pointer(rest)
-}
-
-/// A member of a reply has a type that its RFC does not give it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct BadMember(pub &'static str);
-
-impl fmt::Display for BadMember {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "the member {} has an unexpected type", self.0)
-    }
 }
 
 /// A list of strings in the flat form, known to be well formed.

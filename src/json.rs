@@ -29,6 +29,16 @@ impl fmt::Display for NotAnObject {
     }
 }
 
+/// A member of a reply has a type that its RFC does not give it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BadMember(pub &'static str);
+
+impl fmt::Display for BadMember {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the member {} has an unexpected type", self.0)
+    }
+}
+
 /// Reads one JSON object.
 ///
 /// # Errors

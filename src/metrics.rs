@@ -37,6 +37,8 @@ pub enum Counter {
     JwtMinted,
     /// Refused with 403.
     DeniedInsufficientScope,
+    /// Refused with 401 for how or when the user was authenticated.
+    DeniedInsufficientUserAuthentication,
     /// Refused with 400.
     DeniedInvalidRequest,
     /// Refused with 401 for a token that is not valid.
@@ -55,7 +57,7 @@ pub enum Counter {
 
 impl Counter {
     /// Every counter.
-    pub const ALL: [Self; 24] = [
+    pub const ALL: [Self; 25] = [
         Self::CacheEvicted,
         Self::CacheHit,
         Self::CacheMiss,
@@ -73,6 +75,7 @@ impl Counter {
         Self::JwksRefreshed,
         Self::JwtMinted,
         Self::DeniedInsufficientScope,
+        Self::DeniedInsufficientUserAuthentication,
         Self::DeniedInvalidRequest,
         Self::DeniedInvalidToken,
         Self::DeniedMissingToken,
@@ -102,6 +105,9 @@ impl Counter {
             Self::JwksRefreshed => "phantom_token.jwks.refreshed",
             Self::JwtMinted => "phantom_token.jwt.minted",
             Self::DeniedInsufficientScope => "phantom_token.requests.denied.insufficient_scope",
+            Self::DeniedInsufficientUserAuthentication => {
+                "phantom_token.requests.denied.insufficient_user_authentication"
+            }
             Self::DeniedInvalidRequest => "phantom_token.requests.denied.invalid_request",
             Self::DeniedInvalidToken => "phantom_token.requests.denied.invalid_token",
             Self::DeniedMissingToken => "phantom_token.requests.denied.missing_token",

@@ -27,6 +27,15 @@ pub trait RequestView {
     /// [`Unreadable`] if the metadata has something there that is no text.
     fn route_policy(&self) -> Result<Option<Vec<u8>>, Unreadable>;
 
+    /// The name of the route that the request takes. `None` if it takes none, or one without a name.
+    ///
+    /// # Errors
+    ///
+    /// [`Unreadable`] if the host does not tell.
+    fn route_name(&self) -> Result<Option<Vec<u8>>, Unreadable> {
+        Ok(None)
+    }
+
     /// The cluster that the request is routed to. `None` if it goes to none, or the host does not say.
     fn route_cluster(&self) -> Option<Vec<u8>> {
         None
@@ -172,6 +181,31 @@ impl HeaderEditsBuf {
 /// A length that stands for "no value".
 const ABSENT: u32 = u32::MAX;
 
+/// Whether `path` is the path of a request target, which may go on with a query or a fragment.
+pub(crate) fn has_path(target: &[u8], path: &str) -> bool {
+    target.strip_prefix(path.as_bytes()).is_some_and(|rest| matches!(rest.first(), None | Some(b'?' | b'#')))
+}
+
+/// Whether a request is to one of these hosts; none are all.
+pub(crate) fn has_host(request: &dyn RequestView, hosts: &[String]) -> bool {
+    if hosts.is_empty() {
+        return true;
+    }
+    let Some(authority) = request.header(":authority") else { return false };
+    let host = host_of(&authority);
+    hosts.iter().any(|wanted| host.eq_ignore_ascii_case(wanted.as_bytes()))
+}
+
+/// The host of an authority, without port; an IPv6 address keeps its brackets. What a port is, no matter what stands
+/// there, is as Envoy has it where it ignores ports.
+pub(crate) fn host_of(authority: &[u8]) -> &[u8] {
+    let port = match authority.iter().rposition(|&byte| byte == b':') {
+        Some(colon) if authority.iter().skip(colon).all(|&byte| byte != b']') => colon,
+        _ => authority.len(),
+    };
+    authority.get(..port).unwrap_or(authority)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -192,5 +226,33 @@ mod tests {
                 HeaderEdit::Set("x-empty", b""),
             ]
         );
+    }
+
+    #[test]
+    fn paths_end_before_query_and_fragment() {
+        for (target, is_it) in
+            [("/a?b", true), ("/a#b", true), ("/a", true), ("/ab", false), ("/a/", false), ("?", false)]
+        {
+            assert_eq!(has_path(target.as_bytes(), "/a"), is_it, "{target}");
+        }
+    }
+
+    #[test]
+    fn hosts_end_before_the_port() {
+        for (authority, host) in [
+            ("a.example", "a.example"),
+            ("a.example:8080", "a.example"),
+            ("[::1]:80", "[::1]"),
+            ("[::1]", "[::1]"),
+            ("::1", ":"),
+            ("a.example:", "a.example"),
+            ("a.example::80", "a.example:"),
+            ("a.example:80@b.example", "a.example"),
+            ("a]:80", "a]"),
+            (":80", ""),
+            ("", ""),
+        ] {
+            assert_eq!(host_of(authority.as_bytes()), host.as_bytes(), "{authority}");
+        }
     }
 }

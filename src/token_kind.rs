@@ -3,7 +3,7 @@
 
 use serde_json::{Map, Value};
 
-use crate::claims::BadMember;
+use crate::json::BadMember;
 
 /// The kind that a reply or a JWT names: `token_use` (Hydra, Cognito) where that names another than an access token,
 /// else `token_type`.

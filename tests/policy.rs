@@ -6,8 +6,9 @@ mod support;
 use std::time::Duration;
 
 use phantom_token_filter::metrics::Counter;
-use serde_json::json;
-use support::{Fate, Request, Worker, active, config, inactive};
+use phantom_token_filter::request::Unreadable;
+use serde_json::{Value, json};
+use support::{Fate, Request, Worker, active, config, inactive, merge};
 
 fn secs(secs: u64) -> Duration {
     Duration::from_secs(secs)
@@ -163,10 +164,96 @@ fn the_routes_metadata_names_the_policy_where_that_is_configured() {
     assert!(matches!(worker.fate(public), Fate::Forwarded(_)));
     let silent = worker.receive(&Request::get("/"));
     assert_eq!(worker.fate(silent).reason(), "missing_token");
-    for route in [Ok("nonsense"), Err(phantom_token_filter::request::Unreadable)] {
+    for route in [Ok("nonsense"), Err(Unreadable)] {
         let stream = worker.receive(&Request::bearer("tok").on_route(route));
         assert_eq!((worker.fate(stream).status(), worker.fate(stream).reason()), (503, "unknown_policy"));
     }
+}
+
+#[test]
+fn how_and_when_a_user_was_authenticated_is_judged_at_each_request() {
+    let require = json!({"acr_values": ["mfa", "hwk"], "max_age": "5m", "scopes": ["pay"]});
+    let mut worker = Worker::new(config(json!({"policies": {"default": {"require": require}}})));
+    let said = |acr: Value, auth_time: Value| {
+        let mut reply = active();
+        merge(&mut reply, json!({"scope": "pay", "acr": acr, "auth_time": auth_time}));
+        reply
+    };
+    let now = worker.now.as_secs();
+    let lacks = [
+        ("a", said(json!("pwd"), json!(now)), "authentication_of_other_class"),
+        ("b", said(Value::Null, json!(now)), "authentication_of_other_class"),
+        ("c", said(json!(["mfa"]), json!(now)), "authentication_of_other_class"),
+        ("d", said(json!("mfa"), json!(now - 300)), "authentication_too_old"),
+        ("e", said(json!("mfa"), Value::Null), "authentication_too_old"),
+    ];
+    for (token, reply, reason) in lacks {
+        let fate = worker.call(&Request::bearer(token), &reply);
+        let wanted = "Bearer realm=\"api\", error=\"insufficient_user_authentication\", \
+            error_description=\"the user must be authenticated otherwise, or anew\", scope=\"pay\", \
+            acr_values=\"mfa hwk\", max_age=\"300\"";
+        assert_eq!((fate.reason(), challenge(&fate)), (reason, (401, wanted.to_owned())), "{token}");
+    }
+    assert_eq!(worker.count(Counter::DeniedInsufficientUserAuthentication), 5);
+    // Remembered, and by the first level, too: it passes until the moment at which it is too old.
+    let good = said(json!("hwk"), json!(now - 290));
+    for _ in 0..5 {
+        assert!(matches!(worker.call(&Request::bearer("good"), &good), Fate::Forwarded(_)));
+    }
+    assert!(worker.served_again > 0, "the first level had it");
+    worker.pass(secs(9));
+    assert!(matches!(worker.call(&Request::bearer("good"), &good), Fate::Forwarded(_)));
+    worker.pass(secs(1));
+    let late = worker.receive(&Request::bearer("good"));
+    assert_eq!(worker.fate(late).reason(), "authentication_too_old");
+    assert!(worker.calls.is_empty(), "nobody is asked what is known");
+}
+
+#[test]
+fn envoys_own_name_of_the_route_chooses_the_policy() {
+    let policies = json!({
+        "policies": {"public": {"strategy": "allow"}},
+        "rules": [{"match": {"route_names": ["health", "default.open.0"], "methods": ["GET"]}, "policy": "public"}]
+    });
+    let mut worker = Worker::new(config(policies));
+    for (request, reason) in [
+        (Request::get("/").on_route_named(Ok("health")), None),
+        (Request::get("/").on_route_named(Ok("default.open.0")), None),
+        (Request::get("/").on_route_named(Ok("Health")), Some("missing_token")),
+        (Request::get("/").on_route_named(Ok("")), Some("missing_token")),
+        (Request::get("/"), Some("missing_token")),
+        // Which of the policies holds is not known.
+        (Request::get("/").on_route_named(Err(Unreadable)), Some("unknown_policy")),
+        (Request::bearer("tok").on_route_named(Err(Unreadable)), Some("unknown_policy")),
+    ] {
+        let stream = worker.receive(&request);
+        match (worker.fate(stream), reason) {
+            (Fate::Forwarded(_), None) => {}
+            (fate, reason) => assert_eq!(Some(fate.reason()), reason),
+        }
+    }
+}
+
+#[test]
+fn where_the_name_of_the_route_chooses_no_port_does() {
+    let policies = json!({
+        "policies": {"public": {"strategy": "allow"}, "other": {}},
+        "rules": [
+            {"match": {"route_names": ["open"]}, "policy": "public"},
+            {"match": {"hosts": ["other.example"]}, "policy": "other"},
+        ]
+    });
+    let mut worker = Worker::new(config(policies));
+    let at = |authority: &str, route: &str| {
+        let request =
+            Request::default().with(":method", "GET").with(":path", "/").with(":authority", authority);
+        request.with("authorization", "Bearer tok").on_route_named(Ok(route))
+    };
+    // Without its port, the host might take a route that is not open.
+    let fate = worker.call(&at("other.example:1", "closed"), &active());
+    assert_eq!((fate.status(), fate.reason()), (400, "port_in_host"));
+    assert!(matches!(worker.call(&at("other.example:1", "open"), &active()), Fate::Forwarded(_)));
+    assert!(matches!(worker.call(&at("other.example", "closed"), &active()), Fate::Forwarded(_)));
 }
 
 #[test]

@@ -12,7 +12,7 @@
 
 use std::ops::Range;
 
-use super::{Asked, Checked, Moment, ProviderTag, Verdict, Withdrawable};
+use super::{Asked, Checked, Moment, ProviderTag, Withdrawable};
 use crate::bytes::Reader;
 use crate::claims::{Claims, ClaimsBuf};
 use crate::jwt::{Minted, PhantomTokenId};
@@ -43,6 +43,34 @@ pub enum Refused {
     Inactive,
     /// It is active, but no access token.
     NoAccessToken,
+}
+
+/// An active token's verdict that is to be remembered.
+#[derive(Clone, Copy, Debug)]
+pub struct Verdict<'a> {
+    /// The token under its provider's seed.
+    pub digest: &'a TokenDigest,
+    /// The token by itself.
+    pub token: TokenDigest,
+    /// Who said so.
+    pub provider: ProviderTag,
+    /// When the call was sent that said so.
+    pub asked: UnixMillis,
+    /// That it holds.
+    pub checked: Checked,
+    /// When no policy could use it any more.
+    pub useful_until: UnixMillis,
+    /// What the token says.
+    pub claims: &'a ClaimsBuf,
+    /// The phantom token that was minted for it.
+    pub jwt: Option<(PhantomTokenId, &'a Minted)>,
+}
+
+impl Verdict<'_> {
+    /// Whether it is too long to be remembered.
+    pub fn is_oversized(&self) -> bool {
+        active(self).len() > MAX_ENTRY_BYTES
+    }
 }
 
 impl Entry {
@@ -263,3 +291,6 @@ const ACTIVE: u8 = 1;
 const INACTIVE: u8 = 2;
 const EXPIRED: u8 = 3;
 const NO_ACCESS_TOKEN: u8 = 4;
+
+/// Longest entry that is kept.
+pub const MAX_ENTRY_BYTES: usize = 16 << 10;

@@ -9,68 +9,15 @@ use std::time::Duration;
 use serde_json::json;
 
 use super::*;
-use crate::token::{AccessToken, DigestSeed, Window};
-use baton::{Baton, Handle, History, Inactive, Random, State};
+use crate::claims::ClaimsBuf;
+use crate::token::Window;
+use baton::{Baton, Handle, History, Inactive, State};
+use random::Random;
+use withdrawal::{TOKENS, Token, withdrawal};
 
 mod baton;
-
-/// A token of the test: what its verdicts say.
-#[derive(Clone, Copy)]
-struct Token(u64);
-
-impl Token {
-    fn access_token(self) -> AccessToken {
-        AccessToken::parse(format!("token-{}", self.0).as_bytes()).unwrap()
-    }
-
-    fn digest(self) -> TokenDigest {
-        DigestSeed::new(&[0; 32]).digest(&self.access_token())
-    }
-
-    fn sub(self) -> String {
-        format!("sub-{}", self.0 / 2)
-    }
-
-    /// Every third says no session.
-    fn sid(self) -> Option<String> {
-        (!self.0.is_multiple_of(3)).then(|| format!("sid-{}", self.0))
-    }
-
-    fn client(self) -> String {
-        format!("client-{}", self.0 % 2)
-    }
-}
-
-/// Something that is withdrawn, and which tokens that means.
-#[derive(Clone)]
-struct Withdrawal {
-    subjects: Vec<Subject>,
-    means: fn(Token, u64) -> bool,
-    about: u64,
-}
-
-fn withdrawal(random: &mut Random) -> Withdrawal {
-    let about = random.next(TOKENS);
-    let token = Token(about);
-    let of = |which| Subject::Of(ProviderTag::new("main"), which);
-    let (subjects, means): (_, fn(Token, u64) -> bool) = match random.next(12) {
-        0 => (vec![Subject::Everything], |_, _| true),
-        1 => (vec![of(Which::All)], |_, _| true),
-        2 => (vec![of(Which::WithoutSid)], |token, _| token.sid().is_none()),
-        3 | 4 => (vec![of(Which::Client(token.client()))], |token, of| token.client() == Token(of).client()),
-        5 | 6 => (vec![of(Which::Sub(token.sub()))], |token, of| token.sub() == Token(of).sub()),
-        7 | 8 => match token.sid() {
-            Some(sid) => (vec![of(Which::Sid(sid)), of(Which::SubWithoutSid(token.sub()))], |token, of| {
-                token.0 == of || token.sid().is_none() && token.sub() == Token(of).sub()
-            }),
-            None => (vec![of(Which::SubWithoutSid(token.sub()))], |token, of| {
-                token.sid().is_none() && token.sub() == Token(of).sub()
-            }),
-        },
-        _ => (vec![Subject::token(&token.access_token())], |token, of| token.0 == of),
-    };
-    Withdrawal { subjects, means, about }
-}
+mod random;
+mod withdrawal;
 
 struct Worker {
     handle: Handle,
@@ -302,8 +249,6 @@ fn nothing_that_was_withdrawn_is_ever_forwarded() {
 const SEEDS: u64 = 150;
 
 const ACTIONS: u32 = 60;
-
-const TOKENS: u64 = 6;
 
 /// Short, so that watermarks make room for others while they are looked for.
 const TTL: Duration = Duration::from_millis(200);

@@ -14,58 +14,28 @@ mod first_level;
 mod lease;
 mod pushed_out;
 mod seen;
+mod shared_data;
 mod subject;
 mod table;
 mod withdrawals;
 
 use std::rc::Rc;
 
-use crate::claims::ClaimsBuf;
 use crate::jwt::{Minted, PhantomTokenId};
 use crate::token::{TokenDigest, UnixMillis};
 
 pub(crate) use dated::Dated;
-pub use entry::{ActiveEntry, CachedJwt, Refused};
+pub use entry::{ActiveEntry, CachedJwt, MAX_ENTRY_BYTES, Refused, Verdict};
 use entry::{Entry, Kind};
 pub use epoch::Moment;
 pub use first_level::{Basis, FirstLevel, Tag, max_first_level_bytes};
 pub use lease::{Claim, Leases, Mailbox};
 use pushed_out::PushedOut;
 pub use seen::Seen;
+pub use shared_data::{SharedData, Version};
 pub use subject::{ProviderTag, Subject, Which, Withdrawable};
 pub(crate) use table::Table;
 pub use withdrawals::{Asked, Checked, Standing, Withdrawals};
-
-/// A map that all workers share: in Envoy its shared data, in tests a map.
-pub trait SharedData {
-    /// The value under `key`, if there is one.
-    fn get(&self, key: &str) -> Option<Vec<u8>>;
-
-    /// Puts `value` under `key`.
-    fn set(&self, key: &str, value: &[u8]);
-
-    /// The value under `key` and the version that [`SharedData::replace`] wants to see again.
-    fn read(&self, key: &str) -> (Option<Vec<u8>>, Version);
-
-    /// Puts `value` under `key` if nobody has since the version was read. Returns whether it did. A key that was
-    /// never set cannot be guarded: there it always does.
-    fn replace(&self, key: &str, value: &[u8], version: Version) -> bool;
-
-    /// A number that all workers see, cheap to read. `None` if it cannot be read.
-    fn epoch(&self) -> Option<u64>;
-
-    /// Adds to [`SharedData::epoch`] for all workers; it may wrap around.
-    fn advance_epoch(&self, by: u64);
-}
-
-/// A version of a value in shared data.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Version(pub u32);
-
-impl Version {
-    /// Of a key that has no value and never had.
-    pub const NEVER_SET: Self = Self(0);
-}
 
 /// The verdict cache.
 pub struct Cache {
@@ -98,34 +68,6 @@ impl Cached {
             Self::Active(entry) => entry.asked(),
             Self::Inactive { asked, .. } => *asked,
         }
-    }
-}
-
-/// An active token's verdict that is to be remembered.
-#[derive(Clone, Copy, Debug)]
-pub struct Verdict<'a> {
-    /// The token under its provider's seed.
-    pub digest: &'a TokenDigest,
-    /// The token by itself.
-    pub token: TokenDigest,
-    /// Who said so.
-    pub provider: ProviderTag,
-    /// When the call was sent that said so.
-    pub asked: UnixMillis,
-    /// That it holds.
-    pub checked: Checked,
-    /// When no policy could use it any more.
-    pub useful_until: UnixMillis,
-    /// What the token says.
-    pub claims: &'a ClaimsBuf,
-    /// The phantom token that was minted for it.
-    pub jwt: Option<(PhantomTokenId, &'a Minted)>,
-}
-
-impl Verdict<'_> {
-    /// Whether it is too long to be remembered.
-    pub fn is_oversized(&self) -> bool {
-        entry::active(self).len() > MAX_ENTRY_BYTES
     }
 }
 
@@ -382,9 +324,6 @@ impl Slot {
 
 /// Every failed swap is another worker's success; so many in a row mean a crowd.
 const MAX_TRIES: u32 = 16;
-
-/// Longest entry that is kept.
-pub const MAX_ENTRY_BYTES: usize = 16 << 10;
 
 #[cfg(test)]
 mod interleaving;

@@ -3,6 +3,7 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use super::*;
+use crate::claims::ClaimsBuf;
 use crate::token::{AccessToken, DigestSeed};
 
 #[derive(Default)]

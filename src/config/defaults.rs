@@ -2,8 +2,7 @@
 
 use std::time::Duration;
 
-use super::provider::Form;
-use super::strategy::StrategyName;
+use super::choices::{Form, StrategyName};
 use crate::credentials::TokenSource;
 use crate::introspection::SecretEncoding;
 use crate::jwt::Algorithm;
@@ -44,6 +43,8 @@ pub(super) const STRATEGY: StrategyName = StrategyName::PhantomToken;
 pub(super) const TOKEN_SOURCE: TokenSource = TokenSource::AuthorizationHeader;
 pub(super) const CACHE_TTL: Duration = Duration::from_secs(60);
 pub(super) const TOKEN_TYPES: [&str; 2] = ["bearer", "dpop"];
+/// Any.
+pub(super) const MAX_AGE: Duration = Duration::ZERO;
 pub(super) const ALLOW_MISSING: AllowMissing = AllowMissing::Never;
 pub(super) const ALLOW_PREFLIGHT: bool = false;
 

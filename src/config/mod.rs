@@ -4,6 +4,7 @@
 //! was there. Secrets come through `env`, which is the VM's environment.
 
 mod authentication;
+mod choices;
 mod defaults;
 mod error;
 mod fingerprint;
@@ -28,12 +29,10 @@ use serde_json::{Map, Value};
 use crate::challenge::{Answer, Challenge};
 use crate::json::{self, NotAnObject};
 use crate::jwt::{JwksEndpoint, PhantomToken, SignError, Signatures};
-use crate::policy::{
-    Denial, IdentityHeaders, InvalidRequest, Policy, Reading, Rule, Strategy, Unavailable, has_path, host_of,
-};
+use crate::policy::{Denial, IdentityHeaders, InvalidRequest, Policy, Reading, Rule, Strategy, Unavailable};
 use crate::protobuf;
 use crate::provider::Provider;
-use crate::request::RequestView;
+use crate::request::{RequestView, has_path, host_of};
 use crate::revocation::sources::{Receiver, Sources};
 
 pub use error::ConfigError;
@@ -249,29 +248,46 @@ impl Config {
             let named = self.policies.iter().find(|policy| policy.name.as_bytes() == name);
             return Ok(Ruling { policy: named.ok_or(Unavailable::UnknownPolicy)?, host: None });
         }
-        let policy = self.policy_by_rules(request, Reading::WithoutPort);
-        let host = self.host_that_decides(request, policy);
+        let policy = self.policy_by_rules(request, Reading::WithoutPort)?;
+        let host = self.host_that_decides(request, policy)?;
         // Another host is another route, and the one that was looked at is not the one that is taken.
-        if host.is_some() && self.policy_from_route {
+        let route_decides =
+            || self.policy_from_route || self.rules.iter().any(|rule| !rule.matches.route_names.is_empty());
+        if host.is_some() && route_decides() {
             return Err(InvalidRequest::PortInHost.into());
         }
         Ok(Ruling { policy, host })
     }
 
-    fn policy_by_rules(&self, request: &dyn RequestView, reading: Reading) -> &Rc<Policy> {
-        let rule = self.rules.iter().find(|rule| rule.matches.holds(request, reading));
-        rule.map_or(&self.default_policy, |rule| &rule.policy)
+    fn policy_by_rules(&self, request: &dyn RequestView, reading: Reading) -> Result<&Rc<Policy>, Denial> {
+        for rule in &self.rules {
+            if rule.matches.holds(request, reading).map_err(|_| Unavailable::UnknownPolicy)? {
+                return Ok(&rule.policy);
+            }
+        }
+        Ok(&self.default_policy)
     }
 
     /// The host without its port, if `policy` is that of the host and not that of the authority as it stands.
-    fn host_that_decides(&self, request: &dyn RequestView, policy: &Rc<Policy>) -> Option<Vec<u8>> {
+    ///
+    /// # Errors
+    ///
+    /// As [`Config::policy_of`].
+    fn host_that_decides(
+        &self,
+        request: &dyn RequestView,
+        policy: &Rc<Policy>,
+    ) -> Result<Option<Vec<u8>>, Denial> {
         if self.rules.iter().all(|rule| rule.matches.hosts.is_empty()) {
-            return None;
+            return Ok(None);
         }
-        let authority = request.header(":authority")?;
+        let Some(authority) = request.header(":authority") else { return Ok(None) };
         let host = host_of(&authority);
-        let decides = || !Rc::ptr_eq(self.policy_by_rules(request, Reading::AsItStands), policy);
-        (host.len() < authority.len() && decides()).then(|| host.to_vec())
+        if host.len() == authority.len() {
+            return Ok(None);
+        }
+        let decides = !Rc::ptr_eq(self.policy_by_rules(request, Reading::AsItStands)?, policy);
+        Ok(decides.then(|| host.to_vec()))
     }
 
     /// Whether the request is for one of the filter's own paths, and so for no policy to judge.

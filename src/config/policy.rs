@@ -5,12 +5,13 @@ use std::time::Duration;
 
 use serde_json::{Number, Value};
 
+use super::choices::StrategyName;
 use super::defaults;
 use super::error::ConfigError;
 use super::reader::{Item, Section, number};
-use super::strategy::{StrategyName, named_providers, strategy};
+use super::strategy::{named_providers, strategy, strategy_name};
 use crate::credentials::TokenSource;
-use crate::policy::{AllowMissing, Authorization, Policy, Requirements, Strategy};
+use crate::policy::{AllowMissing, Authorization, Policy, Requirements, Strategy, UserAuthentication};
 use crate::provider::{Introspector, OriginKind, Provider};
 
 /// The policies. The default one may be left out if its name is not changed: without a word about it, requests
@@ -66,7 +67,7 @@ fn policy(
     providers: &[Provider],
     has_phantom_token: bool,
 ) -> Result<Policy, ConfigError> {
-    let strategy_name = StrategyName::read(section)?;
+    let strategy_name = strategy_name(section)?;
     let other_key = section.any_key_but("strategy").filter(|_| strategy_name == StrategyName::Allow);
     if let Some(key) = other_key {
         return Err(
@@ -145,7 +146,7 @@ fn cache_ttl(section: &Section<'_>) -> Result<Duration, ConfigError> {
 
 /// A provider's verdicts are kept as long as they are of use to any policy.
 fn keep_verdicts(section: &Section<'_>, providers: &mut [Provider]) -> Result<(), ConfigError> {
-    let name = StrategyName::read(section)?;
+    let name = strategy_name(section)?;
     if name == StrategyName::Allow {
         return Ok(());
     }
@@ -200,7 +201,8 @@ fn token_source(item: &Item<'_>) -> Result<TokenSource, ConfigError> {
 }
 
 fn requirements(section: &Section<'_>) -> Result<Requirements, ConfigError> {
-    let keys = &["scopes", "any_scope", "audiences", "client_ids", "claims", "token_types"];
+    let keys =
+        &["scopes", "any_scope", "audiences", "client_ids", "claims", "token_types", "acr_values", "max_age"];
     let section = section.section("require", keys)?;
     let scopes = |key| -> Result<Vec<String>, ConfigError> {
         section.elements(key)?.iter().map(|scope| scope.scope().map(str::to_owned)).collect()
@@ -218,6 +220,21 @@ fn requirements(section: &Section<'_>) -> Result<Requirements, ConfigError> {
             .map(|(name, item)| accepted_values(name, item))
             .collect::<Result<_, _>>()?,
         token_types,
+        user_authentication: user_authentication(&section)?,
+    })
+}
+
+fn user_authentication(section: &Section<'_>) -> Result<UserAuthentication, ConfigError> {
+    let ages = Duration::ZERO..=Duration::from_secs(365 * 24 * 60 * 60);
+    let max_age = section.duration("max_age", defaults::MAX_AGE, ages)?;
+    if max_age.subsec_nanos() != 0 {
+        return Err(section.error("max_age", "expected whole seconds, got a part of one"));
+    }
+    Ok(UserAuthentication {
+        acr_values: (section.elements("acr_values")?.iter())
+            .map(|value| value.acr().map(str::to_owned))
+            .collect::<Result<_, _>>()?,
+        max_age: Some(max_age).filter(|max_age| !max_age.is_zero()),
     })
 }
 

@@ -4,6 +4,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use super::authentication::authentication;
+use super::choices::Form;
 use super::error::ConfigError;
 use super::fingerprint::{fingerprint, flat};
 use super::place::{Place, place, scheme};
@@ -336,14 +337,6 @@ fn response(
         algorithms: algorithms.clone(),
         jwks: Rc::clone(jwks),
     }))
-}
-
-/// `response` as it is written.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Form {
-    ApplicationJwt,
-    Json,
-    Jwt,
 }
 
 fn breaker(section: &Section<'_>) -> Result<BreakerLimits, ConfigError> {

@@ -4,7 +4,8 @@ use std::rc::Rc;
 
 use super::error::ConfigError;
 use super::reader::{Item, Section};
-use crate::policy::{Match, Policy, Rule, host_of};
+use crate::policy::{Match, Policy, Rule};
+use crate::request::host_of;
 
 /// The rules in their order.
 pub(super) fn rules(root: &Section<'_>, policies: &[Rc<Policy>]) -> Result<Vec<Rule>, ConfigError> {
@@ -35,13 +36,16 @@ pub(super) fn named(name: &str, path: &str, policies: &[Rc<Policy>]) -> Result<R
 }
 
 fn match_of(section: &Section<'_>) -> Result<Match, ConfigError> {
-    let section = section.section("match", &["hosts", "path", "path_prefix", "methods"])?;
+    let section = section.section("match", &["hosts", "path", "path_prefix", "methods", "route_names"])?;
     let mut matches = Match::default();
     for host in some(&section, "hosts")? {
         matches.hosts.push(host.host()?);
     }
     for method in some(&section, "methods")? {
         matches.methods.push(method.method()?.to_owned());
+    }
+    for name in some(&section, "route_names")? {
+        matches.route_names.push(name.text()?.to_owned());
     }
     if let Some(prefix) = section.get("path_prefix") {
         matches.path_prefix = Some(prefix.normal_path()?.to_owned());
@@ -86,6 +90,7 @@ fn covers(wide: &Match, narrow: &Match) -> bool {
     let hosts = wide.hosts.is_empty() || !narrow.hosts.is_empty() && narrow.hosts.iter().all(is_host);
     hosts
         && any_of(&wide.methods, &narrow.methods)
+        && any_of(&wide.route_names, &narrow.route_names)
         && (wide.path.is_none() || wide.path == narrow.path)
         && wide.path_prefix.as_ref().is_none_or(begins)
 }

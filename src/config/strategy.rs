@@ -2,31 +2,16 @@
 
 use std::rc::Rc;
 
+use super::choices::StrategyName;
 use super::defaults;
 use super::error::ConfigError;
 use super::reader::{Item, Section};
 use crate::policy::Strategy;
 use crate::provider::{Introspector, Provider, Validator};
 
-/// `strategy` as it is written.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum StrategyName {
-    Allow,
-    Auto,
-    Introspection,
-    Jwt,
-    JwtAndIntrospection,
-    PhantomToken,
-}
-
-impl StrategyName {
-    pub(super) fn read(section: &Section<'_>) -> Result<Self, ConfigError> {
-        section.get("strategy").map_or(Ok(defaults::STRATEGY), |strategy| strategy.one_of(&STRATEGIES))
-    }
-
-    fn as_written(self) -> &'static str {
-        STRATEGIES.iter().find(|(_, name)| *name == self).map_or("", |(text, _)| text)
-    }
+/// The strategy that a policy names.
+pub(super) fn strategy_name(section: &Section<'_>) -> Result<StrategyName, ConfigError> {
+    section.get("strategy").map_or(Ok(defaults::STRATEGY), |strategy| strategy.one_of(&StrategyName::ALL))
 }
 
 /// A provider that a policy names.
@@ -178,12 +163,3 @@ fn distinct_issuers(named: &[Named<'_>]) -> Result<(), ConfigError> {
     }
     Ok(())
 }
-
-const STRATEGIES: [(&str, StrategyName); 6] = [
-    ("phantom_token", StrategyName::PhantomToken),
-    ("introspection", StrategyName::Introspection),
-    ("jwt", StrategyName::Jwt),
-    ("jwt_and_introspection", StrategyName::JwtAndIntrospection),
-    ("auto", StrategyName::Auto),
-    ("allow", StrategyName::Allow),
-];

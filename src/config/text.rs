@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::error::ConfigError;
 use super::reader::{Item, QUOTES_NEEDED};
-use crate::policy::host_of;
+use crate::request::host_of;
 use crate::token::Secret;
 
 impl<'c> Item<'c> {
@@ -93,9 +93,12 @@ impl<'c> Item<'c> {
 
     /// A scope-token (RFC 6749 §3.3).
     pub(super) fn scope(&self) -> Result<&'c str, ConfigError> {
-        self.text_such("one scope without spaces", |scope| {
-            !scope.is_empty() && scope.bytes().all(|byte| matches!(byte, b'!' | b'#'..=b'[' | b']'..=b'~'))
-        })
+        self.text_such("one scope without spaces", is_word)
+    }
+
+    /// A value of `acr` that a challenge can name (RFC 9470 §3): spaces divide them there.
+    pub(super) fn acr(&self) -> Result<&'c str, ConfigError> {
+        self.text_such("a text in ASCII without spaces, quotes and backslashes", is_word)
     }
 
     /// A text that can stand between quotes in a challenge (RFC 6750 §3).
@@ -203,3 +206,8 @@ fn is_host_byte(byte: u8) -> bool {
 /// Framing and routing are Envoy's business.
 const UNTOUCHABLE_HEADERS: [&str; 6] =
     ["host", "content-length", "transfer-encoding", "connection", "upgrade", "te"];
+
+/// Whether it is one of a list that spaces divide and quotes enclose.
+fn is_word(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| matches!(byte, b'!' | b'#'..=b'[' | b']'..=b'~'))
+}

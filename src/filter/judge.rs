@@ -51,7 +51,7 @@ impl Filter {
             Ok(permit) => permit,
             Err(denial) => return self.refuse(&case, &denial, effects),
         };
-        let mut window = origin.expects.window(permit.claims());
+        let mut window = origin.expects.window(permit.claims()).and(policy.require.window(permit.claims()));
         let minted;
         let jwt = match self.phantom(&case) {
             Phantom::None => None,
@@ -301,6 +301,7 @@ impl Filter {
         let scope = policy.map(|policy| policy.require.scope()).unwrap_or_default();
         effects.push(Effect::Count(match denial {
             Denial::InsufficientScope(_) => Counter::DeniedInsufficientScope,
+            Denial::InsufficientUserAuthentication(_) => Counter::DeniedInsufficientUserAuthentication,
             Denial::InvalidRequest(_) => Counter::DeniedInvalidRequest,
             Denial::InvalidToken(_) => Counter::DeniedInvalidToken,
             Denial::MissingToken => Counter::DeniedMissingToken,

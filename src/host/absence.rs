@@ -3,105 +3,14 @@
 //! looked for meanwhile: its absence is an error line, and closed or made up for as far as Envoy lets it. Once all have
 //! come, this costs nothing any more.
 
-use std::cell::Cell;
 use std::time::Duration;
-
-use log::error;
 
 use super::abi::hostcalls;
 use super::apply::Worker;
+use super::doubt::{Doubt, Doubts, PATIENCE, complain};
 use super::now;
 use crate::filter::{CallId, Event};
 use crate::token::UnixMillis;
-
-/// `proxy_on_request_headers`: Envoy creates a stream's context when it has its headers for us, so that nothing can come
-/// between the two; or else when another filter has answered the request before us, and then there is an answer. What
-/// comes without one shows that requests pass us by.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Sight {
-    /// No stream has come yet.
-    Untried,
-    /// The headers of this one are the next that we should hear of.
-    Awaited(u32),
-    /// Headers are shown.
-    Proven,
-    /// They are not: every request is refused when its context is created, for it would pass.
-    Missing,
-}
-
-/// The callbacks of a root that are still in doubt.
-#[derive(Default)]
-pub(super) struct Doubts {
-    /// `proxy_on_queue_ready`: a turn was asked for.
-    pub(super) turn: Doubt,
-    /// `proxy_on_tick`.
-    tick: Doubt,
-    /// `proxy_on_http_call_response`: calls were sent.
-    pub(super) call: Doubt,
-    /// `proxy_on_delete`: a stream was answered.
-    delete: Doubt,
-}
-
-/// Whether a callback comes.
-#[derive(Default)]
-pub(super) struct Doubt {
-    state: Cell<State>,
-}
-
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-enum State {
-    /// Nobody has asked for it.
-    #[default]
-    Unasked,
-    /// It should come by then.
-    By(UnixMillis),
-    /// It has not come in its time.
-    Absent,
-    /// It comes.
-    Dispelled,
-}
-
-impl Doubt {
-    /// The callback has come.
-    fn dispel(&self) {
-        self.state.set(State::Dispelled);
-    }
-
-    /// It should come by then; until it has come once, the first time counts.
-    fn expect(&self, by: UnixMillis) {
-        if self.state.get() == State::Unasked {
-            self.state.set(State::By(by));
-        }
-    }
-
-    /// It is not asked for any more.
-    fn withdraw(&self) {
-        if let State::By(_) = self.state.get() {
-            self.state.set(State::Unasked);
-        }
-    }
-
-    fn is_dispelled(&self) -> bool {
-        self.state.get() == State::Dispelled
-    }
-
-    /// Whether it was asked for, and has not come yet.
-    fn is_open(&self) -> bool {
-        matches!(self.state.get(), State::By(_) | State::Absent)
-    }
-
-    /// Whether it should have come and has not. The first time, the log says so, and what follows from it.
-    fn is_absent(&self, now: UnixMillis, name: &str, consequence: &str) -> bool {
-        match self.state.get() {
-            State::By(by) if by <= now => {
-                complain(name, consequence);
-                self.state.set(State::Absent);
-                true
-            }
-            state => state == State::Absent,
-        }
-    }
-}
 
 impl Worker {
     /// A turn of the root has come. It stands in for ticks that do not.
@@ -213,14 +122,6 @@ pub(super) fn is_from_upstream() -> bool {
     let details = hostcalls::get_property(&["response", "code_details"]).ok().flatten();
     details.is_some_and(|details| details == b"via_upstream")
 }
-
-/// Says in the log what is left out.
-pub(super) fn complain(name: &str, consequence: &str) {
-    error!("allowed_capabilities: expected {name} among them, got none: {consequence}");
-}
-
-/// How late a callback may be: a worker may have much to do.
-pub(super) const PATIENCE: Duration = Duration::from_secs(2);
 
 /// How often ticks look for callbacks that have not come yet.
 const LOOK: Duration = Duration::from_millis(250);

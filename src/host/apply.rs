@@ -6,10 +6,11 @@ use std::time::Duration;
 
 use log::error;
 
-use super::abi::hostcalls::{self, MapType, MetricType, Status};
-use super::absence::{Doubts, PATIENCE};
+use super::abi::Status;
+use super::abi::hostcalls::{self, MapType, MetricType};
+use super::doubt::{Doubts, PATIENCE};
+use super::held::{Fate, Held};
 use super::mailbox::Message;
-use super::stream::Held;
 use super::{local_reply, now};
 use crate::cache::Mailbox;
 use crate::challenge::Answer;
@@ -51,21 +52,6 @@ pub(super) enum Callback {
     Root,
     /// A stream's own.
     Stream,
-}
-
-/// What became of the stream whose callback it was.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Fate {
-    /// It was answered.
-    Answered,
-    /// It goes on.
-    Forwarded,
-    /// It waits for its own body.
-    Receiving,
-    /// It waits.
-    Waiting,
-    /// It goes on, and is watched.
-    Watched,
 }
 
 impl Worker {

@@ -11,47 +11,12 @@ use std::rc::Rc;
 use log::error;
 
 use super::abi::hostcalls;
-use super::absence::{self, Sight};
+use super::absence;
+use super::action::Action;
 use super::apply::Worker;
+use super::doubt::{self, Sight};
 use super::{local_reply, logger, root};
 use crate::filter::StreamId;
-
-/// Whether what the callback was about may pass.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Action {
-    /// It may.
-    Continue,
-    /// It is kept, and what follows is shown to us and kept with it, as far as Envoy's buffer goes.
-    Collect,
-    /// It waits, and the client with it: what does not fit into Envoy's buffer is not read from the connection.
-    Wait,
-}
-
-impl Action {
-    /// What the ABI has for it where headers are concerned: Envoy's `FilterHeadersStatus`. Where an operator does not
-    /// set `allow_on_headers_stop_iteration`, Envoy takes the second for the third.
-    pub(super) fn of_headers(self) -> u32 {
-        match self {
-            Self::Continue => 0,
-            Self::Collect => 1, // StopIteration
-            Self::Wait => 4,    // StopAllIterationAndWatermark
-        }
-    }
-
-    /// The same for bodies: Envoy's `FilterDataStatus`.
-    pub(super) fn of_body(self) -> u32 {
-        match self {
-            Self::Continue => 0,
-            Self::Collect => 1, // StopIterationAndBuffer: too much is answered by Envoy, with 413
-            Self::Wait => 2,    // StopIterationAndWatermark
-        }
-    }
-
-    /// The same for trailers: Envoy's `FilterTrailersStatus`.
-    pub(super) fn of_trailers(self) -> u32 {
-        u32::from(self != Self::Continue)
-    }
-}
 
 /// Every context of this VM.
 struct Contexts {
@@ -153,7 +118,7 @@ impl Contexts {
 
     fn headers_are_missing(&self) {
         self.sight.set(Sight::Missing);
-        absence::complain("proxy_on_request_headers", "every request is refused, for it would pass unjudged");
+        doubt::complain("proxy_on_request_headers", "every request is refused, for it would pass unjudged");
     }
 
     fn worker(&self, root: u32) -> Option<Rc<Worker>> {
@@ -205,7 +170,7 @@ pub(super) fn configure(root: u32) -> bool {
         Ok(worker) => {
             let is_known = CONTEXTS.with(|contexts| contexts.accepted(root, worker));
             if !is_known {
-                absence::complain("proxy_on_context_create", "no request could be told from another");
+                doubt::complain("proxy_on_context_create", "no request could be told from another");
             }
             is_known
         }
@@ -253,7 +218,7 @@ fn of_request(stream: u32, act: impl FnOnce(&Worker, StreamId) -> Action) -> Act
     match CONTEXTS.with(|contexts| contexts.worker_of(stream)) {
         Some(worker) => act(&worker, StreamId(stream)),
         None => {
-            absence::complain("proxy_on_configure", "every request is refused");
+            doubt::complain("proxy_on_configure", "every request is refused");
             refuse_unseen();
             Action::Wait
         }

@@ -1,6 +1,6 @@
 //! Local replies, as an HTTP or a gRPC client wants to hear them.
 
-use super::abi::hostcalls::{self, Status};
+use super::abi::{Status, hostcalls};
 use crate::challenge::Answer;
 
 /// Ends the request of the effective context. `is_grpc` tells how its client wants to hear of it.

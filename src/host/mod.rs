@@ -5,8 +5,11 @@
 
 mod abi;
 mod absence;
+mod action;
 mod apply;
 mod callbacks;
+mod doubt;
+mod held;
 mod local_reply;
 mod logger;
 mod mailbox;

@@ -2,7 +2,7 @@
 //!
 //! Arguments and results are protocol buffers (`source/extensions/common/wasm/ext/` in Envoy's source).
 
-use super::abi::hostcalls::{self, Status};
+use super::abi::{Status, hostcalls};
 use crate::jwt::{self, SignError};
 use crate::protobuf::{self, Field, put};
 

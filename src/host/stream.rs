@@ -5,21 +5,12 @@ use std::cell::OnceCell;
 
 use super::abi::Given;
 use super::abi::hostcalls::{self, BufferType, MapType};
-use super::apply::{Fate, Worker};
-use super::callbacks::Action;
+use super::action::Action;
+use super::apply::Worker;
+use super::held::{Fate, Held};
 use super::pairs;
 use crate::filter::{Event, MAX_BODY_BYTES, StreamId};
 use crate::request::{RequestView, Unreadable};
-
-/// A request that did not simply go on.
-pub(super) struct Held {
-    /// What became of it so far.
-    pub(super) fate: Fate,
-    /// The part of a watched request's body that has passed.
-    passed: Vec<u8>,
-    /// Whether the filter has been told of the body.
-    is_read: bool,
-}
 
 impl Worker {
     pub(super) fn request_headers(&self, stream: StreamId, is_last: bool) -> Action {
@@ -162,6 +153,7 @@ struct Headers {
     /// All of them; `None` where the host does not give them at once: there are too many.
     all: OnceCell<Option<Given>>,
     route_policy: OnceCell<Result<Option<Vec<u8>>, Unreadable>>,
+    route_name: OnceCell<Result<Option<Vec<u8>>, Unreadable>>,
 }
 
 impl Headers {
@@ -199,6 +191,11 @@ impl RequestView for Headers {
         let path = ["xds", "route_metadata", "filter_metadata", "phantom_token_filter", "policy"];
         let read = || hostcalls::get_property(&path).map_err(|_| Unreadable);
         self.route_policy.get_or_init(read).clone()
+    }
+
+    fn route_name(&self) -> Result<Option<Vec<u8>>, Unreadable> {
+        let read = || hostcalls::get_property(&["xds", "route_name"]).map_err(|_| Unreadable);
+        self.route_name.get_or_init(read).clone()
     }
 
     fn route_cluster(&self) -> Option<Vec<u8>> {

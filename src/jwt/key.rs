@@ -2,7 +2,8 @@
 
 use std::fmt;
 
-use hmac::{KeyInit, Mac};
+use jwt_compact::alg::{Hs256, Hs256Key};
+use jwt_compact::{Algorithm as _, AlgorithmSignature};
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
@@ -119,10 +120,7 @@ impl SigningKey {
             PrivateKey::Ed25519(key) => {
                 Ok(ed25519_dalek::Signer::sign(key.as_ref(), text).to_bytes().to_vec())
             }
-            PrivateKey::Hmac(secret) => {
-                let mac = hmac::Hmac::<Sha256>::new_from_slice(secret).map_err(|_| SignError::Refused)?;
-                Ok(mac.chain_update(text).finalize().into_bytes().to_vec())
-            }
+            PrivateKey::Hmac(secret) => Ok(Hs256.sign(&Hs256Key::new(secret), text).as_bytes().into_owned()),
             PrivateKey::Native { pkcs8, public } => {
                 let signature = signatures.sign(self.alg.hash(), pkcs8, text)?;
                 match public {

@@ -3,11 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use base64ct::{Base64UrlUnpadded, Encoding};
 use serde_json::{Map, Value, json};
 
 use super::compact::sign_compact;
+use super::jti::random_id;
 use super::key::{SignError, Signatures, SigningKey};
+use super::minted::{Minted, PhantomTokenId};
 use crate::claims;
 use crate::date::rfc_3339;
 use crate::policy::Permit;
@@ -44,18 +45,6 @@ pub struct ClaimMapping {
     pub rename: BTreeMap<String, String>,
     /// Claims that every phantom token has.
     pub add: Map<String, Value>,
-}
-
-/// A fingerprint of the settings that shape phantom tokens.
-pub type PhantomTokenId = [u8; 8];
-
-/// A phantom token and its end.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Minted {
-    /// The JWT in compact form.
-    pub jwt: String,
-    /// Its `exp`.
-    pub exp: UnixMillis,
 }
 
 impl PhantomToken {
@@ -197,13 +186,6 @@ fn replace(claims: &mut Map<String, Value>, name: &str, value: Option<Value>) {
         Some(value) => claims.insert(name.to_owned(), value),
         None => claims.remove(name),
     };
-}
-
-/// 128 random bits in base64url: a `jti` (RFC 7519 §4.1.7).
-pub(crate) fn random_id() -> Result<String, SignError> {
-    let mut id = [0; 16];
-    getrandom::fill(&mut id).map_err(|_| SignError::NoRandomness)?;
-    Ok(Base64UrlUnpadded::encode_string(&id))
 }
 
 /// Envoy's `jwt_authn` refuses a JWT whose claims are nested in a hundred levels; nobody needs so many.

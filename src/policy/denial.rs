@@ -1,6 +1,7 @@
 //! Why a request is not forwarded. Outer variant: what the client gets to know (RFC 6750 §3.1); inner: the
 //! reason, for the operator.
 
+use super::user_authentication::UserAuthentication;
 use crate::cache::Refused;
 use crate::introspection::ServerFailure;
 use crate::jwt::BadJwt;
@@ -10,6 +11,8 @@ use crate::jwt::BadJwt;
 pub enum Denial {
     /// The token is good, but not for this: 403.
     InsufficientScope(InsufficientScope),
+    /// The token is good, but its user must be authenticated otherwise, or anew: 401 (RFC 9470).
+    InsufficientUserAuthentication(InsufficientUserAuthentication),
     /// The request cannot be understood: 400.
     InvalidRequest(InvalidRequest),
     /// The token is not, or no longer, valid for us: 401.
@@ -29,6 +32,24 @@ pub enum InsufficientScope {
     OtherClaim,
     /// It was issued to a client that the policy does not name.
     OtherClient,
+}
+
+/// How the authentication of a token's user falls short.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InsufficientUserAuthentication {
+    /// In what.
+    pub lack: Lack,
+    /// What would do.
+    pub wanted: UserAuthentication,
+}
+
+/// What an authentication lacks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lack {
+    /// It is of another class (`acr`), or of none.
+    OtherClass,
+    /// It was too long ago (`auth_time`), or nobody knows when.
+    TooOld,
 }
 
 /// What is wrong with how a request carries its token.
@@ -142,6 +163,10 @@ impl Denial {
                 InsufficientScope::OtherClaim => "token_lacks_claim",
                 InsufficientScope::OtherClient => "token_of_other_client",
             },
+            Self::InsufficientUserAuthentication(reason) => match reason.lack {
+                Lack::OtherClass => "authentication_of_other_class",
+                Lack::TooOld => "authentication_too_old",
+            },
             Self::InvalidRequest(InvalidRequest::PortInHost) => "port_in_host",
             Self::InvalidRequest(InvalidRequest::SeveralTokens) => "several_tokens",
             Self::InvalidToken(reason) => match reason {
@@ -189,6 +214,12 @@ impl From<Refused> for InvalidToken {
 impl From<InsufficientScope> for Denial {
     fn from(reason: InsufficientScope) -> Self {
         Self::InsufficientScope(reason)
+    }
+}
+
+impl From<InsufficientUserAuthentication> for Denial {
+    fn from(reason: InsufficientUserAuthentication) -> Self {
+        Self::InsufficientUserAuthentication(reason)
     }
 }
 

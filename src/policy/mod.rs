@@ -4,16 +4,21 @@
 //! forwarded unjudged. It judges anew on every request, so that one cached verdict serves many policies.
 
 mod denial;
+mod expectation;
 mod identity;
 mod requirements;
 mod rules;
+mod user_authentication;
 
-pub use denial::{Denial, InsufficientScope, InvalidRequest, InvalidToken, Unavailable};
+pub use denial::{
+    Denial, InsufficientScope, InsufficientUserAuthentication, InvalidRequest, InvalidToken, Lack,
+    Unavailable,
+};
+pub use expectation::Expectation;
 pub use identity::IdentityHeaders;
 pub use requirements::Requirements;
 pub use rules::{Match, Reading, Rule};
-
-pub(crate) use rules::{has_host, has_path, host_of};
+pub use user_authentication::UserAuthentication;
 
 use std::rc::Rc;
 use std::time::Duration;
@@ -21,7 +26,7 @@ use std::time::Duration;
 use crate::claims::Claims;
 use crate::credentials::TokenSource;
 use crate::provider::{Introspector, Origin, OriginKind, Validator};
-use crate::token::{UnixMillis, Window};
+use crate::token::UnixMillis;
 
 /// What a kind of request needs, and what its upstream gets.
 #[derive(Clone, Debug)]
@@ -85,17 +90,6 @@ pub enum Authorization {
     Remove,
 }
 
-/// What a verdict must be like for the provider that it comes from, whatever the policy.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Expectation {
-    /// `iss`, where the verdict has one.
-    pub issuer: Option<String>,
-    /// How long past `exp` a token is still good: clocks differ.
-    pub exp_leeway: Duration,
-    /// How long ahead of `nbf` it is already good.
-    pub nbf_leeway: Duration,
-}
-
 /// Proof that a request's token was judged and may pass. Only [`decide`] makes one.
 #[derive(Clone, Copy, Debug)]
 pub struct Permit<'a> {
@@ -135,7 +129,10 @@ impl Policy {
         match denial {
             Denial::MissingToken => self.allow_missing != AllowMissing::Never,
             Denial::InvalidToken(_) => self.allow_missing == AllowMissing::MissingOrInvalid,
-            Denial::InsufficientScope(_) | Denial::InvalidRequest(_) | Denial::Unavailable(_) => false,
+            Denial::InsufficientScope(_)
+            | Denial::InsufficientUserAuthentication(_)
+            | Denial::InvalidRequest(_)
+            | Denial::Unavailable(_) => false,
         }
     }
 
@@ -145,20 +142,6 @@ impl Policy {
             OriginKind::Introspected | OriginKind::IntrospectedWithJwt => self.authorization,
             OriginKind::Validated => self.validated_authorization,
         }
-    }
-}
-
-impl Expectation {
-    /// The last moment at which a token with this `exp` is good.
-    pub fn end(&self, exp: Option<UnixMillis>) -> UnixMillis {
-        exp.map_or(UnixMillis::MAX, |exp| exp.plus(self.exp_leeway))
-    }
-
-    /// When a token of these claims is good, as far as it says itself: other than at these times, [`decide`] does
-    /// not depend on when it is asked.
-    pub fn window(&self, claims: &Claims<'_>) -> Window {
-        let from = claims.nbf.map_or(UnixMillis::from_millis(0), |nbf| nbf.minus(self.nbf_leeway));
-        Window { from, until: self.end(claims.exp) }
     }
 }
 
@@ -184,6 +167,6 @@ pub fn decide<'a>(
     {
         return Err(InvalidToken::OtherIssuer.into());
     }
-    require.check(&claims)?;
+    require.check(&claims, now)?;
     Ok(Permit { claims })
 }

@@ -3,7 +3,9 @@
 use serde_json::Value;
 
 use super::denial::{Denial, InsufficientScope, InvalidToken};
+use super::user_authentication::UserAuthentication;
 use crate::claims::{Claims, claim};
+use crate::token::{UnixMillis, Window};
 
 /// What a verdict must say. An empty list requires nothing.
 #[derive(Clone, Debug, Default)]
@@ -20,6 +22,8 @@ pub struct Requirements {
     pub claims: Vec<(String, Vec<Value>)>,
     /// One of these values of `token_type`, in any case, where the verdict has one.
     pub token_types: Vec<String>,
+    /// How and when the user was authenticated.
+    pub user_authentication: UserAuthentication,
 }
 
 impl Requirements {
@@ -34,10 +38,16 @@ impl Requirements {
         named.join(" ")
     }
 
-    /// Checks everything; first what makes a token none for us, then what it does not give.
-    pub(super) fn check(&self, claims: &Claims<'_>) -> Result<(), Denial> {
+    /// During which time the outcome is the same as now, where that is good.
+    pub fn window(&self, claims: &Claims<'_>) -> Window {
+        self.user_authentication.window(claims)
+    }
+
+    /// Checks everything; first what makes a token none for us, then what another could give, then what it does not.
+    pub(super) fn check(&self, claims: &Claims<'_>, now: UnixMillis) -> Result<(), Denial> {
         self.check_token_type(claims)?;
         self.check_audience(claims)?;
+        self.user_authentication.check(claims, now)?;
         self.check_client(claims)?;
         self.check_claims(claims)?;
         self.check_scopes(claims)

@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use super::Policy;
-use crate::request::RequestView;
+use crate::request::{RequestView, Unreadable, has_path, host_of};
 
 /// A match and the policy of the requests that it holds for.
 #[derive(Clone, Debug)]
@@ -25,6 +25,8 @@ pub struct Match {
     pub path: Option<String>,
     /// The beginning of the path, without query: a plain string prefix, like Envoy's `prefix`.
     pub path_prefix: Option<String>,
+    /// Envoy's own names of routes, as they stand in its route configuration.
+    pub route_names: Vec<String>,
 }
 
 /// What of `:authority` is compared with a host.
@@ -38,13 +40,25 @@ pub enum Reading {
 
 impl Match {
     /// Whether `request` is like this. Reads only the headers that are asked about.
-    pub fn holds(&self, request: &dyn RequestView, reading: Reading) -> bool {
-        self.path_holds(request) && self.host_holds(request, reading) && self.method_holds(request)
+    ///
+    /// # Errors
+    ///
+    /// [`Unreadable`] if it depends on the name of the route, and the host does not tell it.
+    pub fn holds(&self, request: &dyn RequestView, reading: Reading) -> Result<bool, Unreadable> {
+        Ok(self.path_holds(request)
+            && self.host_holds(request, reading)
+            && self.method_holds(request)
+            && self.route_holds(request)?)
     }
 
     /// Whether this holds for every request.
     pub fn is_empty(&self) -> bool {
-        self.hosts.is_empty() && self.methods.is_empty() && self.path.is_none() && self.path_prefix.is_none()
+        let Self { hosts, methods, path, path_prefix, route_names } = self;
+        hosts.is_empty()
+            && methods.is_empty()
+            && path.is_none()
+            && path_prefix.is_none()
+            && route_names.is_empty()
     }
 
     fn path_holds(&self, request: &dyn RequestView) -> bool {
@@ -77,62 +91,12 @@ impl Match {
         let Some(actual) = request.header(":method") else { return false };
         self.methods.iter().any(|wanted| wanted.as_bytes() == &*actual)
     }
-}
 
-/// Whether `path` is the path of a request target, which may go on with a query or a fragment.
-pub(crate) fn has_path(target: &[u8], path: &str) -> bool {
-    target.strip_prefix(path.as_bytes()).is_some_and(|rest| matches!(rest.first(), None | Some(b'?' | b'#')))
-}
-
-/// Whether a request is to one of these hosts; none are all.
-pub(crate) fn has_host(request: &dyn RequestView, hosts: &[String]) -> bool {
-    if hosts.is_empty() {
-        return true;
-    }
-    let Some(authority) = request.header(":authority") else { return false };
-    let host = host_of(&authority);
-    hosts.iter().any(|wanted| host.eq_ignore_ascii_case(wanted.as_bytes()))
-}
-
-/// The host of an authority, without port; an IPv6 address keeps its brackets. What a port is, no matter what stands
-/// there, is as Envoy has it where it ignores ports.
-pub(crate) fn host_of(authority: &[u8]) -> &[u8] {
-    let port = match authority.iter().rposition(|&byte| byte == b':') {
-        Some(colon) if authority.iter().skip(colon).all(|&byte| byte != b']') => colon,
-        _ => authority.len(),
-    };
-    authority.get(..port).unwrap_or(authority)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn paths_end_before_query_and_fragment() {
-        for (target, is_it) in
-            [("/a?b", true), ("/a#b", true), ("/a", true), ("/ab", false), ("/a/", false), ("?", false)]
-        {
-            assert_eq!(has_path(target.as_bytes(), "/a"), is_it, "{target}");
+    fn route_holds(&self, request: &dyn RequestView) -> Result<bool, Unreadable> {
+        if self.route_names.is_empty() {
+            return Ok(true);
         }
-    }
-
-    #[test]
-    fn hosts_end_before_the_port() {
-        for (authority, host) in [
-            ("a.example", "a.example"),
-            ("a.example:8080", "a.example"),
-            ("[::1]:80", "[::1]"),
-            ("[::1]", "[::1]"),
-            ("::1", ":"),
-            ("a.example:", "a.example"),
-            ("a.example::80", "a.example:"),
-            ("a.example:80@b.example", "a.example"),
-            ("a]:80", "a]"),
-            (":80", ""),
-            ("", ""),
-        ] {
-            assert_eq!(host_of(authority.as_bytes()), host.as_bytes(), "{authority}");
-        }
+        let name = request.route_name()?;
+        Ok(name.is_some_and(|actual| self.route_names.iter().any(|wanted| wanted.as_bytes() == actual)))
     }
 }

@@ -8,8 +8,7 @@ use super::security_event::SecurityEventRules;
 use crate::cache::ProviderTag;
 use crate::http::{ACCEPT_ENCODING, HttpCall, Scheme, USER_AGENT};
 use crate::jwt::{Algorithm, JwksEndpoint};
-use crate::policy::{has_host, has_path};
-use crate::request::RequestView;
+use crate::request::{RequestView, has_host, has_path};
 use crate::token::Secret;
 
 /// Where withdrawals come from; nowhere, unless it is named.

@@ -10,7 +10,7 @@ use phantom_token_filter::introspection::{
     ClientAuthentication, Response, SecretEncoding, SignedReply, SignedReplyKind,
 };
 use phantom_token_filter::jwt::Algorithm;
-use phantom_token_filter::policy::{AllowMissing, Authorization, Strategy};
+use phantom_token_filter::policy::{AllowMissing, Authorization, Strategy, UserAuthentication};
 use phantom_token_filter::request::{RequestView, Unreadable};
 use serde_json::{Value, json};
 
@@ -98,6 +98,7 @@ fn policies() {
     assert!(require.scopes.is_empty() && require.any_scope.is_empty() && require.audiences.is_empty());
     assert!(require.client_ids.is_empty() && require.claims.is_empty());
     assert_eq!(require.token_types, ["bearer", "dpop"]);
+    assert_eq!(require.user_authentication, UserAuthentication::default());
 }
 
 #[test]

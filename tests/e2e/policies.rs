@@ -50,6 +50,47 @@ async fn rules_choose_the_policy() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_user_who_was_authenticated_too_long_ago_is_sent_to_do_so_again() {
+    let mut plugin = plugin().await;
+    plugin["policies"] = json!({"default": {"require": {"acr_values": ["mfa"], "max_age": "1h"}}});
+    let gateway = Gateway::with(plugin, |envoy| envoy).await;
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
+    for (token, said, wanted) in [
+        ("fresh", json!({"acr": "mfa", "auth_time": now}), 200),
+        ("old", json!({"acr": "mfa", "auth_time": now - 3600}), 401),
+        ("weak", json!({"acr": "pwd", "auth_time": now}), 401),
+    ] {
+        gateway.server.answer(token, Answer::active(said));
+        let reply = gateway.get(token).await;
+        assert_eq!(reply.status, wanted, "{token}");
+        if wanted == 401 {
+            let challenge = reply.header("www-authenticate").unwrap();
+            assert!(challenge.contains("error=\"insufficient_user_authentication\""), "{challenge}");
+            assert!(challenge.ends_with(", acr_values=\"mfa\", max_age=\"3600\""), "{challenge}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn envoys_own_name_of_the_route_chooses_the_policy() {
+    let mut plugin = plugin().await;
+    plugin["policies"] = json!({"default": {}, "public": {"strategy": "allow"}});
+    plugin["rules"] = json!([{"match": {"route_names": ["open"]}, "policy": "public"}]);
+    let route = |name: &str, prefix: &str| json!({"name": name, "match": {"prefix": prefix}, "route": {"cluster": "upstream"}});
+    let gateway =
+        Gateway::with(plugin, |envoy| envoy.route(route("open", "/open")).route(route("closed", "/closed")));
+    let gateway = gateway.await;
+    for (path, status) in
+        [("/open", 200), ("/opening", 200), ("/closed", 401), ("/unnamed", 401), ("/Open", 401)]
+    {
+        assert_eq!(gateway.send(Request::get(path)).await.status, status, "{path}");
+    }
+    gateway.server.answer("tok", Answer::active(json!({})));
+    let named = Request::get("/closed").bearer("tok");
+    assert_eq!(gateway.send(named).await.status, 200);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn refresh_token_is_refused_by_its_type() {
     let gateway = Gateway::start().await;
     gateway.server.answer("a-refresh-token", Answer::active(json!({"token_type": "refresh_token"})));

@@ -13,6 +13,7 @@ use super::part;
 pub struct Request {
     headers: Vec<(String, Vec<u8>)>,
     route_policy: Option<Result<Vec<u8>, Unreadable>>,
+    route_name: Option<Result<Vec<u8>, Unreadable>>,
     cluster: Option<String>,
     peer: Option<String>,
 }
@@ -34,6 +35,12 @@ impl Request {
 
     pub fn on_route(mut self, policy: Result<&str, Unreadable>) -> Self {
         self.route_policy = Some(policy.map(|name| name.as_bytes().to_vec()));
+        self
+    }
+
+    /// On the route of this name.
+    pub fn on_route_named(mut self, name: Result<&str, Unreadable>) -> Self {
+        self.route_name = Some(name.map(|name| name.as_bytes().to_vec()));
         self
     }
 
@@ -64,6 +71,10 @@ impl RequestView for Request {
 
     fn route_policy(&self) -> Result<Option<Vec<u8>>, Unreadable> {
         self.route_policy.clone().transpose()
+    }
+
+    fn route_name(&self) -> Result<Option<Vec<u8>>, Unreadable> {
+        self.route_name.clone().transpose()
     }
 
     fn route_cluster(&self) -> Option<Vec<u8>> {

@@ -5,20 +5,8 @@ use std::sync::Arc;
 use std::sync::{Condvar, Mutex};
 
 use super::super::{SharedData, Version};
-use super::Withdrawal;
-
-/// SplitMix64.
-pub(super) struct Random(pub(super) u64);
-
-impl Random {
-    pub(super) fn next(&mut self, below: u64) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        (z ^ (z >> 31)) % below
-    }
-}
+use super::random::Random;
+use super::withdrawal::Withdrawal;
 
 /// What really happened, in the order in which it did.
 #[derive(Default)]

@@ -7,19 +7,7 @@ use std::time::Duration;
 
 use super::super::pairs;
 use super::memory::{Given, taken};
-
-/// Why the host did not do what it was asked to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in super::super) enum Status {
-    BadArgument,
-    CasMismatch,
-    Empty,
-    InternalFailure,
-    NotFound,
-    SerializationFailure,
-    /// What no call of ours is known to give.
-    Unexpected,
-}
+use super::status::{Status, check};
 
 /// A level of the host's log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -292,19 +280,6 @@ fn found<T>(value: Result<T, Status>) -> Result<Option<T>, Status> {
         Err(Status::NotFound) => Ok(None),
         Err(status) => Err(status),
     }
-}
-
-pub(super) fn check(status: u32) -> Result<(), Status> {
-    Err(match status {
-        0 => return Ok(()),
-        1 => Status::NotFound,
-        2 => Status::BadArgument,
-        3 => Status::SerializationFailure,
-        7 => Status::Empty,
-        8 => Status::CasMismatch,
-        10 => Status::InternalFailure,
-        _ => Status::Unexpected,
-    })
 }
 
 fn millis(time: Duration) -> u32 {

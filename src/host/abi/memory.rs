@@ -7,7 +7,7 @@ use std::cell::{Cell, UnsafeCell};
 use std::marker::PhantomData;
 use std::{ptr, slice};
 
-use super::hostcalls::{Status, check};
+use super::status::{Status, check};
 
 /// What a call gives back, read into memory that is there already.
 ///

@@ -238,6 +238,16 @@ fn requirements() {
             "policies.default.require.audiences[1]: expected a text, got 1 (in YAML, such a text needs quotes)",
         ),
         (
+            "a class of authentication that no challenge could name",
+            set(require, "acr_values", json!(["mfa", "two words"])),
+            "policies.default.require.acr_values[1]: expected a text in ASCII without spaces, quotes and backslashes, got \"two words\"",
+        ),
+        (
+            "an age in parts of a second",
+            set(require, "max_age", json!("1500ms")),
+            "policies.default.require.max_age: expected whole seconds, got a part of one",
+        ),
+        (
             "a claim that may have no value",
             set(require, "claims", json!({"tenant": []})),
             "policies.default.require.claims.tenant: expected at least one value, got none",
@@ -275,6 +285,11 @@ fn rules() {
             "another place to name policies in",
             json!({"policy_from": "route"}),
             "policy_from: expected one of rules, route_metadata, got \"route\"",
+        ),
+        (
+            "no name of a route",
+            rule(json!({"route_names": []})),
+            "rules[0].match.route_names: expected at least one value, got none, which nothing matches",
         ),
         (
             "no host",
