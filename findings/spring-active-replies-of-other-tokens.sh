@@ -14,7 +14,7 @@ root=$(cd "$(dirname "$0")/.." && pwd)
 directory=$(mktemp -d)
 pid=
 trap '[ -z "$pid" ] || kill "$pid" 2>/dev/null || true; [ -z "$pid" ] || wait "$pid" 2>/dev/null || true; rm -rf "$directory"' EXIT
-cp -r "$root/tests/servers/spring/." "$directory" # a server with three clients and a user; none of our filter
+cp -r "$root/tests/servers/spring/." "$directory" # a server with four clients and a user; none of our filter
 cd "$directory"
 mvn -q -B package >maven.log 2>&1 || { cat maven.log >&2; exit 1; }
 port=$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')

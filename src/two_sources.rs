@@ -26,8 +26,8 @@ pub(crate) fn together(jwt: &ClaimsBuf, reply: Claims<'_>) -> ClaimsBuf {
             None if is_gone(&name) => None,
             None => Some(own),
             Some(fresh) => match name.as_str() {
-                "aud" => Some(in_both(words(ours.audiences()), reply.audiences())),
-                "scope" => Some(in_both(words(ours.scopes()), reply.scopes())),
+                "aud" => Some(in_both(&words(ours.audiences()), reply.audiences())),
+                "scope" => Some(in_both(&words(ours.scopes()), reply.scopes())),
                 "exp" => Some(if reply.exp < ours.exp { fresh } else { own }),
                 "nbf" => Some(if reply.nbf > ours.nbf { fresh } else { own }),
                 // Whose token it is counts as it was compared here, and as the server has it now.
@@ -53,17 +53,17 @@ pub(crate) fn with_own_audiences(token: &str, reply: ClaimsBuf) -> ClaimsBuf {
         return reply;
     }
     let mut members = reply.view().members();
-    let own = own.iter().map(|audience| audience.as_bytes().to_vec()).collect();
-    members.insert("aud".to_owned(), in_both(own, reply.view().audiences()));
+    let own = own.into_iter().collect();
+    members.insert("aud".to_owned(), in_both(&own, reply.view().audiences()));
     ClaimsBuf::from_members(members).unwrap_or(reply)
 }
 
-fn words<'a>(words: impl Iterator<Item = &'a [u8]>) -> BTreeSet<Vec<u8>> {
-    words.map(<[u8]>::to_vec).collect()
+fn words<'a>(words: impl Iterator<Item = &'a [u8]>) -> BTreeSet<String> {
+    words.map(|word| String::from_utf8_lossy(word).into_owned()).collect()
 }
 
-fn in_both<'a>(own: BTreeSet<Vec<u8>>, fresh: impl Iterator<Item = &'a [u8]>) -> Value {
-    fresh.filter(|word| own.contains(*word)).map(|word| String::from_utf8_lossy(word).into_owned()).collect()
+fn in_both<'a>(own: &BTreeSet<String>, fresh: impl Iterator<Item = &'a [u8]>) -> Value {
+    words(fresh).intersection(own).cloned().collect()
 }
 
 /// As far as both say it; `None` if they do not agree.
@@ -97,9 +97,10 @@ fn agreed(own: &Value, fresh: Value) -> Option<Value> {
 
 /// What stands for a value where values are compared: `2` and `2.0` are one.
 fn text(value: &Value) -> String {
-    match value.as_f64().filter(|_| value.is_f64()) {
-        Some(whole) if whole.fract() == 0.0 && whole.abs() < 9e15 => format!("{whole:.0}"),
-        _ => value.to_string(),
+    let text = value.to_string();
+    match text.strip_suffix(".0") {
+        Some(whole) if value.is_f64() => whole.to_owned(),
+        _ => text,
     }
 }
 
