@@ -29,6 +29,17 @@ pub(super) enum Sight {
     Missing,
 }
 
+/// `proxy_on_request_body`: a request that is to be held back until its body is here passes without it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Bodies {
+    /// No request with a body has come yet.
+    Untried,
+    /// They are shown.
+    Come,
+    /// A request was seen to pass: signals are refused.
+    Pass,
+}
+
 /// The callbacks of a root that are still in doubt.
 #[derive(Default)]
 pub(super) struct Doubts {
@@ -190,10 +201,11 @@ impl Worker {
         self.doubts.delete.dispel();
     }
 
-    /// A request is gone that was held back until its body is here, and never was. Did it pass?
+    /// A request is gone that was held back until its body is here, and never was. Did it pass? Until a body has come
+    /// once, such requests have no route.
     pub(super) fn look_for_body(&self) {
-        let upstream = hostcalls::get_property(&["upstream", "address"]).ok().flatten();
-        if upstream.is_some_and(|address| !address.is_empty()) && !self.bodies_pass.replace(true) {
+        let has_passed = is_without_route() || is_from_upstream();
+        if has_passed && self.bodies.replace(Bodies::Pass) != Bodies::Pass {
             complain(
                 "proxy_on_request_body",
                 "signals are refused, for they would pass instead of being read",
@@ -206,6 +218,12 @@ impl Worker {
 pub(super) fn is_answered() -> bool {
     let code = hostcalls::get_property(&["response", "code"]).ok().flatten();
     code.is_some_and(|code| code.iter().any(|byte| *byte != 0))
+}
+
+/// Whether the effective context's stream was answered by Envoy's router, which had no route for it.
+fn is_without_route() -> bool {
+    let details = hostcalls::get_property(&["response", "code_details"]).ok().flatten();
+    details.is_some_and(|details| details == b"route_not_found")
 }
 
 /// Whether the effective context's stream was answered by the service.

@@ -7,8 +7,8 @@ use std::time::Duration;
 use log::error;
 
 use super::abi::hostcalls::{self, MapType, MetricType, Status};
-use super::absence::{Doubts, PATIENCE};
-use super::mailbox::Message;
+use super::absence::{Bodies, Doubts, PATIENCE};
+use super::message::Message;
 use super::stream::Held;
 use super::{local_reply, now};
 use crate::cache::Mailbox;
@@ -38,8 +38,8 @@ pub(super) struct Worker {
     /// How often the filter wants a tick, and how often there is one.
     pub(super) tick: Cell<Duration>,
     pub(super) period: Cell<Duration>,
-    /// Whether a request that was to be held back for its body was seen to pass.
-    pub(super) bodies_pass: Cell<bool>,
+    /// What is known of bodies of requests.
+    pub(super) bodies: Cell<Bodies>,
     /// Whether access logs can still be told something: a host that refuses once refuses always.
     describes: Cell<bool>,
 }
@@ -82,7 +82,7 @@ impl Worker {
             doubts: Doubts::default(),
             tick: Cell::new(Duration::ZERO),
             period: Cell::new(Duration::ZERO),
-            bodies_pass: Cell::new(false),
+            bodies: Cell::new(Bodies::Untried),
             describes: Cell::new(true),
         })
     }

@@ -14,7 +14,7 @@ use super::abi::hostcalls;
 use super::absence::{self, Sight};
 use super::apply::Worker;
 use super::{local_reply, logger, root};
-use crate::filter::StreamId;
+use crate::filter::{Event, StreamId};
 
 /// Whether what the callback was about may pass.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,6 +65,12 @@ struct Contexts {
     sight: Cell<Sight>,
 }
 
+/// A context that is no more, by its worker.
+enum Gone {
+    Root(Rc<Worker>),
+    Stream(Rc<Worker>),
+}
+
 impl Contexts {
     fn root_created(&self, root: u32) {
         self.roots.borrow_mut().push((root, None));
@@ -77,17 +83,17 @@ impl Contexts {
         }
     }
 
-    /// Forgets a context; gives back its worker if it was a stream.
-    fn gone(&self, context: u32) -> Option<Rc<Worker>> {
+    /// Forgets a context; gives back its worker, and what it was.
+    fn gone(&self, context: u32) -> Option<Gone> {
         let place = self.roots.borrow().iter().position(|(root, _)| *root == context);
         if let Some(place) = place {
-            drop(self.roots.borrow_mut().remove(place));
+            let (_, worker) = self.roots.borrow_mut().remove(place);
             self.note_only();
-            return None;
+            return worker.map(Gone::Root);
         }
         let worker = self.worker_of(context);
         self.noted.borrow_mut().remove(&context);
-        worker
+        worker.map(Gone::Stream)
     }
 
     fn note_only(&self) {
@@ -194,8 +200,10 @@ pub(super) fn context_created(context: u32, root: u32) {
 
 pub(super) fn context_gone(context: u32) {
     CONTEXTS.with(|contexts| contexts.look_back(context));
-    if let Some(worker) = CONTEXTS.with(|contexts| contexts.gone(context)) {
-        worker.stream_gone(StreamId(context));
+    match CONTEXTS.with(|contexts| contexts.gone(context)) {
+        Some(Gone::Root(worker)) => worker.root_event(Event::End),
+        Some(Gone::Stream(worker)) => worker.stream_gone(StreamId(context)),
+        None => {}
     }
 }
 

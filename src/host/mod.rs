@@ -10,6 +10,7 @@ mod callbacks;
 mod local_reply;
 mod logger;
 mod mailbox;
+mod message;
 mod pairs;
 mod root;
 mod shared_data;
