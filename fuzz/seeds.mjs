@@ -27,15 +27,23 @@ const keySets = readdirSync(join(tests, "vectors", "jwt")).filter((name) => name
   typeof body === "string" ? body : JSON.stringify(body));
 const keys = [...texts("keys", ".pem"), ...texts("keys", ".jwk.json")];
 const form = (members) => new URLSearchParams(members).toString();
-const configuration = JSON.stringify({
-  providers: {
-    main: {
-      introspection: { cluster: "as", url: "http://as.example/introspect", client_id: "gw", client_secret: { inline: "s" } },
-    },
-  },
-  policies: { default: { provider: "main", require: { scopes: ["read"] } } },
-  rules: [{ match: { path_prefix: "/a" }, policy: "default" }],
-});
+const configurations = JSON.parse(readFileSync(join(tests, "vectors", "configurations.json")));
+
+// The same as google.protobuf.Struct, which is how Envoy hands over YAML.
+const varint = (n) => (n < 128 ? [n] : [(n & 127) | 128, ...varint(n >>> 7)]);
+const field = (number, bytes) => [(number << 3) | 2, ...varint(bytes.length), ...bytes];
+const double = (n) => [...Buffer.from(new Float64Array([n]).buffer)];
+const text = (it) => [...Buffer.from(it)];
+const struct = (object) =>
+  Object.entries(object).flatMap(([key, value]) => field(1, [...field(1, text(key)), ...field(2, protobuf(value))]));
+const protobuf = (value) =>
+  value === null ? [0x08, 0]
+  : typeof value === "number" ? [0x11, ...double(value)]
+  : typeof value === "string" ? field(3, text(value))
+  : typeof value === "boolean" ? [0x20, value ? 1 : 0]
+  : Array.isArray(value) ? field(6, value.flatMap((one) => field(1, protobuf(one))))
+  : field(5, struct(value));
+
 const event = "http://schemas.openid.net/event/backchannel-logout";
 const revoked = "https://schemas.openid.net/secevent/caep/event-type/session-revoked";
 const subject = { format: "aliases", identifiers: [{ format: "iss_sub", iss: "https://as.example", sub: "a" }, { format: "opaque", id: "o" }] };
@@ -56,7 +64,22 @@ seeds("request_form", [
   ...jwts.slice(0, 5).map((jwt) => `\n${form({ logout_token: jwt })}`),
 ]);
 seeds("credentials", ["Bearer abc\n\n", "DPoP abc==\n", "\nabc\n", "\n\na=b; at=abc; c=d\nat=", "Basic YTpi, Bearer abc\n\nat=x", "bearer\tabc,\n"]);
-seeds("configuration", [configuration, "\x0a\x0f\x0a\x09providers\x12\x02*\x00"]);
+seeds("configuration", configurations.flatMap((it) => [JSON.stringify(it), Buffer.from(struct(it))]));
+seeds("challenge", ["api\nread\nwrite", "", "the \"api\"", "a\\b\nread", "api\nread write", `r\n${"scope".repeat(1000)}`]);
+const access = { iss: "https://as.example", aud: "https://api.example", exp: 1795378000, iat: 1795377640, sub: "alice", scope: "read" };
+seeds("jwt_rules", [
+  ...["at+jwt", "application/at+jwt", "JWT", ""].flatMap((typ) =>
+    [access, { ...access, nonce: "n" }, { ...access, typ: "ID" }, { ...access, scope: undefined, scp: ["read"] }, { ...access, aud: ["x", access.aud] }]
+      .map((claims) => `${typ}\n${JSON.stringify(claims)}`)),
+  ...payloads.slice(0, 20).map((payload) => `at+jwt\n${payload}`),
+]);
+const told = (kind, isOurs, later) => Buffer.concat([Buffer.of(isOurs ? 0 : 1, later), Buffer.from(kind), Buffer.alloc(32, "d")]);
+seeds("worker_message", [
+  ..."VNFET".split("").map((kind) => told(kind, true, 0)),
+  Buffer.concat([told("N", true, 0), told("V", true, 1)]),
+  Buffer.concat([told("V", true, 1), told("V", false, 255), told("F", true, 255)]),
+  Buffer.concat(Array.from({ length: 20 }, () => told("X", false, 255))),
+]);
 seeds("rules", ["/a\na.example\n/a?b\nA.example:8080", "/\n[::1]\n/x#y\n[::1]:80"]);
 seeds("status_list", [
   ...lists.map((it) => JSON.stringify({ status_list: it.status_list, ttl: 60, exp: 2000 })).filter((it) => it.length < 4000),
@@ -69,8 +92,14 @@ seeds("signed_statement", [
   JSON.stringify(subject),
   JSON.stringify({ user: subject, session: { format: "opaque", id: "o" } }),
 ]);
-const header = (kind) => Buffer.concat([Buffer.of(kind[0], kind[1]), Buffer.alloc(32, "d"), Buffer.alloc(64)]);
-seeds("cache_values", [[1, 1], [1, 2], [2, 1], [2, 2], [3, 1], [3, 2], [4, 1], [5, 1], [6, 1], [7, 1]].map(header));
+// Bytes as they are after an even byte; claims whose entry is written, with changes, after an odd one.
+const foreign = (bytes) => Buffer.concat([Buffer.of(0), bytes]);
+seeds("cache_values", [
+  ...[1, 2, 3, 4].flatMap((version) => [1, 2, 3, 4].map((kind) =>
+    foreign(Buffer.concat([Buffer.of(version, kind), Buffer.alloc(32, "d"), Buffer.alloc(64)])))),
+  ...bodies.filter((body) => body.startsWith("{") && !body.includes("\n")).slice(0, 30).map((body) =>
+    Buffer.concat([Buffer.of(1), Buffer.from(body), Buffer.from("\n\x32\x00\xff", "latin1")])),
+]);
 seeds("struct_and_host_bytes", [
   "\x0a\x09\x0a\x03key\x12\x02\x20\x01",
   JSON.stringify({ sets: Object.fromEntries(jwts.slice(0, 3).map((jwt, index) => [`j${index}`, jwt])), moreAvailable: true }),

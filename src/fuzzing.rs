@@ -1,6 +1,11 @@
 //! What the fuzz targets reach of the private rooms; exists under `--cfg fuzzing` alone.
 
+use crate::filter::Told;
 use crate::protobuf;
+use crate::token::TokenDigest;
+
+#[path = "host/message.rs"]
+mod message;
 
 #[path = "host/pairs.rs"]
 #[allow(dead_code, reason = "the host layer reads and writes pairs, a target only what it checks")]
@@ -17,4 +22,15 @@ pub fn host_bytes(bytes: &[u8]) {
         assert!(pairs::values(&written, "name").eq([bytes]), "a pair is read as it was not written");
     }
     crate::filter::fuzz_poll_reply(bytes);
+}
+
+/// Reads the bytes as what may lie in a worker's mailbox: `None` if it is nothing, inner `None` if the root asks for its
+/// turn. What is read is written as it was read.
+pub fn worker_message(bytes: &[u8]) -> Option<Option<(TokenDigest, Told)>> {
+    let message = message::Message::read(bytes)?;
+    assert!(bytes.starts_with(&message.write()), "a message is written as it was not read");
+    Some(match message {
+        message::Message::Told(digest, told) => Some((digest, told)),
+        message::Message::Turn => None,
+    })
 }

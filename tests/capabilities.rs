@@ -27,6 +27,7 @@ use rig::{
     bootstrap::Bootstrap,
     client::{Connection, Request},
     gateway::{Gateway, plugin, validating},
+    signer::{Signer, with_broken_signature},
     upstream::Upstream,
     wasm_filter::capabilities,
 };
@@ -143,14 +144,23 @@ async fn leave_out(capability: &'static str, without: Without, plugin: Value) {
         assert!(names(&log, capability), "{capability}: {log}");
         return;
     }
+    let signer = Signer::new("ES256", "key-1");
+    server.publish(&[signer.jwk()]);
+    let jwt = signer.access_token(&json!({"iss": ISSUER}));
     let envoy = envoy.start().await;
     let post = |token: &str| Request::post("/", vec![b'x'; 10_000]).bearer(token);
+    let validated = |token: &str| Request::get("/jwt").bearer(token);
     let requests = [
         ("nothing", Request::get("/")),
         ("bad", Request::get("/").bearer("bad")),
         ("bad", post("worse")),
         ("good", Request::get("/").bearer("good")),
         ("good", post("good")),
+        ("nothing", Request::get("/jwt")),
+        ("bad", validated(&with_broken_signature(&jwt))),
+        ("bad", Request::post("/jwt", vec![b'x'; 10_000]).bearer("good")),
+        ("good", validated(&jwt)),
+        ("good", Request::post("/jwt", vec![b'x'; 10_000]).bearer(&jwt)),
     ];
     let mut good = 0;
     for (token, request) in requests {
@@ -193,7 +203,7 @@ async fn plugin_with_secret() -> Value {
         &mut plugin["providers"]["main"]["introspection"]["auth"]["client_secret_basic"]["client_secret"];
     *secret = json!({"env": "CLIENT_SECRET"});
     // Its keys want to be fetched again and again, by ticks.
-    plugin["providers"]["issuer"] = validating("https://issuer.example", "authorization_server", "/jwks");
+    plugin["providers"]["issuer"] = validating(ISSUER, "authorization_server", "/jwks");
     plugin["policies"] = json!({
         "default": {"provider": "main"},
         "jwt": {"provider": "issuer", "strategy": "jwt", "require": {"audiences": ["https://api.example"]}},
@@ -212,15 +222,15 @@ async fn without_request_bodies_signals_are_refused_and_no_secret_leaves() {
     .await;
     let order =
         Request::post("/revoke", r#"{"sub": "alice"}"#).header("authorization", format!("Bearer {SECRET}"));
+    // Neither the secret nor the order itself: where a service answered it, its 200 might be taken for ours.
     let first = gateway.send(order.clone()).await;
-    if first.status == 200 {
-        assert_eq!(first.echoed("authorization"), Vec::<String>::new(), "it passes, but not the secret");
-    }
+    assert!(first.status >= 400, "{first:?}");
     rig::eventually("the line in the log", || async {
         names(&gateway.envoy.log(), "proxy_on_request_body").then_some(())
     })
     .await;
     assert_eq!(gateway.send(order).await.status, 503);
+    assert_eq!(gateway.upstream.requests(), 0, "no order reaches a service");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -245,5 +255,7 @@ async fn a_request_that_another_filter_keeps_or_answers_is_not_taken_for_one_tha
     assert_eq!(gateway.get("good").await.status, 200);
     assert!(!gateway.envoy.log().contains("allowed_capabilities"), "{}", gateway.envoy.log());
 }
+
+const ISSUER: &str = "https://issuer.example";
 
 const SECRET: &str = "operators-secret-of-32-characters";

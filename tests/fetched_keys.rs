@@ -3,6 +3,7 @@
 
 mod support;
 
+use std::cell::Cell;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -11,7 +12,7 @@ use phantom_token_filter::metrics::Counter;
 use serde_json::{Value, json};
 use support::issuer::{jwk, sign};
 use support::rustcrypto::RustCrypto;
-use support::{Fate, Request, START, Worker, config};
+use support::{Fate, Map, Request, START, Worker, config};
 
 const ISSUER: &str = "https://as.example";
 
@@ -48,6 +49,60 @@ fn request(header: Value) -> Request {
 
 fn is_forwarded(fate: &Fate) -> bool {
     matches!(fate, Fate::Forwarded(_))
+}
+
+/// Counts what is verified by the host. RSASSA-PSS is not: the filter does it itself.
+#[derive(Default)]
+struct Counting(Cell<u32>);
+
+impl Signatures for Counting {
+    fn sign(&self, hash: &str, pkcs8: &[u8], text: &[u8]) -> Result<Vec<u8>, SignError> {
+        RustCrypto.sign(hash, pkcs8, text)
+    }
+
+    fn verify(&self, hash: &str, spki: &[u8], text: &[u8], signature: &[u8]) -> Result<bool, SignError> {
+        self.0.set(self.0.get() + 1);
+        RustCrypto.verify(hash, spki, text, signature)
+    }
+}
+
+/// However many forged JWTs have waited for keys, a callback tries eight of them, and each with a few keys: two for
+/// RSASSA-PSS (`pss_is_for_keys_that_name_it_and_for_few_of_them`), at milliseconds each, eight for others.
+#[test]
+fn a_callback_tries_few_forged_jwts_with_few_keys() {
+    for (alg, most_checks) in [(Algorithm::PS256, 0), (Algorithm::ES256, 8 * 8)] {
+        let counting = Rc::new(Counting::default());
+        let mut settings = validating();
+        settings["providers"]["main"]["jwt"] = json!({"algorithms": [alg.name()]});
+        let mut worker =
+            Worker::signing(settings, Map::default(), Rc::clone(&counting) as Rc<dyn Signatures>);
+        // Without `kid`, and signed by no key of the set.
+        let header = json!({"typ": "at+jwt", "kid": null});
+        let claims = json!({"iss": ISSUER, "sub": "alice", "exp": START.as_secs() + 3600});
+        let good = sign(alg, header, &claims);
+        let (text, signature) = good.rsplit_once('.').unwrap();
+        let forged =
+            format!("{text}.{}{}", if signature.starts_with('A') { 'B' } else { 'A' }, &signature[1..]);
+        let waiting: Vec<_> = (0..100).map(|_| worker.receive(&Request::bearer(&forged))).collect();
+        worker.start();
+        worker.give_turns();
+        let keys: Vec<Value> = (0..20).map(|kid| jwk(alg, json!({"kid": kid.to_string()}))).collect();
+        let (id, _) = worker.calls.remove(0);
+        counting.0.set(0);
+        let mut settled = 0;
+        worker.reply(id, 200, "application/json", json!({"keys": keys}).to_string().as_bytes());
+        loop {
+            let tried = worker.fates.len() - settled;
+            assert!(tried <= 8, "{tried} JWTs in one callback");
+            assert!(counting.0.get() <= most_checks, "{} checks in one callback", counting.0.get());
+            (settled, _) = (worker.fates.len(), counting.0.set(0));
+            if worker.turns == 0 {
+                break;
+            }
+            worker.give_turn();
+        }
+        assert!(waiting.iter().all(|stream| worker.fate(*stream).status() == 401));
+    }
 }
 
 #[test]

@@ -250,7 +250,8 @@ fn a_call_that_fails_after_its_timeout_has_timed_out() {
 #[test]
 fn more_calls_than_allowed_are_not_made() {
     let mut worker =
-        Worker::new(config(json!({"providers": {"main": {"introspection": {"max_concurrent_calls": 2}}}})));
+        Worker::new(config(json!({"providers": {"main": {"introspection": {"max_concurrent_calls": 3}}}})));
+    // One of the three is for tokens in use.
     worker.receive(&Request::bearer("a"));
     worker.receive(&Request::bearer("b"));
     let (third, joined) = (worker.receive(&Request::bearer("c")), worker.receive(&Request::bearer("b")));
@@ -260,14 +261,14 @@ fn more_calls_than_allowed_are_not_made() {
     assert_eq!(worker.calls.len(), 2, "what waited goes on");
     // A queue, and no longer than a moment.
     let queued: Vec<_> =
-        ["d", "e", "f"].iter().map(|token| worker.receive(&Request::bearer(token))).collect();
-    assert_eq!(worker.fate(queued[2]).reason(), "too_many_introspection_calls");
+        ["d", "e", "f", "g"].iter().map(|token| worker.receive(&Request::bearer(token))).collect();
+    assert_eq!(worker.fate(queued[3]).reason(), "too_many_introspection_calls");
     worker.pass(Duration::from_millis(499)).give_tick();
     assert!(worker.is_waiting(queued[0]));
     worker.pass(Duration::from_millis(1)).give_tick();
     assert_eq!(worker.fate(queued[0]).reason(), "too_many_introspection_calls");
     assert_eq!(worker.answer(&active()).answer(&active()).calls.len(), 0);
-    let fourth = worker.receive(&Request::bearer("g"));
+    let fourth = worker.receive(&Request::bearer("h"));
     assert_eq!(worker.give_turns().calls.len(), 1);
     assert!(worker.is_waiting(fourth));
 }

@@ -26,10 +26,10 @@ fn what_binds_or_types_the_clients_token_is_never_said_of_ours() {
     for rules in [
         json!({}),
         json!({"include": ["*"]}),
-        json!({"include": ["cnf", "status", "token_type", "typ", "active", "sub"]}),
+        json!({"include": ["cnf", "status", "token_type", "token_use", "typ", "active", "sub"]}),
     ] {
         let claims = minted_under(rules, members.clone());
-        for name in ["cnf", "status", "token_type", "typ", "active"] {
+        for name in ["cnf", "status", "token_type", "token_use", "typ", "active"] {
             assert_eq!(claims.get(name), None, "{name} in {claims}");
         }
         assert_eq!(claims["sub"], "alice");
@@ -40,7 +40,7 @@ fn what_binds_or_types_the_clients_token_is_never_said_of_ours() {
 
 #[test]
 fn no_configuration_puts_them_there() {
-    for name in ["cnf", "status", "token_type", "typ", "active"] {
+    for name in ["cnf", "status", "token_type", "token_use", "typ", "active"] {
         for claims in [json!({"add": {name: "x"}}), json!({"rename": {"tenant": name}})] {
             let config = config(json!({"phantom_token": {"claims": claims}}));
             let refused = Config::parse(config.to_string().as_bytes(), &|_| None).unwrap_err().to_string();

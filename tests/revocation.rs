@@ -5,6 +5,8 @@
 mod endpoint;
 #[path = "revocation/poll.rs"]
 mod poll;
+#[path = "revocation/sessions.rs"]
+mod sessions;
 mod support;
 
 use std::time::Duration;
@@ -376,42 +378,4 @@ fn slow_bodies_push_out_those_of_their_own_peer_and_no_logout_token() {
     // What does not come at all is given up before Keycloak gives up, after five seconds.
     one.pass(Duration::from_secs(3)).give_tick();
     assert_eq!(one.fate(later[1_023]).reason(), "signal_without_body");
-}
-
-#[test]
-fn a_session_that_no_verdict_names_is_refused_or_bounded() {
-    let sid_only = |jti: u32| {
-        let claims = json!({"iss": ISSUER, "aud": "web", "iat": START.as_secs(), "exp": START.as_secs() + 120,
-            "jti": jti.to_string(), "sid": "hydra",
-            "events": {"http://schemas.openid.net/event/backchannel-logout": {}}});
-        sign(Algorithm::ES256, json!({"typ": "logout+jwt"}), &claims)
-    };
-    let refusing = json!({"revocation": {"back_channel_logout": {"unknown_sessions": "refuse"}}});
-    let (mut one, _) = two_workers(refusing);
-    remember(&mut one, "tok", json!({}));
-    let stream = log_out(&mut one, &sid_only(1));
-    assert_eq!(one.fate(stream).status(), 400);
-    assert!(is_remembered(&mut one, "tok"));
-    // Once a verdict says sid, it may be related.
-    remember(&mut one, "with-session", json!({"sid": "s1"}));
-    let stream = log_out(&mut one, &sid_only(2));
-    assert_eq!(one.fate(stream).status(), 200);
-    assert!(!is_remembered(&mut one, "tok"));
-
-    let (mut one, mut two) = two_workers(json!({}));
-    remember(&mut one, "tok", json!({}));
-    let stream = log_out(&mut one, &sid_only(1));
-    assert_eq!(one.fate(stream).status(), 200);
-    assert!(!is_remembered(&mut two, "tok"));
-    one.pass(Duration::from_secs(1));
-    remember(&mut one, "tok-2", json!({}));
-    for jti in 2..100 {
-        let stream = log_out(&mut one, &sid_only(jti));
-        assert_eq!(one.fate(stream).status(), 200);
-    }
-    two.now = one.now;
-    assert!(is_remembered(&mut two, "tok-2"), "the others wait");
-    one.pass(Duration::from_secs(10)).give_tick();
-    two.now = one.now;
-    assert!(!is_remembered(&mut two, "tok-2"), "and are not lost");
 }

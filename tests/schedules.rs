@@ -1,10 +1,15 @@
 //! Three workers of one Envoy, and what happens to them in an order that a number decides: requests, clients that hang
 //! up, replies that are early, late or lost, word from one worker to another, withdrawals, ticks, and a clock that is
-//! set. Nothing is ever forwarded by a verdict that was too old, or withdrawn, when the request came.
+//! set. Nothing is ever forwarded by a verdict that was too old, or withdrawn, when the request came; nor, where every
+//! request asks, by one that another has asked for; nor by a JWT that has ended. Calls may be few, and wait in the queue.
 //!
 //! `SCHEDULES_FOR=10m cargo test --release --test schedules` runs for ten minutes, `SEED=..` begins with another number.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
+#[path = "schedules/random.rs"]
+mod random;
+#[path = "schedules/requests.rs"]
+mod requests;
 mod support;
 
 use std::collections::BTreeMap;
@@ -13,25 +18,13 @@ use std::time::{Duration, Instant};
 
 use phantom_token_filter::cache::{ProviderTag, Subject, Which, Withdrawals};
 use phantom_token_filter::filter::{CallId, StreamId};
+use phantom_token_filter::jwt::Algorithm;
 use phantom_token_filter::token::{AccessToken, UnixMillis};
+use random::Random;
+use requests::{Judged, KINDS, Kind, jwt};
 use serde_json::json;
+use support::issuer::jwk;
 use support::{Fate, Request, START, Worker, config};
-
-/// SplitMix64.
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self, below: u64) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let z = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        (z ^ (z >> 31)) % below
-    }
-
-    fn one_in(&mut self, times: u64) -> bool {
-        self.next(times) == 0
-    }
-}
 
 /// A point in the order of things, which no clock tells: (true time in milliseconds, step).
 type Point = (u64, u64);
@@ -47,7 +40,8 @@ struct Question {
 struct Came {
     token: u64,
     at: Point,
-    cache_ttl: u64,
+    clock: UnixMillis,
+    kind: &'static Kind,
 }
 
 struct World {
@@ -64,6 +58,8 @@ struct World {
     came: Vec<BTreeMap<StreamId, Came>>,
     /// When tokens were withdrawn last.
     withdrawn: Vec<Option<Point>>,
+    /// JWTs and their ends. They are the tokens after the opaque ones; the last ones are in use.
+    jwts: Vec<(String, UnixMillis)>,
     forwarded: u64,
     remembered: u64,
 }
@@ -74,17 +70,32 @@ impl World {
         let stale_if_error = if random.one_in(3) { 5_000 } else { 0 };
         let (max_entries, refresh_ahead) =
             ([2, 4, 1000][random.next(3) as usize], [0.0, 0.5][random.next(2) as usize]);
+        let max_concurrent_calls = [1, 2, 100][random.next(3) as usize];
         let settings = config(json!({
-            "providers": {"main": {"introspection": {
-                "timeout": "2s", "retries": random.next(2), "breaker": {"failures": 3}
-            }}},
+            "providers": {"main": {
+                "issuer": ISSUER,
+                "introspection": {
+                    "timeout": "2s", "retries": random.next(2), "breaker": {"failures": 3},
+                    "max_concurrent_calls": max_concurrent_calls,
+                },
+                "jwks": {"cluster": "as", "path": "/jwks"},
+                "jwt": {"leeway": "0s"},
+            }},
             "policies": {
                 "default": {"strategy": "introspection", "cache_ttl": format!("{USUAL}ms"),
                             "forward": {"claim_headers": {"x-serial": "serial"}}},
                 "strict": {"strategy": "introspection", "cache_ttl": format!("{STRICT}ms"),
-                           "forward": {"claim_headers": {"x-serial": "serial"}}}
+                           "forward": {"claim_headers": {"x-serial": "serial"}}},
+                "fresh": {"strategy": "introspection", "cache_ttl": "0s",
+                          "forward": {"claim_headers": {"x-serial": "serial"}}},
+                "jwt": {"strategy": "jwt", "cache_ttl": format!("{USUAL}ms")},
+                "both": {"strategy": "jwt_and_introspection", "cache_ttl": format!("{USUAL}ms"),
+                         "forward": {"claim_headers": {"x-serial": "serial"}}},
             },
-            "rules": [{"match": {"path": "/strict"}, "policy": "strict"}],
+            "rules": [{"match": {"path": "/strict"}, "policy": "strict"},
+                      {"match": {"path": "/fresh"}, "policy": "fresh"},
+                      {"match": {"path": "/jwt"}, "policy": "jwt"},
+                      {"match": {"path": "/both"}, "policy": "both"}],
             "cache": {
                 "max_entries": max_entries,
                 "refresh_ahead": refresh_ahead,
@@ -105,11 +116,12 @@ impl World {
             true_millis: 1_000_000,
             step: 0,
             clock: START,
-            is_active: vec![true; TOKENS],
+            is_active: vec![true; OPAQUE as usize],
             questions: Vec::new(),
             open: (0..WORKERS).map(|_| BTreeMap::new()).collect(),
             came: (0..WORKERS).map(|_| BTreeMap::new()).collect(),
-            withdrawn: vec![None; TOKENS],
+            withdrawn: vec![None; OPAQUE as usize],
+            jwts: Vec::new(),
             forwarded: 0,
             remembered: 0,
         }
@@ -149,7 +161,7 @@ impl World {
             }
             94..96 => self.withdraw(),
             96..98 => {
-                let token = self.random.next(TOKENS as u64) as usize;
+                let token = self.random.next(self.is_active.len() as u64) as usize;
                 self.is_active[token] = !self.is_active[token];
             }
             98 => {
@@ -162,10 +174,14 @@ impl World {
     }
 
     fn request(&mut self, at: usize) {
-        let token = self.random.next(TOKENS as u64);
-        let (path, cache_ttl) = if self.random.one_in(4) { ("/strict", STRICT) } else { ("/", USUAL) };
-        let came = Came { token, at: self.point(), cache_ttl };
-        let request = Request::get(path).with("authorization", format!("Bearer {}", name(token)));
+        let token = self.random.next(OPAQUE + JWTS);
+        let token = if token < OPAQUE { token } else { self.jwt_in_use() };
+        // What is validated is a JWT; what is asked about may be one, too.
+        let of_token = if token < OPAQUE { 3 } else { KINDS.len() as u64 };
+        let kind = &KINDS[if self.random.one_in(2) { self.random.next(of_token) as usize } else { 0 }];
+        let came = Came { token, at: self.point(), clock: self.clock, kind };
+        let text = self.text(token);
+        let request = Request::get(kind.path).with("authorization", format!("Bearer {text}"));
         let stream = self.workers[at].receive(&request);
         self.came[at].insert(stream, came);
         // As from one TCP segment.
@@ -173,6 +189,26 @@ impl World {
             self.look(at);
             self.workers[at].hang_up(stream);
         }
+    }
+
+    /// A JWT that has not ended, or not long ago.
+    fn jwt_in_use(&mut self) -> u64 {
+        let clock = self.clock;
+        let is_in_use = |(_, exp): &(String, UnixMillis)| exp.plus(LATE) > clock && exp.since(clock) <= LIFE;
+        let last = self.jwts.iter().rev().take(JWTS as usize);
+        if last.filter(|jwt| is_in_use(jwt)).count() < JWTS as usize {
+            self.jwts.push(jwt(OPAQUE + self.jwts.len() as u64, clock));
+            self.is_active.push(true);
+            self.withdrawn.push(None);
+        }
+        let first = self.jwts.len().saturating_sub(JWTS as usize) as u64;
+        OPAQUE + first + self.random.next(self.jwts.len() as u64 - first)
+    }
+
+    /// The token as clients send it.
+    fn text(&self, token: u64) -> String {
+        let jwt = token.checked_sub(OPAQUE).map(|place| &self.jwts[place as usize]);
+        jwt.map_or_else(|| name(token), |(jwt, _)| jwt.clone())
     }
 
     fn hang_up(&mut self, at: usize) {
@@ -191,7 +227,12 @@ impl World {
         }
         let which = self.random.next(self.workers[at].calls.len() as u64) as usize;
         let (id, _) = self.workers[at].calls.remove(which);
-        let serial = self.open[at].remove(&id).unwrap();
+        let Some(serial) = self.open[at].remove(&id) else {
+            // Of keys.
+            let status = if self.random.one_in(4) { 500 } else { 200 };
+            let keys = json!({"keys": [jwk(Algorithm::ES256, json!({}))]}).to_string();
+            return self.workers[at].reply(id, status, "application/json", keys.as_bytes());
+        };
         let question = &self.questions[serial];
         let exp = self.clock.plus(Duration::from_secs(3600 * 24 * 365)).as_secs();
         let token = question.token;
@@ -215,11 +256,11 @@ impl World {
     }
 
     fn withdraw(&mut self) {
-        let about = self.random.next(TOKENS as u64);
+        let about = self.random.next(self.withdrawn.len() as u64);
         let subject = match self.random.next(4) {
-            0 => Subject::Of(ProviderTag::new("main"), Which::Sub(name(about))),
-            1 => Subject::Of(ProviderTag::new("main"), Which::All),
-            _ => Subject::token(&AccessToken::parse(name(about).as_bytes()).unwrap()),
+            0 => Subject::Of(ProviderTag::new(ISSUER), Which::Sub(name(about))),
+            1 => Subject::Of(ProviderTag::new(ISSUER), Which::All),
+            _ => Subject::token(&AccessToken::parse(self.text(about).as_bytes()).unwrap()),
         };
         let is_of_all = format!("{subject:?}").contains("All");
         self.withdrawals.withdraw(&[subject], Duration::ZERO, self.clock);
@@ -252,11 +293,11 @@ impl World {
         let sent: Vec<_> = self.workers[at]
             .calls
             .iter()
-            .filter(|(id, _)| !self.open[at].contains_key(id))
+            .filter(|(id, call)| !self.open[at].contains_key(id) && !call.body.is_empty())
             .map(|(id, call)| (*id, String::from_utf8(call.body.clone()).unwrap()))
             .collect();
         for (id, body) in sent {
-            let token = (0..TOKENS as u64).find(|token| body.contains(&name(*token))).unwrap();
+            let token = (0..self.withdrawn.len() as u64).find(|it| body.contains(&self.text(*it))).unwrap();
             let sent = self.point();
             self.open[at].insert(id, self.questions.len());
             self.questions.push(Question { token, is_active: self.is_active[token as usize], sent });
@@ -265,7 +306,16 @@ impl World {
         for (stream, fate) in fates {
             let Some(came) = self.came[at].remove(&stream) else { continue };
             if let Fate::Forwarded(_) = fate {
-                self.judge(&came, fate.header("x-serial").unwrap().parse().unwrap());
+                if came.kind.judged != Judged::Asked {
+                    let (_, exp) = &self.jwts[(came.token - OPAQUE) as usize];
+                    // One that waited is judged when it goes on.
+                    assert!(came.clock < *exp || self.clock < *exp, "forwarded with a JWT that had ended");
+                }
+                if came.kind.judged == Judged::Validated {
+                    self.forwarded += 1;
+                } else {
+                    self.judge(&came, fate.header("x-serial").unwrap().parse().unwrap());
+                }
             }
         }
     }
@@ -274,7 +324,9 @@ impl World {
         let question = &self.questions[serial];
         assert!(question.token == came.token && question.is_active);
         // Clocks may differ by a second, and steps of less are none.
-        let oldest = came.cache_ttl + self.stale_if_error + 1_000;
+        let ttl = came.kind.cache_ttl;
+        assert!(ttl > 0 || question.sent.1 > came.at.1, "forwarded by what another request had asked for");
+        let oldest = ttl + self.stale_if_error + 1_000;
         let age = came.at.0.saturating_sub(question.sent.0);
         assert!(age <= oldest, "forwarded by a verdict that was {age} ms old, at most {oldest} are allowed");
         let withdrawn = self.withdrawn[came.token as usize];
@@ -328,7 +380,19 @@ fn nothing_too_old_or_withdrawn_is_forwarded_in_whatever_order_things_happen() {
 
 const WORKERS: usize = 3;
 
-const TOKENS: usize = 5;
+/// Opaque tokens: the first.
+const OPAQUE: u64 = 5;
+
+/// JWTs that are in use at once.
+const JWTS: u64 = 2;
+
+/// How long a JWT lives.
+const LIFE: Duration = Duration::from_secs(60);
+
+/// How long a JWT that has ended is still sent.
+const LATE: Duration = Duration::from_secs(30);
+
+const ISSUER: &str = "https://as.example";
 
 const ACTIONS: u32 = 1_500;
 

@@ -116,18 +116,13 @@ impl Filter {
         standing: Standing,
         now: UnixMillis,
     ) -> Result<Admitted, Unavailable> {
-        let held_back = Err(Unavailable::AuthorizationServer(ServerFailure::HeldBack));
-        if let Some(pause) = self.calls.breaker(introspector).pause(now) {
-            return Err(Unavailable::AuthorizationServer(ServerFailure::retry_later(pause)));
-        }
-        if self.calls.are_held_back(introspector, now) {
-            return held_back;
+        if let Some(failure) = self.calls.withheld(introspector, now) {
+            return Err(Unavailable::AuthorizationServer(failure));
         }
         match self.calls.room(introspector, standing, now) {
-            Room::Now if !self.calls.breaker(introspector).admits(now) => held_back,
             Room::Now => {
-                let unusable = self.calls.unusable(introspector).admits(now);
-                unusable.map(|()| Admitted::Now).map_err(Unavailable::AuthorizationServer)
+                self.calls.admits(introspector, now);
+                Ok(Admitted::Now)
             }
             Room::Later => Ok(Admitted::Later),
             Room::None => Err(Unavailable::TooManyCalls),
@@ -147,7 +142,9 @@ impl Filter {
             }
             for id in self.calls.give_up_queued(introspector, now) {
                 let Some(call) = self.calls.close(id) else { continue };
-                let reason = if self.calls.is_down(introspector) {
+                let reason = if let Some(failure) = self.calls.withheld(introspector, now) {
+                    Unavailable::AuthorizationServer(failure)
+                } else if self.calls.is_down(introspector) {
                     Unavailable::AuthorizationServer(ServerFailure::HeldBack)
                 } else if self.calls.is_silent(introspector, now) {
                     // The house is full because nobody is answered, which is an outage; else it is no reason to serve

@@ -12,6 +12,7 @@ use super::{CallId, Case, StreamId, is_fresh};
 use crate::cache::Moment;
 use crate::claims::ClaimsBuf;
 use crate::http::OwnedReply;
+use crate::introspection::ServerFailure;
 use crate::policy::Policy;
 use crate::provider::{Introspector, Origin};
 use crate::request::{KeptHeaders, RequestView};
@@ -187,17 +188,16 @@ impl Calls {
     pub(super) fn begin_queued(&mut self, introspector: &Introspector, now: UnixMillis) -> bool {
         let name = &introspector.origin.provider;
         let mut is_any = false;
-        while let Some(load) = self.loads.get_mut(name).filter(|load| load.is_queued()) {
-            if !self.breakers.entry(name.clone()).or_default().admits(now) {
-                break;
-            }
-            let Some(id) = load.next(&introspector.endpoint) else { break };
+        // A probe is used up by a call, and not by looking for one.
+        while self.withheld(introspector, now).is_none() {
+            let Self { loads, open, .. } = self;
+            let Some(load) = loads.get_mut(name) else { break };
             // One that was closed meanwhile is no more.
-            if self.open.contains_key(&id) {
-                self.begin(id);
-                self.unsent.push_back(id);
-                is_any = true;
-            }
+            let Some(id) = load.next(&introspector.endpoint, |id| open.contains_key(&id)) else { break };
+            self.admits(introspector, now);
+            self.begin(id);
+            self.unsent.push_back(id);
+            is_any = true;
         }
         is_any
     }
@@ -213,9 +213,28 @@ impl Calls {
         load.is_some_and(|load| load.is_silent(&introspector.endpoint, now))
     }
 
+    /// Why no call to this server may be made now. Asking this uses up no probe.
+    pub(super) fn withheld(&self, introspector: &Introspector, now: UnixMillis) -> Option<ServerFailure> {
+        let name = &introspector.origin.provider;
+        let breaker = self.breakers.get(name);
+        if let Some(pause) = breaker.and_then(|breaker| breaker.pause(now)) {
+            return Some(ServerFailure::retry_later(pause));
+        }
+        if breaker.is_some_and(|breaker| breaker.holds_back(now)) {
+            return Some(ServerFailure::HeldBack);
+        }
+        self.unusable.get(name)?.holds_back(now).cloned()
+    }
+
+    /// A call to this server, from which calls are not held back, is made: it may be a probe.
+    pub(super) fn admits(&mut self, introspector: &Introspector, now: UnixMillis) {
+        self.breaker(introspector).admits(now);
+        self.unusable(introspector).admits(now);
+    }
+
     /// Those that have waited in vain: too long, or for a server that calls are held back from.
     pub(super) fn give_up_queued(&mut self, introspector: &Introspector, now: UnixMillis) -> Vec<CallId> {
-        let is_held_back = self.are_held_back(introspector, now);
+        let is_held_back = self.withheld(introspector, now).is_some();
         let Self { loads, open, .. } = self;
         let is_late = |id: CallId| {
             open.get(&id).is_none_or(|call| {

@@ -1,15 +1,25 @@
 //! Withdrawals that others can bring about as often as they like: each subject's at most once in a span. What comes
-//! within the span of an earlier one is not lost: one more, at its end, stands for all of it.
+//! within the span of an earlier one is not lost: one more, at its end, stands for all of it. A filter that ends before
+//! does it then. Who is answered by us is answered once it is done.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use super::{Effect, Filter};
+use super::{Effect, Filter, StreamId};
 use crate::cache::{ProviderTag, Subject, Which};
+use crate::revocation::answer;
+use crate::revocation::sources::Receiver;
 use crate::token::UnixMillis;
 
 /// Withdrawals that are still to come.
 #[derive(Default)]
-pub(super) struct Deferred(Vec<Deferral>);
+pub(super) struct Deferred {
+    withdrawals: Vec<Deferral>,
+    /// Logouts that wait for one of them, which is done then.
+    waiting: BTreeMap<StreamId, UnixMillis>,
+    /// Those of them that wait no more.
+    done: BTreeSet<StreamId>,
+}
 
 struct Deferral {
     subject: Subject,
@@ -22,24 +32,69 @@ struct Deferral {
 
 impl Deferred {
     pub(super) fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.withdrawals.is_empty() && self.waiting.is_empty()
     }
 
     /// What is to come comes now: nobody knows any more for how long it was put off.
     pub(super) fn clock_set_back(&mut self) {
-        self.0.iter_mut().for_each(|it| it.due = UnixMillis::from_millis(0));
+        let begin = UnixMillis::from_millis(0);
+        self.withdrawals.iter_mut().for_each(|it| it.due = begin);
+        self.waiting.values_mut().for_each(|due| *due = begin);
+    }
+
+    /// Whether one more may wait.
+    pub(super) fn has_room(&self) -> bool {
+        self.waiting.len() < MAX_WAITING
+    }
+
+    /// Lets a logout wait for what is done at `due`.
+    pub(super) fn answer_when_done(&mut self, stream: StreamId, due: UnixMillis) {
+        self.waiting.insert(stream, due);
+    }
+
+    /// Whether a logout waits for its answer here.
+    pub(super) fn holds(&self, stream: StreamId) -> bool {
+        self.waiting.contains_key(&stream) || self.done.contains(&stream)
+    }
+
+    /// Whether some wait no more.
+    pub(super) fn have_done(&self) -> bool {
+        !self.done.is_empty()
+    }
+
+    /// A stream waits for nothing here any more.
+    pub(super) fn forget(&mut self, stream: StreamId) {
+        self.waiting.remove(&stream);
+        self.done.remove(&stream);
+    }
+
+    /// What was put off until `now` is done.
+    fn are_done(&mut self, now: UnixMillis) {
+        let Self { waiting, done, .. } = self;
+        waiting.retain(|stream, due| {
+            let is_done = *due <= now;
+            if is_done {
+                done.insert(*stream);
+            }
+            !is_done
+        });
+    }
+
+    /// All of it, whether it is due or not.
+    fn take(&mut self) -> Vec<Deferral> {
+        std::mem::take(&mut self.withdrawals)
     }
 
     fn add(&mut self, deferral: Deferral, provider: ProviderTag) {
-        if let Some(same) = self.0.iter_mut().find(|other| other.subject == deferral.subject) {
+        if let Some(same) = self.withdrawals.iter_mut().find(|other| other.subject == deferral.subject) {
             same.asked = deferral.asked;
             same.settle = same.settle.max(deferral.settle);
-        } else if self.0.len() < MAX_DEFERRED {
-            self.0.push(deferral);
+        } else if self.withdrawals.len() < MAX_DEFERRED {
+            self.withdrawals.push(deferral);
         } else {
             // One that stands for all of this provider's, so that none is lost.
             let mut all = Deferral { subject: Subject::Of(provider, Which::All), ..deferral };
-            self.0.retain(|other| {
+            self.withdrawals.retain(|other| {
                 let is_his = matches!(&other.subject, Subject::Of(of, _) if *of == provider);
                 if is_his {
                     all.due = all.due.min(other.due);
@@ -47,13 +102,13 @@ impl Deferred {
                 }
                 !is_his
             });
-            self.0.push(all);
+            self.withdrawals.push(all);
         }
     }
 }
 
 impl Filter {
-    /// Withdraws, unless the same was withdrawn within `span` before: then at its end.
+    /// Withdraws, unless the same was withdrawn within `span` before: then at its end, which is returned.
     pub(super) fn withdraw_at_most_every(
         &mut self,
         span: Duration,
@@ -61,30 +116,55 @@ impl Filter {
         settle: Duration,
         now: UnixMillis,
         effects: &mut Vec<Effect>,
-    ) {
+    ) -> Option<UnixMillis> {
         let subject = Subject::Of(provider, which);
         match self.cache.withdrawals().since(&subject) {
             // A later one is of a clock that was set back.
             Some(last) if last <= now && now.since(last) < span => {
-                let deferral = Deferral { subject, asked: now, due: last.plus(span), settle };
-                self.deferred.add(deferral, provider);
+                let due = last.plus(span);
+                self.deferred.add(Deferral { subject, asked: now, due, settle }, provider);
                 self.set_tick(effects);
+                Some(due)
             }
-            _ => self.withdraw(&[subject], settle, now, effects),
+            _ => {
+                self.withdraw(&[subject], settle, now, effects);
+                None
+            }
         }
     }
 
     /// Withdraws what is due, unless another worker has meanwhile.
     pub(super) fn withdraw_deferred(&mut self, now: UnixMillis, effects: &mut Vec<Effect>) {
-        let (due, later) = std::mem::take(&mut self.deferred.0).into_iter().partition(|it| it.due <= now);
-        self.deferred.0 = later;
-        for Deferral { subject, asked, settle, .. } in due {
+        let (due, later) = self.deferred.take().into_iter().partition(|it| it.due <= now);
+        self.deferred.withdrawals = later;
+        self.withdraw_now(due, now, effects);
+        self.deferred.are_done(now);
+    }
+
+    /// Withdraws what is still to come: nobody will be there to do it.
+    pub(super) fn withdraw_all_deferred(&mut self, now: UnixMillis, effects: &mut Vec<Effect>) {
+        let all = self.deferred.take();
+        self.withdraw_now(all, now, effects);
+    }
+
+    /// Answers one of those that have waited. Returns whether there was one.
+    pub(super) fn answer_done(&mut self, effects: &mut Vec<Effect>) -> bool {
+        let Some(stream) = self.deferred.done.pop_first() else { return false };
+        effects.push(Effect::Answer(stream, answer::received(Receiver::Logout, None)));
+        true
+    }
+
+    fn withdraw_now(&self, deferred: Vec<Deferral>, now: UnixMillis, effects: &mut Vec<Effect>) {
+        for Deferral { subject, asked, settle, .. } in deferred {
             if self.cache.withdrawals().since(&subject).is_none_or(|last| last < asked) {
                 self.withdraw(&[subject], settle, now, effects);
             }
         }
     }
 }
+
+/// Logouts that wait at once, per worker.
+const MAX_WAITING: usize = 256;
 
 /// Subjects whose withdrawal is still to come, per worker.
 const MAX_DEFERRED: usize = 256;

@@ -83,10 +83,14 @@ impl Load {
         self.queue_mut(standing).push_back(call);
     }
 
-    /// The next call that there is a place for: of tokens in use first.
-    pub(super) fn next(&mut self, endpoint: &Endpoint) -> Option<CallId> {
+    /// The next call that there is a place for, of those that are still open: of tokens in use first.
+    pub(super) fn next(&mut self, endpoint: &Endpoint, is_open: impl Fn(CallId) -> bool) -> Option<CallId> {
         [Standing::Known, Standing::Unknown].into_iter().find_map(|standing| {
-            if self.has_place(standing, endpoint) { self.queue_mut(standing).pop_front() } else { None }
+            if !self.has_place(standing, endpoint) {
+                return None;
+            }
+            let queue = self.queue_mut(standing);
+            std::iter::from_fn(|| queue.pop_front()).find(|id| is_open(*id))
         })
     }
 
@@ -110,7 +114,9 @@ impl Load {
         self.under_way
             < match standing {
                 Standing::Known => all,
-                Standing::Unknown => all - all / RESERVED,
+                // Of two or three calls one is kept; a single one is for all, and tokens in use go first.
+                Standing::Unknown if all > 1 => all - (all / RESERVED).max(1),
+                Standing::Unknown => all,
             }
     }
 

@@ -88,6 +88,8 @@ pub enum Event<'a> {
     Body(StreamId, Option<&'a [u8]>),
     /// The answer to a call broke off.
     CallFailed(CallId),
+    /// The filter ends: another configuration is in its place. Requests that wait are no more by then.
+    End,
     /// A call could not be sent: the host refused it, in the callback that was to send it.
     NotSent(CallId),
     /// A call was answered.
@@ -310,6 +312,7 @@ impl Filter {
                 self.waiting.remove(stream);
                 self.parking.forget(stream);
                 self.signals.gone(stream, now);
+                self.deferred.forget(stream);
                 return effects;
             }
             Event::Answered(stream, status) => self.answered(stream, status, now, &mut effects),
@@ -332,6 +335,7 @@ impl Filter {
                 self.call_ended(call, Some(&reply), now, &mut effects);
                 self.settle(now, &mut effects);
             }
+            Event::End => self.withdraw_all_deferred(now, &mut effects),
             Event::Start => {}
             Event::Tick => {
                 self.take_over_overdue(now, &mut effects);
@@ -399,7 +403,10 @@ impl Filter {
 
     /// Whether a stream waits for a verdict; nothing of it may pass until then.
     pub fn is_waiting(&self, stream: StreamId) -> bool {
-        self.waiting.contains(stream) || self.parking.holds(stream) || self.signals.holds(stream)
+        self.waiting.contains(stream)
+            || self.parking.holds(stream)
+            || self.signals.holds(stream)
+            || self.deferred.holds(stream)
     }
 
     /// What a stream gets that the host failed to treat as it should: closed on failure.
@@ -407,6 +414,7 @@ impl Filter {
         self.waiting.remove(stream);
         self.parking.forget(stream);
         self.signals.forget(stream);
+        self.deferred.forget(stream);
         self.config.challenge.answer(&Unavailable::Host.into(), "")
     }
 }

@@ -40,7 +40,10 @@ impl Filter {
 
     /// Whether somebody waits no more and has yet to be told. Whoever leaves it so has asked for a turn.
     pub(super) fn is_to_settle(&self) -> bool {
-        !self.settlements.is_empty() || self.parking.has_ready() || self.signals.have_ready()
+        !self.settlements.is_empty()
+            || self.parking.has_ready()
+            || self.signals.have_ready()
+            || self.deferred.have_done()
     }
 
     /// Settles waiting streams, as many as the callback has room for besides those that it has settled already; asks
@@ -69,6 +72,7 @@ impl Filter {
         while self.unpark_one(now, effects)
             || self.unpark_signal(now, effects)
             || self.refuse_given_up(effects)
+            || self.answer_done(effects)
         {
             batch += 1;
             taken_up += 1;

@@ -226,7 +226,13 @@ impl Filter {
             }
         };
         let refusal = if is_logout {
-            self.apply_logout(&verified, now, effects).err().map(answer::logout_refused)
+            match self.apply_logout(&verified, now, effects) {
+                Ok(None) => None,
+                Ok(Some(due)) => {
+                    return self.deferred.answer_when_done(stream, due);
+                }
+                Err(reason) => Some(answer::logout_refused(reason)),
+            }
         } else {
             let Some(events) = pushed(sources) else { return };
             let applied = events.rules.check(verified.typ(), verified.claims(), now);
@@ -283,12 +289,13 @@ impl Filter {
         effects.push(Effect::AskForTurn);
     }
 
+    /// Does what a logout token says. Returns when the rest of it is done, if that is put off.
     fn apply_logout(
         &mut self,
         verified: &VerifiedJwt,
         now: UnixMillis,
         effects: &mut Vec<Effect>,
-    ) -> Result<(), LogoutRefused> {
+    ) -> Result<Option<UnixMillis>, LogoutRefused> {
         let config = Rc::clone(&self.config);
         let sources = &config.revocation;
         let Some(receiver) = &sources.back_channel_logout else { return Err(LogoutRefused::OtherIssuer) };
@@ -314,11 +321,14 @@ impl Filter {
         let (broad, exact): (Vec<_>, Vec<_>) =
             logout.withdraws.into_iter().partition(|which| is_unknown && *which == Which::WithoutSid);
         self.withdraw(&of(&receiver.signer, exact), sources.settle, now, effects);
-        // Each takes what the one before it took: many in a row would leave nothing in the cache.
+        // Each takes what the one before it took: many in a row would leave nothing in the cache. More than may wait for
+        // their answer wait for nothing.
+        let span = if self.deferred.has_room() { SPAN_OF_UNKNOWN } else { Duration::ZERO };
+        let mut due = None;
         for which in broad {
-            self.withdraw_at_most_every(SPAN_OF_UNKNOWN, (*tag, which), sources.settle, now, effects);
+            due = due.max(self.withdraw_at_most_every(span, (*tag, which), sources.settle, now, effects));
         }
-        Ok(())
+        Ok(due)
     }
 
     /// Does what a security event token says, unless it was done before.
@@ -391,8 +401,9 @@ fn of(signer: &Signer, which: Vec<Which>) -> Vec<Subject> {
     which.into_iter().map(|which| Subject::Of(signer.tag, which)).collect()
 }
 
-/// How often at most all verdicts without a session are withdrawn for one that none can be related to.
-const SPAN_OF_UNKNOWN: Duration = Duration::from_secs(10);
+/// How often at most all verdicts without a session are withdrawn for one that none can be related to. The server waits
+/// for the answer so long; some give up after 2.5 s.
+const SPAN_OF_UNKNOWN: Duration = Duration::from_secs(2);
 
 /// Between two complaints of the same.
 const QUIET: Duration = Duration::from_secs(60);

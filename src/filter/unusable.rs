@@ -14,12 +14,14 @@ pub(super) struct Unusable {
 }
 
 impl Unusable {
-    /// Whether a call may be made now; if not, what the last one brought.
-    pub(super) fn admits(&mut self, now: UnixMillis) -> Result<(), ServerFailure> {
-        match &self.last {
-            Some(last) if !self.breaker.admits(now) => Err(last.clone()),
-            _ => Ok(()),
-        }
+    /// What the last call brought, if no call may be made now. Asking this uses up no probe.
+    pub(super) fn holds_back(&self, now: UnixMillis) -> Option<&ServerFailure> {
+        self.last.as_ref().filter(|_| self.breaker.holds_back(now))
+    }
+
+    /// A call that is not held back is made.
+    pub(super) fn admits(&mut self, now: UnixMillis) {
+        self.breaker.admits(now);
     }
 
     /// The server gave a verdict.

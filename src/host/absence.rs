@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::abi::hostcalls;
 use super::apply::Worker;
-use super::doubt::{Doubt, Doubts, PATIENCE, complain};
+use super::doubt::{Bodies, Doubt, Doubts, PATIENCE, complain};
 use super::now;
 use crate::filter::{CallId, Event};
 use crate::token::UnixMillis;
@@ -99,10 +99,11 @@ impl Worker {
         self.doubts.delete.dispel();
     }
 
-    /// A request is gone that was held back until its body is here, and never was. Did it pass?
+    /// A request is gone that was held back until its body is here, and never was. Did it pass? Until a body has come
+    /// once, such requests have no route.
     pub(super) fn look_for_body(&self) {
-        let upstream = hostcalls::get_property(&["upstream", "address"]).ok().flatten();
-        if upstream.is_some_and(|address| !address.is_empty()) && !self.bodies_pass.replace(true) {
+        let has_passed = is_without_route() || is_from_upstream();
+        if has_passed && self.bodies.replace(Bodies::Pass) != Bodies::Pass {
             complain(
                 "proxy_on_request_body",
                 "signals are refused, for they would pass instead of being read",
@@ -115,6 +116,12 @@ impl Worker {
 pub(super) fn is_answered() -> bool {
     let code = hostcalls::get_property(&["response", "code"]).ok().flatten();
     code.is_some_and(|code| code.iter().any(|byte| *byte != 0))
+}
+
+/// Whether the effective context's stream was answered by Envoy's router, which had no route for it.
+fn is_without_route() -> bool {
+    let details = hostcalls::get_property(&["response", "code_details"]).ok().flatten();
+    details.is_some_and(|details| details == b"route_not_found")
 }
 
 /// Whether the effective context's stream was answered by the service.

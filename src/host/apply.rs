@@ -8,9 +8,9 @@ use log::error;
 
 use super::abi::Status;
 use super::abi::hostcalls::{self, MapType, MetricType};
-use super::doubt::{Doubts, PATIENCE};
+use super::doubt::{Bodies, Doubts, PATIENCE};
 use super::held::{Fate, Held};
-use super::mailbox::Message;
+use super::message::Message;
 use super::{local_reply, now};
 use crate::cache::Mailbox;
 use crate::challenge::Answer;
@@ -39,8 +39,8 @@ pub(super) struct Worker {
     /// How often the filter wants a tick, and how often there is one.
     pub(super) tick: Cell<Duration>,
     pub(super) period: Cell<Duration>,
-    /// Whether a request that was to be held back for its body was seen to pass.
-    pub(super) bodies_pass: Cell<bool>,
+    /// What is known of bodies of requests.
+    pub(super) bodies: Cell<Bodies>,
     /// Whether access logs can still be told something: a host that refuses once refuses always.
     describes: Cell<bool>,
 }
@@ -68,7 +68,7 @@ impl Worker {
             doubts: Doubts::default(),
             tick: Cell::new(Duration::ZERO),
             period: Cell::new(Duration::ZERO),
-            bodies_pass: Cell::new(false),
+            bodies: Cell::new(Bodies::Untried),
             describes: Cell::new(true),
         })
     }

@@ -16,7 +16,7 @@ use super::action::Action;
 use super::apply::Worker;
 use super::doubt::{self, Sight};
 use super::{local_reply, logger, root};
-use crate::filter::StreamId;
+use crate::filter::{Event, StreamId};
 
 /// Every context of this VM.
 struct Contexts {
@@ -28,6 +28,12 @@ struct Contexts {
     noted: RefCell<BTreeMap<u32, u32>>,
     /// Whether requests' headers are shown to us.
     sight: Cell<Sight>,
+}
+
+/// A context that is no more, by its worker.
+enum Gone {
+    Root(Rc<Worker>),
+    Stream(Rc<Worker>),
 }
 
 impl Contexts {
@@ -42,17 +48,17 @@ impl Contexts {
         }
     }
 
-    /// Forgets a context; gives back its worker if it was a stream.
-    fn gone(&self, context: u32) -> Option<Rc<Worker>> {
+    /// Forgets a context; gives back its worker, and what it was.
+    fn gone(&self, context: u32) -> Option<Gone> {
         let place = self.roots.borrow().iter().position(|(root, _)| *root == context);
         if let Some(place) = place {
-            drop(self.roots.borrow_mut().remove(place));
+            let (_, worker) = self.roots.borrow_mut().remove(place);
             self.note_only();
-            return None;
+            return worker.map(Gone::Root);
         }
         let worker = self.worker_of(context);
         self.noted.borrow_mut().remove(&context);
-        worker
+        worker.map(Gone::Stream)
     }
 
     fn note_only(&self) {
@@ -159,8 +165,10 @@ pub(super) fn context_created(context: u32, root: u32) {
 
 pub(super) fn context_gone(context: u32) {
     CONTEXTS.with(|contexts| contexts.look_back(context));
-    if let Some(worker) = CONTEXTS.with(|contexts| contexts.gone(context)) {
-        worker.stream_gone(StreamId(context));
+    match CONTEXTS.with(|contexts| contexts.gone(context)) {
+        Some(Gone::Root(worker)) => worker.root_event(Event::End),
+        Some(Gone::Stream(worker)) => worker.stream_gone(StreamId(context)),
+        None => {}
     }
 }
 

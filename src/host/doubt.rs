@@ -22,6 +22,17 @@ pub(super) enum Sight {
     Missing,
 }
 
+/// `proxy_on_request_body`: a request that is to be held back until its body is here passes without it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Bodies {
+    /// No request with a body has come yet.
+    Untried,
+    /// They are shown.
+    Come,
+    /// A request was seen to pass: signals are refused.
+    Pass,
+}
+
 /// The callbacks of a root that are still in doubt.
 #[derive(Default)]
 pub(super) struct Doubts {

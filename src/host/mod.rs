@@ -13,6 +13,7 @@ mod held;
 mod local_reply;
 mod logger;
 mod mailbox;
+mod message;
 mod pairs;
 mod root;
 mod shared_data;

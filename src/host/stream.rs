@@ -7,6 +7,7 @@ use super::abi::Given;
 use super::abi::hostcalls::{self, BufferType, MapType};
 use super::action::Action;
 use super::apply::Worker;
+use super::doubt::Bodies;
 use super::held::{Fate, Held};
 use super::pairs;
 use crate::filter::{Event, MAX_BODY_BYTES, StreamId};
@@ -23,12 +24,15 @@ impl Worker {
             // Nobody has said a word about it, and nobody will: it must not pass for want of one.
             fate = self.fail(stream);
         }
-        if fate == Fate::Receiving && self.bodies_pass.get() {
+        if fate == Fate::Receiving && self.bodies.get() == Bodies::Pass {
             fate = self.fail(stream);
         }
         if fate == Fate::Receiving {
             // It was read. Should the request pass in spite of us, no service sees the secret.
             _ = hostcalls::remove_map_value(MapType::Request, "authorization");
+            if self.bodies.get() == Bodies::Untried {
+                route_nowhere(&headers);
+            }
         }
         self.hold(stream, Held { fate, passed: Vec::new(), is_read: false });
         if is_last {
@@ -38,6 +42,7 @@ impl Worker {
     }
 
     pub(super) fn request_body(&self, stream: StreamId, size: usize, is_last: bool) -> Action {
+        self.bodies.set(Bodies::Come);
         self.body(stream, size, is_last);
         self.gate(stream)
     }
@@ -138,6 +143,14 @@ impl Worker {
     fn fate(&self, stream: StreamId) -> Option<Fate> {
         self.held(stream, |held| held.fate)
     }
+}
+
+/// Gives a request a path that no route has, by path or by prefix: without the slash that all begin with.
+fn route_nowhere(headers: &Headers) {
+    let path = headers.header(":path").unwrap_or_default();
+    let start = path.iter().position(|byte| *byte != b'/').unwrap_or(path.len());
+    let path = path.get(start..).unwrap_or_default();
+    _ = hostcalls::set_map_value_bytes(MapType::Request, ":path", path);
 }
 
 /// The beginning of what is there of the request's body.

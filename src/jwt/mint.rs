@@ -54,7 +54,7 @@ impl PhantomToken {
     /// The claims that no phantom token has. They say of the client's token what does not hold for ours: that it is
     /// bound to a key (`cnf`, RFC 7800), where to look whether it is revoked (`status`), or what kind of token it is.
     /// A service that obeys them would have to refuse a JWT that is not bound, listed or typed so.
-    pub const NEVER_CLAIMS: [&str; 5] = ["active", "cnf", "status", "token_type", "typ"];
+    pub const NEVER_CLAIMS: [&str; 6] = ["active", "cnf", "status", "token_type", "token_use", "typ"];
 
     /// The `exp` of a token minted `now` for a verdict that ends at `introspected_exp`: whole seconds.
     pub fn exp(&self, introspected_exp: Option<UnixMillis>, now: UnixMillis) -> UnixMillis {

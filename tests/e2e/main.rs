@@ -20,6 +20,7 @@ mod jwt_and_introspection;
 mod jwt_vectors;
 mod key_rotation;
 mod launcher;
+mod leases;
 mod memory;
 mod metrics;
 mod minted;

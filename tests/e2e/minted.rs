@@ -35,7 +35,7 @@ async fn three_verifiers_accept_what_is_minted_from_every_reply() {
     let verified = jose::verify(&jwts, &jwks).await;
     assert_eq!(pyjwt::verify(&jwts, &jwks).await.len(), verified.len());
     for jwt in &verified {
-        for name in ["cnf", "status", "token_type", "typ", "active"] {
+        for name in ["cnf", "status", "token_type", "token_use", "typ", "active"] {
             assert_eq!(jwt.claims.get(name), None, "{name} in {jwt:?}");
         }
         for (name, is_in_form) in [

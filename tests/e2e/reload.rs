@@ -65,6 +65,41 @@ async fn nothing_that_was_obtained_under_another_configuration_serves() {
     assert_eq!(asked, [0, 2, 3, 4].map(|number| setups[number].subject()));
 }
 
+/// A client without a secret revokes twice within ten seconds: the second counts at their end, or when the filter that has
+/// put it off is replaced.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_withdrawal_that_was_put_off_is_not_forgotten_with_the_configuration() {
+    let mut plugin = plugin().await;
+    plugin["policies"] = json!({"default": {"cache_ttl": "10m"}});
+    plugin["revocation"] = json!({"endpoint": {"path": "/token/revocation"}});
+    let to_server =
+        json!({"match": {"path": "/token/revocation"}, "route": {"cluster": "authorization_server"}});
+    let gateway =
+        Gateway::with(plugin.clone(), |envoy| envoy.reloadable().sees_answers().route(to_server)).await;
+    let is_active = Arc::new(AtomicBool::new(true));
+    let of_token = is_active.clone();
+    gateway.server.answer_calls(move |call| match call.path.as_str() {
+        "/token/revocation" => Answer::body(""),
+        _ if of_token.load(Ordering::SeqCst) => Answer::active(json!({"client_id": "app"})),
+        _ => Answer::inactive(),
+    });
+    let revoke = async |token: &str| {
+        let form = format!("token={token}&client_id=app");
+        let request = Request::post("/token/revocation", form);
+        let reply = gateway.send(request.header("content-type", "application/x-www-form-urlencoded")).await;
+        assert_eq!(reply.status, 200, "{reply:?}");
+    };
+    assert_eq!(gateway.get(HOT).await.status, 200);
+    revoke("refresh-1").await;
+    assert_eq!(gateway.get(HOT).await.status, 200);
+    is_active.store(false, Ordering::SeqCst);
+    revoke("refresh-2").await;
+    assert_eq!(gateway.get(HOT).await.status, 200, "it is put off");
+    plugin["challenge"] = json!({"realm": "other"});
+    gateway.envoy.reload(&plugin).await;
+    eventually("the withdrawal", || async { (gateway.get(HOT).await.status == 401).then_some(()) }).await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn verdicts_and_jwts_outlive_a_change_that_is_none_of_theirs() {
     let mut plugin = plugin().await;

@@ -110,6 +110,40 @@ fn a_client_that_anybody_can_name_is_asked_about_anew_at_most_every_ten_seconds_
 }
 
 #[test]
+fn a_revocation_that_passes_through_takes_other_spellings_of_the_token_with_it() {
+    // A lenient server takes both for one token: the last letter has four bits to spare.
+    let (issued, other) = ("eyJhIjoxfQ.eyJhIjoxfQ.c2lnbmF0dXJlMQ", "eyJhIjoxfQ.eyJhIjoxfQ.c2lnbmF0dXJlMR");
+    for (used, revocation) in [
+        // Known here as it was issued: by itself.
+        (&[issued, other][..], format!("token={issued}")),
+        (&[issued, other], format!("token={other}")),
+        // Known here in another spelling alone: with all that its client has, whom every request names (RFC 7009 §2.1).
+        (&[other], format!("token={issued}&client_id=app")),
+    ] {
+        let (mut one, mut two) = two_workers(json!({}));
+        used.iter().for_each(|token| remember(&mut one, token, json!({})));
+        revoke_publicly(&mut one, &revocation);
+        for token in used {
+            assert!(!is_remembered(&mut two, token), "{token} lives on after {revocation}");
+        }
+    }
+}
+
+#[test]
+fn what_was_put_off_is_done_when_another_configuration_is_put_in_the_filters_place() {
+    let (mut one, mut two) = two_workers(json!({}));
+    remember(&mut one, "tok", json!({}));
+    revoke_publicly(&mut one, "token=refresh-1&client_id=app");
+    one.pass(Duration::from_secs(1));
+    two.pass(Duration::from_secs(1));
+    remember(&mut one, "tok-2", json!({}));
+    revoke_publicly(&mut one, "token=refresh-2&client_id=app");
+    assert!(is_remembered(&mut two, "tok-2"), "it is put off");
+    one.end();
+    assert!(!is_remembered(&mut two, "tok-2"), "and not forgotten with the filter");
+}
+
+#[test]
 fn made_up_clients_and_tokens_leave_nothing_behind() {
     let (mut one, mut two) = two_workers(json!({}));
     remember(&mut one, "tok", json!({}));

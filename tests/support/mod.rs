@@ -297,6 +297,11 @@ impl Worker {
         self.give_turns()
     }
 
+    /// Another configuration is in this one's place.
+    pub fn end(&mut self) {
+        self.step(Event::End);
+    }
+
     pub fn hang_up(&mut self, stream: StreamId) {
         self.step(Event::StreamGone(stream));
     }

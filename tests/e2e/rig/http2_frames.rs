@@ -15,14 +15,26 @@ pub async fn get(to: SocketAddr, fields: &[(&str, &str)]) -> io::Result<Vec<u8>>
     Connection::open(to).await?.send(fields, None).await
 }
 
+/// What a client begins a connection with: the preface and empty settings.
+pub const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0";
+
+/// A request of these header fields and no body, to be sent among others.
+pub fn request_frame(stream: u32, fields: &[(&str, &str)]) -> Vec<u8> {
+    frame(HEADERS, END_HEADERS | END_STREAM, stream, &block(fields))
+}
+
+/// The end of a request by its client: `CANCEL`.
+pub fn reset_frame(stream: u32) -> Vec<u8> {
+    frame(RST_STREAM, 0, stream, &8_u32.to_be_bytes())
+}
+
 /// One connection with one stream.
 pub struct Connection(TcpStream);
 
 impl Connection {
     pub async fn open(to: SocketAddr) -> io::Result<Self> {
         let mut stream = within_limit("connecting", TcpStream::connect(to)).await?;
-        stream.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").await?;
-        stream.write_all(&frame(SETTINGS, 0, 0, &[])).await?;
+        stream.write_all(PREFACE).await?;
         Ok(Self(stream))
     }
 
