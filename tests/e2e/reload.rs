@@ -91,7 +91,10 @@ async fn a_withdrawal_that_was_put_off_is_not_forgotten_with_the_configuration()
     };
     assert_eq!(gateway.get(HOT).await.status, 200);
     revoke("refresh-1").await;
-    assert_eq!(gateway.get(HOT).await.status, 200);
+    // What is asked for within the millisecond of a withdrawal is not remembered.
+    for _ in 0..3 {
+        assert_eq!(gateway.get(HOT).await.status, 200);
+    }
     is_active.store(false, Ordering::SeqCst);
     revoke("refresh-2").await;
     assert_eq!(gateway.get(HOT).await.status, 200, "it is put off");
