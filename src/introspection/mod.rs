@@ -6,11 +6,15 @@
 mod authentication;
 mod endpoint;
 mod error_reply;
+mod failure;
 mod reply;
 mod signed;
+mod verdict;
 
 pub use authentication::{ClientAuthentication, SecretEncoding};
 pub use endpoint::{BreakerLimits, Endpoint};
 pub use error_reply::error_of;
-pub use reply::{Introspection, ServerFailure, parse};
+pub use failure::ServerFailure;
+pub use reply::parse;
 pub use signed::{Keys, Response, SignedReply, SignedReplyKind};
+pub use verdict::Introspection;

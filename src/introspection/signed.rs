@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::reply::{Introspection, ServerFailure, verdict};
+use super::failure::ServerFailure;
+use super::verdict::{Introspection, verdict};
 use crate::claims::{self, ClaimNames};
 use crate::http::{Reply, is_media_type};
 use crate::jwt::{Algorithm, JwksEndpoint, KeySet, Minted, Signatures, UntrustedJwt, VerifiedJwt};

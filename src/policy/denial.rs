@@ -1,7 +1,7 @@
 //! Why a request is not forwarded. Outer variant: what the client gets to know (RFC 6750 §3.1); inner: the
 //! reason, for the operator.
 
-use super::user_authentication::UserAuthentication;
+use super::user_authentication::{InsufficientUserAuthentication, Lack};
 use crate::cache::Refused;
 use crate::introspection::ServerFailure;
 use crate::jwt::BadJwt;
@@ -32,24 +32,6 @@ pub enum InsufficientScope {
     OtherClaim,
     /// It was issued to a client that the policy does not name.
     OtherClient,
-}
-
-/// How the authentication of a token's user falls short.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct InsufficientUserAuthentication {
-    /// In what.
-    pub lack: Lack,
-    /// What would do.
-    pub wanted: UserAuthentication,
-}
-
-/// What an authentication lacks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Lack {
-    /// It is of another class (`acr`), or of none.
-    OtherClass,
-    /// It was too long ago (`auth_time`), or nobody knows when.
-    TooOld,
 }
 
 /// What is wrong with how a request carries its token.

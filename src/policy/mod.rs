@@ -10,15 +10,12 @@ mod requirements;
 mod rules;
 mod user_authentication;
 
-pub use denial::{
-    Denial, InsufficientScope, InsufficientUserAuthentication, InvalidRequest, InvalidToken, Lack,
-    Unavailable,
-};
+pub use denial::{Denial, InsufficientScope, InvalidRequest, InvalidToken, Unavailable};
 pub use expectation::Expectation;
 pub use identity::IdentityHeaders;
 pub use requirements::Requirements;
 pub use rules::{Match, Reading, Rule};
-pub use user_authentication::UserAuthentication;
+pub use user_authentication::{InsufficientUserAuthentication, Lack, UserAuthentication};
 
 use std::rc::Rc;
 use std::time::Duration;

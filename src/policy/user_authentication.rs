@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use super::denial::{Denial, InsufficientUserAuthentication, Lack};
 use crate::claims::{Claims, numeric_date};
 use crate::token::{UnixMillis, Window};
 
@@ -15,20 +14,42 @@ pub struct UserAuthentication {
     pub max_age: Option<Duration>,
 }
 
+/// How the authentication of a token's user falls short.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InsufficientUserAuthentication {
+    /// In what.
+    pub lack: Lack,
+    /// What would do.
+    pub wanted: UserAuthentication,
+}
+
+/// What an authentication lacks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lack {
+    /// It is of another class (`acr`), or of none.
+    OtherClass,
+    /// It was too long ago (`auth_time`), or nobody knows when.
+    TooOld,
+}
+
 impl UserAuthentication {
     /// Judges what a token says of it. What it does not say does not do.
-    pub(super) fn check(&self, claims: &Claims<'_>, now: UnixMillis) -> Result<(), Denial> {
+    pub(super) fn check(
+        &self,
+        claims: &Claims<'_>,
+        now: UnixMillis,
+    ) -> Result<(), InsufficientUserAuthentication> {
         if self.acr_values.is_empty() && self.max_age.is_none() {
             return Ok(());
         }
         let members = claims.members();
         let acr = members.get("acr").and_then(|acr| acr.as_str());
         if !self.acr_values.is_empty() && !acr.is_some_and(|acr| self.acr_values.iter().any(|it| it == acr)) {
-            return Err(self.denial(Lack::OtherClass));
+            return Err(self.without(Lack::OtherClass));
         }
         match self.max_age {
             Some(max_age) if auth_time(claims).is_none_or(|at| at.plus(max_age) <= now) => {
-                Err(self.denial(Lack::TooOld))
+                Err(self.without(Lack::TooOld))
             }
             _ => Ok(()),
         }
@@ -41,8 +62,8 @@ impl UserAuthentication {
         Window { from: UnixMillis::from_millis(0), until: until.unwrap_or(UnixMillis::MAX) }
     }
 
-    fn denial(&self, lack: Lack) -> Denial {
-        InsufficientUserAuthentication { lack, wanted: self.clone() }.into()
+    fn without(&self, lack: Lack) -> InsufficientUserAuthentication {
+        InsufficientUserAuthentication { lack, wanted: self.clone() }
     }
 }
 
