@@ -116,12 +116,12 @@ impl Filter {
         standing: Standing,
         now: UnixMillis,
     ) -> Result<Admitted, Unavailable> {
-        if let Some(failure) = self.calls.withheld(introspector, now) {
+        if let Some(failure) = self.calls.servers.withheld(introspector, now) {
             return Err(Unavailable::AuthorizationServer(failure));
         }
-        match self.calls.room(introspector, standing, now) {
+        match self.calls.servers.room(introspector, standing, now) {
             Room::Now => {
-                self.calls.admits(introspector, now);
+                self.calls.servers.admits(introspector, now);
                 Ok(Admitted::Now)
             }
             Room::Later => Ok(Admitted::Later),
@@ -132,7 +132,7 @@ impl Filter {
 
     /// Calls that waited until another was over go on, or have waited in vain.
     pub(super) fn send_queued(&mut self, now: UnixMillis, effects: &mut Vec<Effect>) {
-        if !self.calls.are_queued() {
+        if !self.calls.servers.are_awaited() {
             return;
         }
         let config = Rc::clone(&self.config);
@@ -142,11 +142,11 @@ impl Filter {
             }
             for id in self.calls.give_up_queued(introspector, now) {
                 let Some(call) = self.calls.close(id) else { continue };
-                let reason = if let Some(failure) = self.calls.withheld(introspector, now) {
+                let reason = if let Some(failure) = self.calls.servers.withheld(introspector, now) {
                     Unavailable::AuthorizationServer(failure)
-                } else if self.calls.is_down(introspector) {
+                } else if self.calls.servers.is_down(introspector) {
                     Unavailable::AuthorizationServer(ServerFailure::HeldBack)
-                } else if self.calls.is_silent(introspector, now) {
+                } else if self.calls.servers.is_silent(introspector, now) {
                     // The house is full because nobody is answered, which is an outage; else it is no reason to serve
                     // by an old verdict.
                     Unavailable::AuthorizationServer(ServerFailure::Timeout)
@@ -206,7 +206,7 @@ impl Filter {
             && let Some(call) = self.calls.get(id)
         {
             let introspector = Rc::clone(&call.introspector);
-            self.calls.hear(&introspector, now);
+            self.calls.servers.hear(&introspector, now);
         }
         self.read_reply(id, reply, now, effects);
     }
@@ -244,8 +244,7 @@ impl Filter {
                     Introspection::Inactive => Counter::IntrospectionInactive,
                 }));
                 if let Some(call) = self.calls.close(id) {
-                    self.calls.breaker(&introspector).succeeded();
-                    self.calls.unusable(&introspector).succeeded();
+                    self.calls.servers.succeeded(&introspector);
                     self.complaints.answered(&introspector.origin.provider);
                     self.verdict(call, verdict, now, effects);
                 }
@@ -298,18 +297,11 @@ impl Filter {
             let id = self.calls.reopen(call);
             return self.send(id, now, effects);
         }
-        let breaker = self.calls.breaker(&introspector);
-        if failure == ServerFailure::Overtaken {
-            // The server has answered, and what it said was withdrawn meanwhile: that says nothing of its health.
-        } else if !failure.is_transient() {
-            // An answer, if not a good one: it does not call for fewer questions.
-            breaker.succeeded();
-        } else if breaker.failed(&endpoint.breaker, now) {
+        if self.calls.servers.failed(&introspector, &failure, now) {
             log::warn!("provider {name:?}: calls are held back after failures in a row, the last: {failure}");
         }
         let what = failure.with_circumstances(&endpoint.called(), reply);
-        if failure.is_general() && self.calls.unusable(&introspector).failed(&failure, &endpoint.breaker, now)
-        {
+        if failure.is_general() && self.calls.servers.was_of_no_use(&introspector, &failure, now) {
             let held = "calls are held back, for answers in a row were of no use, the last";
             self.complaints.failed(Level::Warn, name, "held_back", now, format_args!("{held}: {failure}"));
         }
@@ -320,7 +312,7 @@ impl Filter {
         let text = format_args!("introspection of {} failed: {what}{error}", call.digest);
         self.complaints.failed(level, name, failure.reason(), now, text);
         if !pause.is_zero() {
-            self.calls.breaker(&introspector).pause_until(now.plus(pause));
+            self.calls.servers.pause_until(&introspector, now.plus(pause));
             failure = ServerFailure::retry_later(pause);
         }
         if call.asker() == Asker::UsForAll {

@@ -4,15 +4,13 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::rc::Rc;
 use std::time::Duration;
 
-use super::breaker::Breaker;
 use super::inquiry::Inquiry;
-use super::load::{Load, Room, Standing};
-use super::unusable::Unusable;
+use super::load::Standing;
+use super::servers::Servers;
 use super::{CallId, Case, StreamId, is_fresh};
 use crate::cache::Moment;
 use crate::claims::ClaimsBuf;
 use crate::http::OwnedReply;
-use crate::introspection::ServerFailure;
 use crate::policy::Policy;
 use crate::provider::{Introspector, Origin};
 use crate::request::{KeptHeaders, RequestView};
@@ -30,12 +28,7 @@ pub(super) struct Calls {
     anothers: BTreeSet<(TokenDigest, CallId)>,
     /// Calls that wait for the root's turn to be sent.
     unsent: VecDeque<CallId>,
-    /// Of each provider, by name.
-    breakers: BTreeMap<String, Breaker>,
-    /// Of each provider, by name.
-    loads: BTreeMap<String, Load>,
-    /// Of each provider, by name.
-    unusable: BTreeMap<String, Unusable>,
+    pub(super) servers: Servers,
 }
 
 /// A question about one token.
@@ -162,7 +155,7 @@ impl Calls {
     pub(super) fn begin(&mut self, id: CallId) {
         if let Some(call) = self.open.get_mut(&id).filter(|call| !call.is_under_way) {
             call.is_under_way = true;
-            self.loads.entry(call.origin.provider.clone()).or_default().begun();
+            self.servers.begun(&call.introspector);
         }
     }
 
@@ -170,31 +163,19 @@ impl Calls {
     pub(super) fn enqueue(&mut self, id: CallId, now: UnixMillis) {
         if let Some(call) = self.open.get_mut(&id) {
             call.queued = Some(now);
-            self.loads.entry(call.origin.provider.clone()).or_default().enqueue(call.standing, id);
+            self.servers.enqueue(&call.introspector, call.standing, id);
         }
-    }
-
-    /// Whether there is room for one more call.
-    pub(super) fn room(&mut self, introspector: &Introspector, standing: Standing, now: UnixMillis) -> Room {
-        let load = self.loads.entry(introspector.origin.provider.clone()).or_default();
-        load.room(standing, &introspector.endpoint, now)
-    }
-
-    pub(super) fn are_queued(&self) -> bool {
-        self.loads.values().any(Load::is_queued)
     }
 
     /// Lets those go on that there is a place for now. Returns whether there are any: to be sent in the root's turn.
     pub(super) fn begin_queued(&mut self, introspector: &Introspector, now: UnixMillis) -> bool {
-        let name = &introspector.origin.provider;
         let mut is_any = false;
         // A probe is used up by a call, and not by looking for one.
-        while self.withheld(introspector, now).is_none() {
-            let Self { loads, open, .. } = self;
-            let Some(load) = loads.get_mut(name) else { break };
+        while self.servers.withheld(introspector, now).is_none() {
+            let Self { servers, open, .. } = self;
             // One that was closed meanwhile is no more.
-            let Some(id) = load.next(&introspector.endpoint, |id| open.contains_key(&id)) else { break };
-            self.admits(introspector, now);
+            let Some(id) = servers.next(introspector, |id| open.contains_key(&id)) else { break };
+            servers.admits(introspector, now);
             self.begin(id);
             self.unsent.push_back(id);
             is_any = true;
@@ -202,46 +183,15 @@ impl Calls {
         is_any
     }
 
-    /// A server has answered.
-    pub(super) fn hear(&mut self, introspector: &Introspector, now: UnixMillis) {
-        self.loads.entry(introspector.origin.provider.clone()).or_default().hear(now);
-    }
-
-    /// Whether a server that has answered before answers nobody.
-    pub(super) fn is_silent(&self, introspector: &Introspector, now: UnixMillis) -> bool {
-        let load = self.loads.get(&introspector.origin.provider);
-        load.is_some_and(|load| load.is_silent(&introspector.endpoint, now))
-    }
-
-    /// Why no call to this server may be made now. Asking this uses up no probe.
-    pub(super) fn withheld(&self, introspector: &Introspector, now: UnixMillis) -> Option<ServerFailure> {
-        let name = &introspector.origin.provider;
-        let breaker = self.breakers.get(name);
-        if let Some(pause) = breaker.and_then(|breaker| breaker.pause(now)) {
-            return Some(ServerFailure::retry_later(pause));
-        }
-        if breaker.is_some_and(|breaker| breaker.holds_back(now)) {
-            return Some(ServerFailure::HeldBack);
-        }
-        self.unusable.get(name)?.holds_back(now).cloned()
-    }
-
-    /// A call to this server, from which calls are not held back, is made: it may be a probe.
-    pub(super) fn admits(&mut self, introspector: &Introspector, now: UnixMillis) {
-        self.breaker(introspector).admits(now);
-        self.unusable(introspector).admits(now);
-    }
-
     /// Those that have waited in vain: too long, or for a server that calls are held back from.
     pub(super) fn give_up_queued(&mut self, introspector: &Introspector, now: UnixMillis) -> Vec<CallId> {
-        let is_held_back = self.withheld(introspector, now).is_some();
-        let Self { loads, open, .. } = self;
-        let is_late = |id: CallId| {
+        let Self { servers, open, .. } = self;
+        let is_held_back = servers.withheld(introspector, now).is_some();
+        servers.give_up(introspector, |id| {
             open.get(&id).is_none_or(|call| {
                 is_held_back || call.queued.is_none_or(|since| !is_fresh(since, MAX_QUEUED, now))
             })
-        };
-        loads.get_mut(&introspector.origin.provider).map_or_else(Vec::new, |load| load.give_up(is_late))
+        })
     }
 
     fn insert(&mut self, call: Call) -> CallId {
@@ -259,16 +209,6 @@ impl Calls {
         CallId(self.next_id)
     }
 
-    /// Whether calls to this server are held back at the moment.
-    pub(super) fn are_held_back(&self, introspector: &Introspector, now: UnixMillis) -> bool {
-        self.breakers.get(&introspector.origin.provider).is_some_and(|breaker| breaker.holds_back(now))
-    }
-
-    /// Whether this server is taken to be down.
-    pub(super) fn is_down(&self, introspector: &Introspector) -> bool {
-        self.breakers.get(&introspector.origin.provider).is_some_and(Breaker::is_open)
-    }
-
     /// A call that is to be sent.
     pub(super) fn take_unsent(&mut self) -> Option<CallId> {
         self.unsent.pop_front()
@@ -282,27 +222,11 @@ impl Calls {
         self.open.get_mut(&id)
     }
 
-    pub(super) fn breaker(&mut self, introspector: &Introspector) -> &mut Breaker {
-        self.breakers.entry(introspector.origin.provider.clone()).or_default()
-    }
-
-    pub(super) fn unusable(&mut self, introspector: &Introspector) -> &mut Unusable {
-        self.unusable.entry(introspector.origin.provider.clone()).or_default()
-    }
-
-    /// What is held back is let through: nobody knows any more for how long it was to be.
-    pub(super) fn clock_set_back(&mut self) {
-        self.breakers.values_mut().for_each(Breaker::clock_set_back);
-        self.unusable.clear();
-    }
-
     pub(super) fn close(&mut self, id: CallId) -> Option<Call> {
         let mut call = self.open.remove(&id)?;
         self.anothers.remove(&(call.digest, id));
-        if std::mem::take(&mut call.is_under_way)
-            && let Some(load) = self.loads.get_mut(&call.origin.provider)
-        {
-            load.over();
+        if std::mem::take(&mut call.is_under_way) {
+            self.servers.over(&call.introspector);
         }
         if self.by_digest.get(&call.digest) == Some(&id) {
             self.by_digest.remove(&call.digest);

@@ -38,7 +38,7 @@ impl Filter {
         let Some(latest) = self.clock.show(now) else { return };
         log::warn!("the clock was set back by {:?}: all verdicts are asked for anew", latest.since(now));
         self.cache.withdrawals().withdraw_all_until(latest);
-        self.calls.clock_set_back();
+        self.calls.servers.clock_set_back();
         self.keys.clock_set_back();
         self.status_lists.clock_set_back();
         self.polling.clock_set_back();

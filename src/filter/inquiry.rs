@@ -256,7 +256,7 @@ impl Filter {
     }
 
     fn is_down(&self, inquiry: &Inquiry) -> bool {
-        inquiry.way.introspector().is_some_and(|introspector| self.calls.is_down(introspector))
+        inquiry.way.introspector().is_some_and(|introspector| self.calls.servers.is_down(introspector))
     }
 
     /// Whether an entry past `cache_ttl` may serve should there be no other verdict.

@@ -27,6 +27,7 @@ mod phantom;
 mod poll;
 mod ready;
 mod receivers;
+mod servers;
 mod settle;
 mod share;
 mod signals;
@@ -380,7 +381,7 @@ impl Filter {
     /// Asks for ticks as often as something may fall due.
     fn set_tick(&mut self, effects: &mut Vec<Effect>) {
         let tick = if self.calls.wait_for_others()
-            || self.calls.are_queued()
+            || self.calls.servers.are_awaited()
             || self.keys.are_soon_due()
             || self.status_lists.are_soon_due()
             || !self.deferred.is_empty()

@@ -106,7 +106,7 @@ impl Filter {
         let Some(introspector) = inquiry.way.introspector() else { return false };
         now >= self.renewal_due(entry, inquiry)
             && !self.calls.is_asked(entry.digest())
-            && !self.calls.are_held_back(introspector, now)
+            && !self.calls.servers.are_held_back(introspector, now)
     }
 
     /// When a verdict is old enough to be renewed while it still serves.
@@ -134,7 +134,7 @@ impl Filter {
         effects: &mut Vec<Effect>,
     ) {
         let Some(introspector) = inquiry.way.introspector() else { return };
-        if self.calls.is_asked(digest) || self.calls.are_held_back(introspector, now) {
+        if self.calls.is_asked(digest) || self.calls.servers.are_held_back(introspector, now) {
             return;
         }
         let validated = match &inquiry.way {
