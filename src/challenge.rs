@@ -49,6 +49,12 @@ impl Challenge {
                 "insufficient_user_authentication",
                 "the user must be authenticated otherwise, or anew",
             ),
+            Denial::InvalidRequest(InvalidRequest::ClaimHeader) => (
+                400,
+                INVALID_ARGUMENT,
+                "invalid_request",
+                "the request carries a header that only the gateway may write",
+            ),
             Denial::InvalidRequest(InvalidRequest::PortInHost) => {
                 (400, INVALID_ARGUMENT, "invalid_request", "the host must be named without a port")
             }

@@ -6,6 +6,7 @@
 use serde_json::{Map, Value};
 
 use crate::bytes::Reader;
+use crate::date::rfc_3339;
 use crate::json;
 use crate::token::UnixMillis;
 use crate::token_kind;
@@ -264,6 +265,12 @@ pub(crate) fn numeric_date(
         Some(_) => None,
     };
     seconds.map(point_in_time).map(Some).ok_or(BadMember(name))
+}
+
+/// A time however it is written: as a NumericDate, or as Spring writes `auth_time`, as a text (RFC 3339).
+pub(crate) fn time(members: &Map<String, Value>, name: &'static str) -> Option<UnixMillis> {
+    let written = || members.get(name).and_then(Value::as_str).and_then(rfc_3339);
+    numeric_date(members, name).ok().flatten().or_else(written)
 }
 
 /// The point that a NumericDate of that many seconds means, clamped to what a clock can show.

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use phantom_token_filter::metrics::Counter;
 use phantom_token_filter::request::Unreadable;
+use phantom_token_filter::token::UnixMillis;
 use serde_json::{Value, json};
 use support::{Fate, Request, Worker, active, config, inactive, merge};
 
@@ -210,6 +211,40 @@ fn how_and_when_a_user_was_authenticated_is_judged_at_each_request() {
 }
 
 #[test]
+fn a_date_that_nobody_can_have_been_authenticated_at_says_nothing() {
+    let require = json!({"max_age": "5m"});
+    let mut worker = Worker::new(config(json!({"policies": {"default": {"require": require}}})));
+    let now = worker.now.as_secs();
+    for (number, (auth_time, passes)) in [
+        (json!(now), true),
+        // Clocks differ.
+        (json!(now + 60), true),
+        (json!(now + 301), false),
+        (json!(now * 1000), false),
+        (json!(1e300), false),
+        // As Spring writes it.
+        (json!("2026-11-27T17:42:09.956Z"), false),
+        (json!("9999-12-31T23:59:59Z"), false),
+        (json!("just now"), false),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let mut reply = active();
+        merge(&mut reply, json!({"auth_time": auth_time}));
+        let fate = worker.call(&Request::bearer(&format!("tok-{number}")), &reply);
+        assert_eq!(matches!(fate, Fate::Forwarded(_)), passes, "{auth_time}");
+    }
+    let mut reply = active();
+    merge(&mut reply, json!({"auth_time": "2026-11-27T17:42:09.956Z", "exp": null}));
+    worker.now = UnixMillis::from_secs(1_795_801_329 + 299);
+    assert!(matches!(worker.call(&Request::bearer("of-spring"), &reply), Fate::Forwarded(_)));
+    worker.pass(secs(2));
+    let late = worker.receive(&Request::bearer("of-spring"));
+    assert_eq!(worker.fate(late).reason(), "authentication_too_old");
+}
+
+#[test]
 fn envoys_own_name_of_the_route_chooses_the_policy() {
     let policies = json!({
         "policies": {"public": {"strategy": "allow"}},
@@ -232,6 +267,39 @@ fn envoys_own_name_of_the_route_chooses_the_policy() {
             (fate, reason) => assert_eq!(Some(fate.reason()), reason),
         }
     }
+}
+
+#[test]
+fn a_header_that_is_ours_to_write_chooses_no_policy_by_the_route_that_it_takes() {
+    let with = |more: Value| {
+        let mut all = json!({"policies": {
+            "default": {"forward": {"claim_headers": {"x-tenant": "tenant"}}},
+            "public": {"strategy": "allow"},
+        }});
+        merge(&mut all, more);
+        Worker::new(config(all))
+    };
+    let reason = |worker: &mut Worker, request: Request| {
+        let stream = worker.receive(&request.on_route_named(Ok("open")).on_route(Ok("public")));
+        match worker.fate(stream) {
+            Fate::Forwarded(_) => None,
+            fate => Some((fate.status(), fate.reason())),
+        }
+    };
+    let refused = Some((400, "claim_header_of_client"));
+    let of_route = json!({"match": {"route_names": ["open"], "path_prefix": "/open"}, "policy": "public"});
+    let mut by_name = with(json!({"rules": [of_route]}));
+    let mut by_metadata = with(json!({"policy_from": "route_metadata"}));
+    for worker in [&mut by_name, &mut by_metadata] {
+        assert_eq!(reason(worker, Request::get("/open")), None);
+        assert_eq!(reason(worker, Request::get("/open").with("x-tenant", "a")), refused);
+        assert_eq!(reason(worker, Request::get("/open").with("x-tenant", "")), refused);
+    }
+    // No route has a say in the policy here.
+    let elsewhere = Request::get("/").with("x-tenant", "a");
+    assert_eq!(reason(&mut by_name, elsewhere), Some((401, "missing_token")));
+    let mut by_path = with(json!({"rules": [{"match": {"path": "/open"}, "policy": "public"}]}));
+    assert_eq!(reason(&mut by_path, Request::get("/open").with("x-tenant", "a")), None);
 }
 
 #[test]

@@ -92,6 +92,15 @@ fn what_only_the_jwt_has_does_not_hold_where_the_server_says_otherwise_and_its_o
     }
 }
 
+/// Keycloak names an audience as long as its user has a role there, and none at all with the last role gone.
+#[test]
+fn an_audience_that_a_complete_reply_leaves_out_counts_no_more() {
+    let require = json!({"audiences": ["https://api.example"]});
+    let mut worker = worker("jwt_and_introspection", "60s", require);
+    let outcome = refused(&mut worker, &token(json!({})), &reply(json!({"scope": "read"})));
+    assert_eq!(outcome, Some((401, "token_for_other_audience")));
+}
+
 #[test]
 fn an_audience_counts_if_the_token_was_issued_for_it_and_the_server_still_says_so() {
     let other = Some((401, "token_for_other_audience"));

@@ -242,6 +242,10 @@ impl Config {
     /// [`Denial`] if the route names a policy that does not exist or cannot be read, or if it is not known which
     /// route the request takes.
     pub fn policy_of(&self, request: &dyn RequestView) -> Result<Ruling<'_>, Denial> {
+        // Envoy chooses the route again when this header is taken away, and nobody would have asked that one.
+        if self.may_hang_on_route() && self.identity_headers.are_in(request) && self.hangs_on_route(request) {
+            return Err(InvalidRequest::ClaimHeader.into());
+        }
         if self.policy_from_route
             && let Some(name) = request.route_policy().map_err(|_| Unavailable::UnknownPolicy)?
         {
@@ -251,12 +255,20 @@ impl Config {
         let policy = self.policy_by_rules(request, Reading::WithoutPort)?;
         let host = self.host_that_decides(request, policy)?;
         // Another host is another route, and the one that was looked at is not the one that is taken.
-        let route_decides =
-            || self.policy_from_route || self.rules.iter().any(|rule| !rule.matches.route_names.is_empty());
-        if host.is_some() && route_decides() {
+        if host.is_some() && self.may_hang_on_route() {
             return Err(InvalidRequest::PortInHost.into());
         }
         Ok(Ruling { policy, host })
+    }
+
+    /// Whether Envoy's choice of a route may decide about the policy of any request.
+    fn may_hang_on_route(&self) -> bool {
+        self.policy_from_route || self.rules.iter().any(|rule| !rule.matches.route_names.is_empty())
+    }
+
+    /// Whether it may decide about the policy of this one.
+    fn hangs_on_route(&self, request: &dyn RequestView) -> bool {
+        self.policy_from_route || self.rules.iter().any(|rule| rule.matches.hangs_on_route(request))
     }
 
     fn policy_by_rules(&self, request: &dyn RequestView, reading: Reading) -> Result<&Rc<Policy>, Denial> {

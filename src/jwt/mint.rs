@@ -10,7 +10,6 @@ use super::jti::random_id;
 use super::key::{SignError, Signatures, SigningKey};
 use super::minted::{Minted, PhantomTokenId};
 use crate::claims;
-use crate::date::rfc_3339;
 use crate::policy::Permit;
 use crate::token::UnixMillis;
 
@@ -152,10 +151,7 @@ impl ClaimMapping {
 fn in_form(claims: &mut Map<String, Value>, now: UnixMillis) {
     claims.retain(|_, value| is_shallow(value, MAX_CLAIM_DEPTH));
     for name in ["auth_time", "nbf"] {
-        let time = claims::numeric_date(claims, name).ok().flatten();
-        // Spring writes `auth_time` as a text.
-        let written = || claims.get(name).and_then(Value::as_str).and_then(rfc_3339);
-        let time = time.or_else(written).map(UnixMillis::as_secs);
+        let time = claims::time(claims, name).map(UnixMillis::as_secs);
         // A `nbf` that our leeway let pass must not make the service refuse what we did not.
         let time = time.map(|time| if name == "nbf" { time.min(now.as_secs()) } else { time });
         replace(claims, name, time.map(Value::from));

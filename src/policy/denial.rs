@@ -37,6 +37,8 @@ pub enum InsufficientScope {
 /// What is wrong with how a request carries its token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum InvalidRequest {
+    /// It brings a header that is ours to write, which may have chosen the route that its policy hangs on.
+    ClaimHeader,
     /// The port in `:authority` decides about the policy, and nobody can say about the route.
     PortInHost,
     /// More than one token.
@@ -149,6 +151,7 @@ impl Denial {
                 Lack::OtherClass => "authentication_of_other_class",
                 Lack::TooOld => "authentication_too_old",
             },
+            Self::InvalidRequest(InvalidRequest::ClaimHeader) => "claim_header_of_client",
             Self::InvalidRequest(InvalidRequest::PortInHost) => "port_in_host",
             Self::InvalidRequest(InvalidRequest::SeveralTokens) => "several_tokens",
             Self::InvalidToken(reason) => match reason {

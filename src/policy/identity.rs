@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::Policy;
 use crate::claims::{self, Claims};
-use crate::request::HeaderEditsBuf;
+use crate::request::{HeaderEditsBuf, RequestView};
 
 /// All headers that some policy writes a claim into. An upstream takes what stands in them for ours, so a
 /// client's own copy is removed from every request that passes, whatever its policy.
@@ -24,6 +24,11 @@ impl IdentityHeaders {
     /// Their names.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.0.iter().map(String::as_str)
+    }
+
+    /// Whether a request brings any of them.
+    pub fn are_in(&self, request: &dyn RequestView) -> bool {
+        self.names().any(|name| request.header(name).is_some())
     }
 
     /// Makes these headers say what `claims` say, under `policy`.

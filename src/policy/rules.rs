@@ -45,10 +45,12 @@ impl Match {
     ///
     /// [`Unreadable`] if it depends on the name of the route, and the host does not tell it.
     pub fn holds(&self, request: &dyn RequestView, reading: Reading) -> Result<bool, Unreadable> {
-        Ok(self.path_holds(request)
-            && self.host_holds(request, reading)
-            && self.method_holds(request)
-            && self.route_holds(request)?)
+        Ok(self.holds_but_for_route(request, reading) && self.route_holds(request)?)
+    }
+
+    /// Whether it depends on the name of the route whether `request` is like this.
+    pub fn hangs_on_route(&self, request: &dyn RequestView) -> bool {
+        !self.route_names.is_empty() && self.holds_but_for_route(request, Reading::WithoutPort)
     }
 
     /// Whether this holds for every request.
@@ -59,6 +61,10 @@ impl Match {
             && path.is_none()
             && path_prefix.is_none()
             && route_names.is_empty()
+    }
+
+    fn holds_but_for_route(&self, request: &dyn RequestView, reading: Reading) -> bool {
+        self.path_holds(request) && self.host_holds(request, reading) && self.method_holds(request)
     }
 
     fn path_holds(&self, request: &dyn RequestView) -> bool {

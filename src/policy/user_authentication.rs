@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::claims::{Claims, numeric_date};
+use crate::claims::{Claims, time};
 use crate::token::{UnixMillis, Window};
 
 /// How and when the user must have been authenticated.
@@ -48,7 +48,7 @@ impl UserAuthentication {
             return Err(self.without(Lack::OtherClass));
         }
         match self.max_age {
-            Some(max_age) if auth_time(claims).is_none_or(|at| at.plus(max_age) <= now) => {
+            Some(max_age) if !auth_time(claims).is_some_and(|at| good(at, max_age).contains(now)) => {
                 Err(self.without(Lack::TooOld))
             }
             _ => Ok(()),
@@ -57,9 +57,9 @@ impl UserAuthentication {
 
     /// Until when [`check`](Self::check) does not depend on when it is asked.
     pub(super) fn window(&self, claims: &Claims<'_>) -> Window {
-        let until =
-            self.max_age.map(|max_age| auth_time(claims).map_or(UnixMillis::MAX, |at| at.plus(max_age)));
-        Window { from: UnixMillis::from_millis(0), until: until.unwrap_or(UnixMillis::MAX) }
+        let always = Window { from: UnixMillis::from_millis(0), until: UnixMillis::MAX };
+        let window = |max_age| auth_time(claims).map(|at| good(at, max_age));
+        self.max_age.and_then(window).unwrap_or(always)
     }
 
     fn without(&self, lack: Lack) -> InsufficientUserAuthentication {
@@ -68,5 +68,14 @@ impl UserAuthentication {
 }
 
 fn auth_time(claims: &Claims<'_>) -> Option<UnixMillis> {
-    numeric_date(&claims.members(), "auth_time").ok().flatten()
+    time(&claims.members(), "auth_time")
 }
+
+/// When an authentication at this time is young enough. One that is yet to come (milliseconds in the place of seconds, say)
+/// would be for ever.
+fn good(at: UnixMillis, max_age: Duration) -> Window {
+    Window { from: at.minus(MOST_AHEAD), until: at.plus(max_age) }
+}
+
+/// How far the clock of the server may be ahead of ours: as much as `jwt.leeway` may be.
+const MOST_AHEAD: Duration = Duration::from_secs(5 * 60);

@@ -90,6 +90,32 @@ async fn envoys_own_name_of_the_route_chooses_the_policy() {
     assert_eq!(gateway.send(named).await.status, 200);
 }
 
+/// The filter takes away what a client says of itself, and Envoy then chooses the route again.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_header_that_is_taken_away_chooses_the_route_that_a_policy_hangs_on() {
+    let open = json!({"name": "open", "match": {"prefix": "/", "headers": [{"name": "x-tenant", "string_match": {"exact": "open"}}]},
+        "request_headers_to_add": [{"header": {"key": "x-route", "value": "open"}}],
+        "route": {"cluster": "upstream"}, "metadata": {"filter_metadata": {"phantom_token_filter": {"policy": "public"}}}});
+    for hangs_on_the_route in [
+        json!({"rules": [{"match": {"route_names": ["open"]}, "policy": "public"}]}),
+        json!({"policy_from": "route_metadata"}),
+    ] {
+        let mut plugin = plugin().await;
+        plugin["policies"] = json!({"default": {"forward": {"claim_headers": {"x-tenant": "tenant"}}}, "public": {"strategy": "allow"}});
+        plugin.as_object_mut().unwrap().extend(hangs_on_the_route.as_object().unwrap().clone());
+        let gateway = Gateway::with(plugin, |envoy| envoy.route(open.clone())).await;
+        assert_eq!(gateway.send(Request::get("/")).await.status, 401);
+        for value in ["open", "other"] {
+            let reply = gateway.send(Request::get("/").header("x-tenant", value)).await;
+            let route = || reply.echoed("x-route");
+            assert_ne!(reply.status, 200, "{hangs_on_the_route} {value}, on {:?}", route());
+        }
+        gateway.server.answer("tok", Answer::active(json!({"tenant": "acme"})));
+        assert_eq!(gateway.get("tok").await.echoed("x-tenant"), ["acme"]);
+        assert_eq!(gateway.upstream.requests(), 1);
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn refresh_token_is_refused_by_its_type() {
     let gateway = Gateway::start().await;
