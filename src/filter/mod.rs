@@ -10,9 +10,11 @@ mod ask;
 mod back_off;
 mod breaker;
 mod calls;
+mod case;
 mod clock;
 mod complaints;
 mod deferred;
+mod event;
 mod first_verdicts;
 mod guesses;
 mod inquiry;
@@ -40,23 +42,22 @@ use std::collections::VecDeque;
 use std::rc::Rc;
 use std::time::Duration;
 
-use crate::cache::{ActiveEntry, Cache, FirstLevel, Leases, Mailbox, ProviderTag, SharedData};
+use crate::cache::{Cache, FirstLevel, Leases, Mailbox, ProviderTag, SharedData};
 use crate::challenge::Answer;
 use crate::config::Config;
-use crate::http::{HttpCall, Reply};
+use crate::http::Reply;
 use crate::jwt::Signatures;
-use crate::metrics::Counter;
-use crate::policy::{Policy, Unavailable};
-use crate::provider::{Origin, Provider};
-use crate::request::{HeaderEditsBuf, RequestView};
+use crate::policy::Unavailable;
+use crate::provider::Provider;
 use crate::revocation::Replay;
-use crate::revocation::revocation_endpoint::RevocationRequest;
-use crate::token::{TokenDigest, UnixMillis};
+use crate::token::UnixMillis;
 
 use calls::Calls;
+use case::{Case, Source, Waiter};
 use clock::{Clock, IDLE};
 use complaints::Complaints;
 use deferred::Deferred;
+pub use event::{CallId, Description, Effect, Event, MAX_BODY_BYTES, StreamId, Told};
 use first_verdicts::FirstVerdicts;
 use guesses::Guesses;
 use kept::Kept;
@@ -66,107 +67,10 @@ pub use passage::Passage;
 use poll::Polling;
 #[cfg(fuzzing)]
 pub(crate) use poll::fuzz_poll_reply;
-use ready::Repeat;
 pub use ready::{Outcome, Ready};
 use settle::Settlement;
 use signals::Signals;
 use statuses::StatusLists;
-
-/// A request's stream, by the host's number for it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct StreamId(pub u32);
-
-/// One try of one call; no number is used twice.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct CallId(pub u64);
-
-/// What happened.
-pub enum Event<'a> {
-    /// A request that [`Effect::Watch`] is about was answered, with this status.
-    Answered(StreamId, u16),
-    /// The whole body of a request that [`Effect::Receive`] or [`Effect::Watch`] is about; `None` if it is longer
-    /// than [`MAX_BODY_BYTES`].
-    Body(StreamId, Option<&'a [u8]>),
-    /// The answer to a call broke off.
-    CallFailed(CallId),
-    /// The filter ends: another configuration is in its place. Requests that wait are no more by then.
-    End,
-    /// A call could not be sent: the host refused it, in the callback that was to send it.
-    NotSent(CallId),
-    /// A call was answered.
-    Reply(CallId, Reply<'a>),
-    /// A request's headers are here.
-    RequestHeaders(StreamId, &'a dyn RequestView),
-    /// A stream is no more.
-    StreamGone(StreamId),
-    /// The filter begins to work.
-    Start,
-    /// Time has passed: one of the periods that [`Effect::Tick`] asked for.
-    Tick,
-    /// Another worker has asked about a token that we wait for. A [`Event::Turn`] follows in the same callback.
-    Told(TokenDigest, Told),
-    /// The root context has its turn, as asked for by [`Effect::AskForTurn`].
-    Turn,
-}
-
-/// What became of a call that several workers waited for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Told {
-    /// There is no verdict.
-    Failed {
-        /// Whether another try may help.
-        is_transient: bool,
-    },
-    /// Nobody has asked: who waits looks for itself, and asks.
-    NotAsked,
-    /// The server was asked and said one, which is in the cache unless it is too long.
-    Verdict,
-}
-
-/// What is to be done. A stream that no effect of [`Event::RequestHeaders`] names has to wait.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Effect {
-    /// End the request here.
-    Answer(StreamId, Answer),
-    /// Give the root context a turn, in a callback of its own.
-    AskForTurn,
-    /// Send this; only ever in the root's turn.
-    Call(CallId, HttpCall),
-    /// Count this.
-    Count(Counter),
-    /// Say this of the request in access logs.
-    Describe(StreamId, Description),
-    /// Pass the request on.
-    Forward(StreamId, Passage),
-    /// Read the request's body ([`Event::Body`]), and let nothing of the request pass.
-    Receive(StreamId),
-    /// Record how long an answer of the authorization server took, in milliseconds.
-    IntrospectionDuration(u64),
-    /// Tell another worker what became of a call ([`Event::Told`]).
-    Tell(Mailbox, TokenDigest, Told),
-    /// Give an [`Event::Tick`] every so often from now on; zero: no more.
-    Tick(Duration),
-    /// Read the request's body ([`Event::Body`]) and the status of its answer ([`Event::Answered`]) as they pass.
-    Watch(StreamId),
-}
-
-/// Longest body of a request that is read: 64 KiB.
-pub const MAX_BODY_BYTES: usize = RevocationRequest::MAX_BODY_BYTES;
-
-/// What access logs can say of a request.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Description {
-    /// `forwarded`, or why not.
-    pub outcome: &'static str,
-    /// The policy that the request fell under.
-    pub policy: Option<String>,
-    /// Where the verdict came from: `hit`, `negative_hit`, `miss`, `coalesced` or `stale`.
-    pub cache: Option<&'static str>,
-    /// `client_id` of an active token.
-    pub client_id: Option<Vec<u8>>,
-    /// `sub` of an active token.
-    pub sub: Option<Vec<u8>>,
-}
 
 /// The filter of one worker.
 pub struct Filter {
@@ -196,59 +100,6 @@ pub struct Filter {
     settlements: VecDeque<Settlement>,
     /// How often a tick comes; zero: not at all.
     tick: Duration,
-}
-
-/// A request to be judged.
-struct Case {
-    stream: StreamId,
-    policy: Rc<Policy>,
-    /// Where the verdict on its token comes from.
-    origin: Rc<Origin>,
-    /// What makes its route that of the host which the rules matched.
-    host: HeaderEditsBuf,
-    /// What takes the client's token out of the request.
-    removal: HeaderEditsBuf,
-    source: Source,
-    /// How those that come after may get the same.
-    repeat: Option<Repeat>,
-}
-
-/// A request that waits for a verdict.
-struct Waiter {
-    case: Case,
-    /// A verdict that is not fresh any more but may serve if no other is to be had.
-    stale: Option<Rc<ActiveEntry>>,
-}
-
-/// Where the verdict on a request came from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Source {
-    /// A call that an earlier request had started.
-    Coalesced,
-    /// The cache.
-    Hit,
-    /// A call that this request started.
-    Miss,
-    /// The cache, which knew that the token is inactive.
-    NegativeHit,
-    /// There was no need of one.
-    None,
-    /// The cache, past `cache_ttl`, for the server is down.
-    Stale,
-}
-
-impl Source {
-    /// As access logs have it.
-    fn name(self) -> Option<&'static str> {
-        match self {
-            Self::Coalesced => Some("coalesced"),
-            Self::Hit => Some("hit"),
-            Self::Miss => Some("miss"),
-            Self::NegativeHit => Some("negative_hit"),
-            Self::None => None,
-            Self::Stale => Some("stale"),
-        }
-    }
 }
 
 impl Filter {

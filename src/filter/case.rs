@@ -1,0 +1,63 @@
+//! A request on its way to a judgement.
+
+use std::rc::Rc;
+
+use super::event::StreamId;
+use super::ready::Repeat;
+use crate::cache::ActiveEntry;
+use crate::policy::Policy;
+use crate::provider::Origin;
+use crate::request::HeaderEditsBuf;
+
+/// A request to be judged.
+pub(super) struct Case {
+    pub(super) stream: StreamId,
+    pub(super) policy: Rc<Policy>,
+    /// Where the verdict on its token comes from.
+    pub(super) origin: Rc<Origin>,
+    /// What makes its route that of the host which the rules matched.
+    pub(super) host: HeaderEditsBuf,
+    /// What takes the client's token out of the request.
+    pub(super) removal: HeaderEditsBuf,
+    pub(super) source: Source,
+    /// How those that come after may get the same.
+    pub(super) repeat: Option<Repeat>,
+}
+
+/// A request that waits for a verdict.
+pub(super) struct Waiter {
+    pub(super) case: Case,
+    /// A verdict that is not fresh any more but may serve if no other is to be had.
+    pub(super) stale: Option<Rc<ActiveEntry>>,
+}
+
+/// Where the verdict on a request came from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Source {
+    /// A call that an earlier request had started.
+    Coalesced,
+    /// The cache.
+    Hit,
+    /// A call that this request started.
+    Miss,
+    /// The cache, which knew that the token is inactive.
+    NegativeHit,
+    /// There was no need of one.
+    None,
+    /// The cache, past `cache_ttl`, for the server is down.
+    Stale,
+}
+
+impl Source {
+    /// As access logs have it.
+    pub(super) fn name(self) -> Option<&'static str> {
+        match self {
+            Self::Coalesced => Some("coalesced"),
+            Self::Hit => Some("hit"),
+            Self::Miss => Some("miss"),
+            Self::NegativeHit => Some("negative_hit"),
+            Self::None => None,
+            Self::Stale => Some("stale"),
+        }
+    }
+}
