@@ -231,6 +231,19 @@ fn an_issuer_that_is_off_by_a_slash_is_named_with_both_values() {
 }
 
 #[test]
+fn an_issuer_that_is_off_is_named_though_an_old_token_came_before() {
+    let provider = "issuer-after-an-old-token";
+    let mut worker = worker(provider, json!({"providers": {"main": {"issuer": "https://as.example/"}}}));
+    ask(&mut worker, "old", &inactive());
+    let mut reply = active();
+    merge(&mut reply, json!({"iss": "https://as.example"}));
+    for token in ["one", "two"] {
+        assert_eq!(ask(&mut worker, token, &reply).reason(), "token_of_other_issuer");
+    }
+    assert_eq!(lines(provider, "copy it").len(), 1);
+}
+
+#[test]
 fn a_provider_whose_tokens_are_all_refused_for_one_reason_is_named_with_it() {
     for (provider, require, reason) in [
         ("other-audience", json!({"audiences": ["https://other.example"]}), "token_for_other_audience"),

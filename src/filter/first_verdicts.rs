@@ -20,7 +20,9 @@ pub(super) struct FirstVerdicts {
 enum Met {
     /// So many were refused, all for this reason.
     One(&'static str, u32),
-    /// One passed, or there are several reasons, or it was said.
+    /// There are several reasons.
+    Several,
+    /// One passed, or it was said.
     Enough,
 }
 
@@ -40,21 +42,24 @@ impl FirstVerdicts {
             // A scope is the client's to ask for, and without a verdict nothing is known.
             Some(_) => return,
         };
-        let met = all.get(provider).map_or(0, |met| match met {
-            Met::One(before, count) if Some(*before) == reason => *count,
-            _ => u32::MAX,
-        });
-        let next = match (reason, met) {
-            (None, _) | (_, u32::MAX) => Met::Enough,
-            (Some(reason), count) if is_telling(reason, count + 1) => {
-                tell(provider, reason, count + 1, expects, iss);
+        let met = all.get(provider);
+        let count = match (met, reason) {
+            (Some(Met::Enough), _) => return,
+            (None, _) => 1,
+            (Some(Met::One(before, count)), Some(reason)) if *before == reason => count + 1,
+            // No number of them tells anything.
+            (Some(Met::One(..) | Met::Several), _) => 0,
+        };
+        let next = match reason {
+            None => Met::Enough,
+            Some(reason) if is_telling(reason, count) => {
+                tell(provider, reason, count, expects, iss);
                 Met::Enough
             }
-            (Some(reason), count) => Met::One(reason, count + 1),
+            Some(_) if count == 0 => Met::Several,
+            Some(reason) => Met::One(reason, count),
         };
-        if !matches!(all.get(provider), Some(Met::Enough)) {
-            all.insert(provider.to_owned(), next);
-        }
+        all.insert(provider.to_owned(), next);
     }
 
     /// A token of the provider was judged by a policy. A claim that is required, and that no token has, is a rule that

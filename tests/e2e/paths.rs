@@ -14,7 +14,7 @@ use crate::rig::{
 };
 
 /// Spellings of `/payments`, and of paths near it.
-const TARGETS: [&str; 41] = [
+const TARGETS: [&str; 51] = [
     "/payments",
     "/payments/",
     "/payments/1?x=y",
@@ -23,6 +23,16 @@ const TARGETS: [&str; 41] = [
     "/payments;a=b",
     "/payments;/..",
     "/payments/..;/x",
+    "/payments/%2e%2e;/x",
+    "/payments;a=b/..;/x",
+    "/payments%252F1",
+    "/payments%253bx",
+    "/x/..;/payments",
+    "/x/%2e%2e;/payments",
+    "/x/%252e%252e/payments",
+    "/x/..%252fpayments",
+    "/%252fpayments",
+    "/%2570ayments",
     "/payments/.",
     "/payments/../payments",
     "/payments/%2e%2e/payments",
@@ -69,7 +79,7 @@ async fn no_spelling_of_a_path_reaches_a_laxer_policy_than_its_routes() {
     let targets: Vec<String> = TARGETS.iter().map(|target| (*target).to_owned()).chain(absolute).collect();
     let mut passed = 0;
     for target in &targets {
-        for method in ["GET", "POST", "OPTIONS", "TRACE"] {
+        for method in ["GET", "get", "POST", "OPTIONS", "TRACE"] {
             let Ok(reply) = Request::new(method, target).try_send(gateway.envoy.address()).await else {
                 continue;
             };
