@@ -50,6 +50,42 @@ fn a_stale_verdict_never_serves_past_exp_nor_against_the_servers_word() {
     assert_eq!(worker.fate(stream).status(), 503);
 }
 
+/// Anybody can bring it about by made-up tokens, and would keep a revoked one alive.
+#[test]
+fn a_server_that_limits_our_rate_is_not_down_and_no_old_verdict_serves() {
+    let stale = json!({"cache": {"stale_if_error": "50s"}});
+    let after = |answer: &dyn Fn(&mut Worker)| {
+        let mut worker = after_first_call(stale.clone());
+        worker.now = START.plus(millis(149_000));
+        answer(&mut worker);
+        // In a pause or a hold nobody is asked, and the verdict of the first call is too old.
+        let stream = worker.receive(&Request::bearer("tok"));
+        worker.give_turns();
+        assert!(worker.calls.is_empty());
+        worker.fate(stream)
+    };
+    let asks_for_a_pause = |status: u16| {
+        after(&move |worker| {
+            worker.receive(&Request::bearer("made-up"));
+            worker.ask_for_a_pause("/introspect", status, "7");
+        })
+    };
+    assert_eq!(asks_for_a_pause(429).reason(), "introspection_retry_later");
+    assert!(matches!(asks_for_a_pause(503), Fate::Forwarded(_)), "maintenance is an outage");
+    let fails = |status: u16| {
+        after(&move |worker| {
+            for number in 0..5 {
+                worker.receive(&Request::bearer(&format!("made-up-{number}")));
+                while !worker.give_turns().calls.is_empty() {
+                    worker.answer_with(status, "application/json", b"{}");
+                }
+            }
+        })
+    };
+    assert_eq!(fails(429).reason(), "introspection_held_back");
+    assert!(matches!(fails(500), Fate::Forwarded(_)));
+}
+
 #[test]
 fn without_being_asked_to_nothing_stale_serves() {
     let mut worker = after_first_call(json!({}));

@@ -145,7 +145,7 @@ impl Filter {
                 let reason = if let Some(failure) = self.calls.servers.withheld(introspector, now) {
                     Unavailable::AuthorizationServer(failure)
                 } else if self.calls.servers.is_down(introspector) {
-                    Unavailable::AuthorizationServer(ServerFailure::HeldBack)
+                    Unavailable::AuthorizationServer(ServerFailure::HeldBack { is_outage: true })
                 } else if self.calls.servers.is_silent(introspector, now) {
                     // The house is full because nobody is answered, which is an outage; else it is no reason to serve
                     // by an old verdict.
@@ -312,11 +312,12 @@ impl Filter {
         let text = format_args!("introspection of {} failed: {what}{error}", call.digest);
         self.complaints.failed(level, name, failure.reason(), now, text);
         if !pause.is_zero() {
-            self.calls.servers.pause_until(&introspector, now.plus(pause));
-            failure = ServerFailure::retry_later(pause);
+            let is_outage = failure.is_outage();
+            self.calls.servers.pause_until(&introspector, now.plus(pause), is_outage);
+            failure = ServerFailure::retry_later(pause, is_outage);
         }
         if call.asker() == Asker::UsForAll {
-            effects.extend(self.release(&call.digest, Told::Failed { is_transient: failure.is_transient() }));
+            effects.extend(self.release(&call.digest, Told::Failed { is_outage: failure.is_outage() }));
         }
         self.tell(call, Outcome::NoVerdict(Unavailable::AuthorizationServer(failure)));
     }

@@ -17,6 +17,8 @@ pub(super) struct Breaker {
     hold: Option<Hold>,
     /// Until when the server asked not to be asked (`Retry-After`).
     paused_until: Option<UnixMillis>,
+    /// Whether the last failure was that of a server that is down, and not of one that wants fewer calls.
+    is_outage: bool,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -48,11 +50,17 @@ impl Breaker {
     }
 
     /// The server asked not to be asked until then.
-    pub(super) fn pause_until(&mut self, until: UnixMillis) {
+    pub(super) fn pause_until(&mut self, until: UnixMillis, is_outage: bool) {
+        self.is_outage = is_outage;
         self.paused_until = self.paused_until.max(Some(until));
     }
 
-    /// Whether the server is taken to be down.
+    /// Whether calls are held back because it is down, and not because it wants fewer of them.
+    pub(super) fn is_outage(&self) -> bool {
+        self.is_outage
+    }
+
+    /// Whether calls are held back after failures in a row.
     pub(super) fn is_open(&self) -> bool {
         self.hold.is_some()
     }
@@ -68,11 +76,12 @@ impl Breaker {
     /// The server answered: it is up.
     pub(super) fn succeeded(&mut self) {
         // What it asked for still holds: an answer to an earlier question takes nothing back.
-        *self = Self { paused_until: self.paused_until, ..Self::default() };
+        *self = Self { paused_until: self.paused_until, is_outage: self.is_outage, ..Self::default() };
     }
 
     /// The server did not answer, or said that it cannot. Returns whether that begins a hold, or another one.
-    pub(super) fn failed(&mut self, limits: &BreakerLimits, now: UnixMillis) -> bool {
+    pub(super) fn failed(&mut self, limits: &BreakerLimits, now: UnixMillis, is_outage: bool) -> bool {
+        self.is_outage = is_outage;
         self.failures = self.failures.saturating_add(1);
         let is_within_hold = self.hold.is_some_and(|hold| now < hold.until);
         if self.failures < limits.failures || is_within_hold {
@@ -113,9 +122,9 @@ mod tests {
     #[test]
     fn a_few_failures_hold_calls_back_and_probes_go_through() {
         let mut breaker = Breaker::default();
-        assert!(!breaker.failed(&LIMITS, START) && !breaker.failed(&LIMITS, START));
+        assert!(!breaker.failed(&LIMITS, START, true) && !breaker.failed(&LIMITS, START, true));
         assert!(breaker.admits(START));
-        assert!(breaker.failed(&LIMITS, START));
+        assert!(breaker.failed(&LIMITS, START, true));
         assert!(!breaker.admits(at(49)));
         assert!(breaker.admits(at(50)) && !breaker.admits(at(50)), "one probe at a time");
         assert!(breaker.admits(at(100)) && !breaker.admits(at(101)), "not even when the hold is over");
@@ -125,7 +134,7 @@ mod tests {
     fn an_answer_in_between_starts_the_count_anew() {
         let mut breaker = Breaker::default();
         for _ in 0..10 {
-            assert!(!breaker.failed(&LIMITS, START) && !breaker.failed(&LIMITS, START));
+            assert!(!breaker.failed(&LIMITS, START, true) && !breaker.failed(&LIMITS, START, true));
             breaker.succeeded();
         }
         assert!(breaker.admits(START));
@@ -138,7 +147,7 @@ mod tests {
         let mut holds = 0;
         // Thirty seconds of failure, with a call every 10 ms.
         while now < at(30_000) {
-            if breaker.admits(now) && breaker.failed(&LIMITS, now) {
+            if breaker.admits(now) && breaker.failed(&LIMITS, now, true) {
                 holds += 1;
             }
             now = now.plus(Duration::from_millis(10));

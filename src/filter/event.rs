@@ -53,8 +53,8 @@ pub enum Event<'a> {
 pub enum Told {
     /// There is no verdict.
     Failed {
-        /// Whether another try may help.
-        is_transient: bool,
+        /// Whether for an outage of the server's.
+        is_outage: bool,
     },
     /// Nobody has asked: who waits looks for itself, and asks.
     NotAsked,

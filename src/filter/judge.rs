@@ -34,7 +34,7 @@ impl Filter {
         effects: &mut Vec<Effect>,
     ) {
         let waiter = Waiter { case: Case { source: Source::Miss, ..case }, stale: Some(entry) };
-        let reason = Unavailable::AuthorizationServer(ServerFailure::HeldBack);
+        let reason = Unavailable::AuthorizationServer(ServerFailure::HeldBack { is_outage: true });
         self.settle_without_verdict(waiter, &reason, now, effects);
     }
 

@@ -27,10 +27,10 @@ impl Servers {
     pub(super) fn withheld(&self, introspector: &Introspector, now: UnixMillis) -> Option<ServerFailure> {
         let server = self.get(introspector)?;
         if let Some(pause) = server.breaker.pause(now) {
-            return Some(ServerFailure::retry_later(pause));
+            return Some(ServerFailure::retry_later(pause, server.breaker.is_outage()));
         }
         if server.breaker.holds_back(now) {
-            return Some(ServerFailure::HeldBack);
+            return Some(ServerFailure::HeldBack { is_outage: server.breaker.is_outage() });
         }
         server.unusable.holds_back(now).cloned()
     }
@@ -49,7 +49,7 @@ impl Servers {
 
     /// Whether it is taken to be down.
     pub(super) fn is_down(&self, introspector: &Introspector) -> bool {
-        self.get(introspector).is_some_and(|server| server.breaker.is_open())
+        self.get(introspector).is_some_and(|server| server.breaker.is_open() && server.breaker.is_outage())
     }
 
     /// Whether it has answered before, and answers nobody.
@@ -86,7 +86,7 @@ impl Servers {
             // It has answered, and what it said was withdrawn meanwhile: that says nothing of its health.
             false
         } else if failure.is_transient() {
-            breaker.failed(&introspector.endpoint.breaker, now)
+            breaker.failed(&introspector.endpoint.breaker, now, failure.is_outage())
         } else {
             // An answer, if not a good one: it does not call for fewer questions.
             breaker.succeeded();
@@ -105,8 +105,8 @@ impl Servers {
     }
 
     /// It asked not to be asked until then.
-    pub(super) fn pause_until(&mut self, introspector: &Introspector, until: UnixMillis) {
-        self.of(introspector).breaker.pause_until(until);
+    pub(super) fn pause_until(&mut self, introspector: &Introspector, until: UnixMillis, is_outage: bool) {
+        self.of(introspector).breaker.pause_until(until, is_outage);
     }
 
     /// What is held back is let through: nobody knows any more for how long it was to be.

@@ -74,9 +74,9 @@ impl Filter {
         for id in self.calls.anothers(digest) {
             let outcome =
                 match told {
-                    Told::Failed { is_transient } => Some(Outcome::NoVerdict(
-                        Unavailable::AuthorizationServer(ServerFailure::OtherWorker { is_transient }),
-                    )),
+                    Told::Failed { is_outage } => Some(Outcome::NoVerdict(Unavailable::AuthorizationServer(
+                        ServerFailure::OtherWorker { is_outage },
+                    ))),
                     Told::Verdict => self.remembered(digest, id, now, effects),
                     Told::NotAsked => None,
                 };

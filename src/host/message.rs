@@ -19,8 +19,8 @@ impl Message {
             Self::Turn => return vec![TURN],
             Self::Told(digest, Told::Verdict) => (VERDICT, digest),
             Self::Told(digest, Told::NotAsked) => (NOT_ASKED, digest),
-            Self::Told(digest, Told::Failed { is_transient: true }) => (FAILED_FOR_NOW, digest),
-            Self::Told(digest, Told::Failed { is_transient: false }) => (FAILED, digest),
+            Self::Told(digest, Told::Failed { is_outage: true }) => (FAILED_BY_OUTAGE, digest),
+            Self::Told(digest, Told::Failed { is_outage: false }) => (FAILED, digest),
         };
         [&[kind][..], digest.as_bytes()].concat()
     }
@@ -31,8 +31,8 @@ impl Message {
             TURN => return Some(Self::Turn),
             VERDICT => Told::Verdict,
             NOT_ASKED => Told::NotAsked,
-            FAILED_FOR_NOW => Told::Failed { is_transient: true },
-            FAILED => Told::Failed { is_transient: false },
+            FAILED_BY_OUTAGE => Told::Failed { is_outage: true },
+            FAILED => Told::Failed { is_outage: false },
             _ => return None,
         };
         Some(Self::Told(TokenDigest::from_bytes(reader.array()?), told))
@@ -42,5 +42,5 @@ impl Message {
 const TURN: u8 = b'T';
 const VERDICT: u8 = b'V';
 const NOT_ASKED: u8 = b'N';
-const FAILED_FOR_NOW: u8 = b'F';
+const FAILED_BY_OUTAGE: u8 = b'F';
 const FAILED: u8 = b'E';

@@ -21,7 +21,10 @@ pub enum ServerFailure {
         status: u16,
     },
     /// The breaker is open: the server failed too often in a row.
-    HeldBack,
+    HeldBack {
+        /// Whether because it is down, and not because it wants fewer calls.
+        is_outage: bool,
+    },
     /// `active` is absent or no boolean.
     NoActive,
     /// There is no JWT where one should be.
@@ -49,8 +52,8 @@ pub enum ServerFailure {
     },
     /// Another worker asked, and got no verdict.
     OtherWorker {
-        /// Whether another try may help.
-        is_transient: bool,
+        /// Whether for an outage.
+        is_outage: bool,
     },
     /// What it said was withdrawn before it arrived, time and again.
     Overtaken,
@@ -58,6 +61,8 @@ pub enum ServerFailure {
     RetryLater {
         /// At least one.
         seconds: u32,
+        /// Whether because it is down, and not because it wants fewer calls.
+        is_outage: bool,
     },
     /// No answer in time.
     Timeout,
@@ -70,11 +75,18 @@ pub enum ServerFailure {
 impl ServerFailure {
     /// Whether another try may help: no answer came, or one that says "later" (429, 5xx).
     pub fn is_transient(&self) -> bool {
+        *self == Self::OtherStatus { status: TOO_MANY_REQUESTS } || self.is_outage()
+    }
+
+    /// Whether the server is down, so that what it said last may serve on. That it limits our rate is no outage: anybody
+    /// can bring that about by made-up tokens.
+    pub fn is_outage(&self) -> bool {
         match self {
-            Self::Timeout | Self::Unreachable => true,
-            Self::OtherStatus { status } => *status == 429 || *status >= 500,
-            Self::HeldBack | Self::Overtaken | Self::RetryLater { .. } => true,
-            Self::OtherWorker { is_transient } => *is_transient,
+            Self::Overtaken | Self::Timeout | Self::Unreachable => true,
+            Self::OtherStatus { status } => *status >= 500,
+            Self::HeldBack { is_outage }
+            | Self::OtherWorker { is_outage }
+            | Self::RetryLater { is_outage, .. } => *is_outage,
             _ => false,
         }
     }
@@ -84,7 +96,7 @@ impl ServerFailure {
     pub fn is_general(&self) -> bool {
         match self {
             Self::BodyTooLong | Self::BadMember(_) | Self::OtherStatus { .. } => false,
-            Self::HeldBack | Self::NotSigned | Self::OtherWorker { .. } | Self::Overtaken => false,
+            Self::HeldBack { .. } | Self::NotSigned | Self::OtherWorker { .. } | Self::Overtaken => false,
             Self::RetryLater { .. } | Self::Timeout | Self::Unreachable => false,
             Self::Coded(_)
             | Self::CredentialsRefused { .. }
@@ -102,8 +114,8 @@ impl ServerFailure {
     }
 
     /// That the server is not to be asked for so long.
-    pub fn retry_later(pause: Duration) -> Self {
-        Self::RetryLater { seconds: retry_after(pause) }
+    pub fn retry_later(pause: Duration, is_outage: bool) -> Self {
+        Self::RetryLater { seconds: retry_after(pause), is_outage }
     }
 
     /// What failed, in words for the log: with what was called, what came, and what to look at.
@@ -139,7 +151,7 @@ impl ServerFailure {
             Self::OtherContentType => "introspection_content_type",
             Self::OtherIssuer => "introspection_of_other_issuer",
             Self::OtherJwtType => "introspection_jwt_of_other_type",
-            Self::HeldBack => "introspection_held_back",
+            Self::HeldBack { .. } => "introspection_held_back",
             Self::OtherStatus { .. } => "introspection_status",
             Self::Overtaken => "introspection_overtaken_by_withdrawals",
             Self::OtherWorker { .. } => "introspection_failed_on_other_worker",
@@ -176,13 +188,13 @@ impl fmt::Display for ServerFailure {
             }
             Self::OtherIssuer => f.write_str("the signed reply is of another issuer than the provider's"),
             Self::OtherJwtType => f.write_str("the JWT of the signed reply is of another type (typ)"),
-            Self::HeldBack => {
+            Self::HeldBack { .. } => {
                 f.write_str("calls are held back, for the server has failed several times in a row")
             }
             Self::OtherStatus { status } => write!(f, "expected status 200, got {status}"),
             Self::OtherWorker { .. } => f.write_str("another worker asked and got no verdict"),
             Self::Overtaken => f.write_str("verdicts were withdrawn before they arrived, time and again"),
-            Self::RetryLater { seconds } => {
+            Self::RetryLater { seconds, .. } => {
                 write!(f, "the server asks not to be asked for another {seconds} s (Retry-After)")
             }
             Self::Timeout => f.write_str("no answer within the timeout"),
@@ -200,3 +212,6 @@ impl From<Unreadable> for ServerFailure {
         }
     }
 }
+
+/// RFC 6585 §4.
+const TOO_MANY_REQUESTS: u16 = 429;

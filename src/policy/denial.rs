@@ -111,7 +111,7 @@ impl Unavailable {
     /// Whether the authorization server is down or overwhelmed, as opposed to something being wrong here.
     pub fn is_outage(&self) -> bool {
         match self {
-            Self::AuthorizationServer(failure) => failure.is_transient(),
+            Self::AuthorizationServer(failure) => failure.is_outage(),
             // Anybody can fill the house with made-up tokens; that must not keep a revoked one alive.
             Self::TooManyCalls
             | Self::TooManyUnknownTokens
@@ -130,7 +130,7 @@ impl Unavailable {
     /// themselves are over in seconds.
     pub fn retry_after_seconds(&self) -> u32 {
         match self {
-            Self::AuthorizationServer(ServerFailure::RetryLater { seconds })
+            Self::AuthorizationServer(ServerFailure::RetryLater { seconds, .. })
             | Self::NoKeys { seconds }
             | Self::NoStatusList { seconds } => *seconds,
             _ => 1,
