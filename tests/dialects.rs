@@ -20,12 +20,15 @@ fn scopes_and_clients_may_have_other_names() {
     assert_eq!(judged(scopes.clone(), &json!({"active": true, "scp": ["read", "write"]})), 0);
     assert_eq!(judged(scopes.clone(), &json!({"active": true, "scp": "read write"})), 0);
     assert_eq!(judged(scopes, &json!({"active": true, "scp": "read", "scope": "write"})), 403);
-    let azp = json!({
-        "providers": {"main": {"claim_names": {"client_id": ["azp"]}}},
-        "policies": {"default": {"require": {"client_ids": ["app"]}}},
-    });
-    assert_eq!(judged(azp.clone(), &json!({"active": true, "azp": "app", "sub": "alice"})), 0);
-    assert_ne!(judged(azp, &json!({"active": true, "client_id": "app"})), 0);
+    for name in ["azp", "cid", "appid"] {
+        let named = json!({
+            "providers": {"main": {"claim_names": {"client_id": [name]}}},
+            "policies": {"default": {"require": {"client_ids": ["app"]}}},
+        });
+        let reply = |member: &str| json!({"active": true, member: "app", "sub": "alice"});
+        assert_eq!(judged(named.clone(), &reply(name)), 0, "{name}");
+        assert_ne!(judged(named, &reply("client_id")), 0, "{name}");
+    }
 }
 
 #[test]
@@ -58,11 +61,13 @@ fn an_access_token_by_type_and_a_number_as_sub_are_let_pass() {
 
 #[test]
 fn a_status_may_say_that_a_token_is_not_active() {
-    let patch = json!({"providers": {"main": {"introspection": {"inactive_statuses": [404]}}}});
-    for (patch, status) in [(patch, 401), (json!({}), 503)] {
-        let mut worker = Worker::new(config(patch));
-        let stream = worker.receive(&Request::bearer("tok"));
-        worker.answer_with(404, "application/json", b"{}");
-        assert_eq!(worker.fate(stream).status(), status);
+    let patch = json!({"providers": {"main": {"introspection": {"inactive_statuses": [400, 401, 404]}}}});
+    for said in [400, 401, 404] {
+        for (patch, status) in [(patch.clone(), 401), (json!({}), 503)] {
+            let mut worker = Worker::new(config(patch));
+            let stream = worker.receive(&Request::bearer("tok"));
+            worker.answer_with(said, "application/json", b"{}");
+            assert_eq!(worker.fate(stream).status(), status, "{said}");
+        }
     }
 }

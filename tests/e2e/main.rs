@@ -9,6 +9,7 @@ mod called_hosts;
 mod client_authentication;
 mod coalescing;
 mod configuration;
+mod dialects;
 mod examples;
 mod floods;
 mod host_traps;
