@@ -2,15 +2,21 @@
 
 use std::{
     fs,
+    hash::{DefaultHasher, Hash, Hasher},
     path::{Path, PathBuf},
     process::Command,
 };
 
 use crate::rig::ROOT;
 
-/// The folder of a server, with `makes` in it: made by `install` in it, unless it was before.
+/// The folder of a server, with `makes` in it: made by `install` in it, unless it was before and out of the same.
 pub fn installed(name: &str, makes: &str, install: &str) -> PathBuf {
-    let folder = Path::new(ROOT).join("target/servers").join(name);
+    let mut made_of = DefaultHasher::new();
+    install.hash(&mut made_of);
+    // The folder of the same name, of those servers that an application or a list of ours is part of.
+    let ours = name.split_once('-').map_or(name, |(server, _)| server);
+    hash_files(&Path::new(ROOT).join("tests/servers").join(ours), &mut made_of);
+    let folder = Path::new(ROOT).join("target/servers").join(format!("{name}-{:016x}", made_of.finish()));
     if folder.join(makes).exists() {
         return folder;
     }
@@ -25,4 +31,18 @@ pub fn installed(name: &str, makes: &str, install: &str) -> PathBuf {
         String::from_utf8_lossy(&output.stderr),
     );
     folder
+}
+
+/// The files below a folder, if there is one.
+fn hash_files(folder: &Path, hasher: &mut DefaultHasher) {
+    let mut paths: Vec<PathBuf> =
+        fs::read_dir(folder).into_iter().flatten().map(|entry| entry.expect("an entry").path()).collect();
+    paths.sort();
+    for path in paths {
+        if path.is_dir() {
+            hash_files(&path, hasher);
+        } else {
+            fs::read(path).expect("a file of the repository").hash(hasher);
+        }
+    }
 }
