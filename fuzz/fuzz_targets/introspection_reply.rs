@@ -6,25 +6,13 @@ use std::time::Duration;
 
 use libfuzzer_sys::fuzz_target;
 use phantom_token_filter::claims::ClaimNames;
+use phantom_token_filter::fuzzing::Believing;
 use phantom_token_filter::http::Reply;
 use phantom_token_filter::introspection::{
     Introspection, Keys, Response, SignedReply, SignedReplyKind, parse,
 };
-use phantom_token_filter::jwt::{Algorithm, JwksEndpoint, KeySet, SignError, Signatures};
+use phantom_token_filter::jwt::{Algorithm, JwksEndpoint, KeySet};
 use phantom_token_filter::token::UnixMillis;
-
-/// Whatever is signed, is signed well: what matters is what is read behind the signature.
-struct Believing;
-
-impl Signatures for Believing {
-    fn sign(&self, _: &str, _: &[u8], _: &[u8]) -> Result<Vec<u8>, SignError> {
-        Err(SignError::NotOffered)
-    }
-
-    fn verify(&self, _: &str, _: &[u8], _: &[u8], _: &[u8]) -> Result<bool, SignError> {
-        Ok(true)
-    }
-}
 
 fuzz_target!(|input: &[u8]| {
     let Some((form, body)) = input.split_first() else { return };

@@ -7,23 +7,11 @@ use std::time::Duration;
 use base64ct::{Base64UrlUnpadded, Encoding};
 use libfuzzer_sys::fuzz_target;
 use phantom_token_filter::claims::{ClaimNames, ClaimsBuf};
-use phantom_token_filter::jwt::{Algorithm, BadJwt, JwtRules, KeySet, SignError, Signatures};
+use phantom_token_filter::fuzzing::Believing;
+use phantom_token_filter::jwt::{Algorithm, BadJwt, JwtRules, KeySet};
 use phantom_token_filter::policy::{Denial, Expectation, Requirements, decide};
 use phantom_token_filter::token::UnixMillis;
 use serde_json::{Map, Value, json};
-
-/// Whatever is signed, is signed well: what matters is what is read behind the signature.
-struct Believing;
-
-impl Signatures for Believing {
-    fn sign(&self, _: &str, _: &[u8], _: &[u8]) -> Result<Vec<u8>, SignError> {
-        Err(SignError::NotOffered)
-    }
-
-    fn verify(&self, _: &str, _: &[u8], _: &[u8], _: &[u8]) -> Result<bool, SignError> {
-        Ok(true)
-    }
-}
 
 const ISSUER: &str = "https://as.example";
 const AUDIENCE: &str = "https://api.example";

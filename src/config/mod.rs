@@ -53,6 +53,8 @@ pub struct Config {
     default_policy: Rc<Policy>,
     /// Whether the route's metadata names the policy first.
     policy_from_route: bool,
+    /// Whether Envoy's choice of a route may decide about the policy of any request.
+    may_hang_on_route: bool,
     /// Headers that say who the client is.
     pub identity_headers: IdentityHeaders,
     /// Bounds of the cache.
@@ -127,17 +129,23 @@ impl Config {
         let default_name = default_policy.as_ref().map_or(Ok(defaults::POLICY), Item::text)?;
         let policies = policy::policies(&root, default_name, &mut providers, phantom_token.is_some())?;
         let jwks_path = jwks.as_ref().map(|(path, _)| path.as_str());
+        let revocation = revocation::sources(&root, &providers, jwks_path)?;
+        let rules = rules::rules(&root, &policies)?;
+        let default_policy = rules::named(default_name, "default_policy", &policies)?;
+        let policy_from_route = match root.get("policy_from") {
+            Some(item) => item.one_of(&[("rules", false), ("route_metadata", true)])?,
+            None => defaults::POLICY_FROM_ROUTE,
+        };
         let mut config = Self {
-            revocation: revocation::sources(&root, &providers, jwks_path)?,
+            revocation,
             providers,
             jwks: jwks.map(|(path, token)| Jwks { path, body: token.jwks() }),
             phantom_token,
-            rules: rules::rules(&root, &policies)?,
-            default_policy: rules::named(default_name, "default_policy", &policies)?,
-            policy_from_route: match root.get("policy_from") {
-                Some(item) => item.one_of(&[("rules", false), ("route_metadata", true)])?,
-                None => defaults::POLICY_FROM_ROUTE,
-            },
+            may_hang_on_route: policy_from_route
+                || rules.iter().any(|rule| !rule.matches.route_names.is_empty()),
+            rules,
+            default_policy,
+            policy_from_route,
             identity_headers: IdentityHeaders::new(policies.iter().map(Rc::as_ref)),
             policies,
             cache: cache(&root)?,
@@ -243,7 +251,7 @@ impl Config {
     /// route the request takes.
     pub fn policy_of(&self, request: &dyn RequestView) -> Result<Ruling<'_>, Denial> {
         // Envoy chooses the route again when this header is taken away, and nobody would have asked that one.
-        if self.may_hang_on_route() && self.identity_headers.are_in(request) && self.hangs_on_route(request) {
+        if self.may_hang_on_route && self.identity_headers.are_in(request) && self.hangs_on_route(request) {
             return Err(InvalidRequest::ClaimHeader.into());
         }
         if self.policy_from_route
@@ -255,18 +263,13 @@ impl Config {
         let policy = self.policy_by_rules(request, Reading::WithoutPort)?;
         let host = self.host_that_decides(request, policy)?;
         // Another host is another route, and the one that was looked at is not the one that is taken.
-        if host.is_some() && self.may_hang_on_route() {
+        if host.is_some() && self.may_hang_on_route {
             return Err(InvalidRequest::PortInHost.into());
         }
         Ok(Ruling { policy, host })
     }
 
-    /// Whether Envoy's choice of a route may decide about the policy of any request.
-    fn may_hang_on_route(&self) -> bool {
-        self.policy_from_route || self.rules.iter().any(|rule| !rule.matches.route_names.is_empty())
-    }
-
-    /// Whether it may decide about the policy of this one.
+    /// Whether Envoy's choice of a route may decide about the policy of this request.
     fn hangs_on_route(&self, request: &dyn RequestView) -> bool {
         self.policy_from_route || self.rules.iter().any(|rule| rule.matches.hangs_on_route(request))
     }

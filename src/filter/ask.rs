@@ -140,25 +140,34 @@ impl Filter {
             if self.calls.begin_queued(introspector, now) {
                 effects.push(Effect::AskForTurn);
             }
-            for id in self.calls.give_up_queued(introspector, now) {
+            let given_up = self.calls.give_up_queued(introspector, now);
+            if given_up.is_empty() {
+                continue;
+            }
+            let reason = self.why_in_vain(introspector, now);
+            for id in given_up {
                 let Some(call) = self.calls.close(id) else { continue };
-                let reason = if let Some(failure) = self.calls.servers.withheld(introspector, now) {
-                    Unavailable::AuthorizationServer(failure)
-                } else if self.calls.servers.is_down(introspector) {
-                    Unavailable::AuthorizationServer(ServerFailure::HeldBack { is_outage: true })
-                } else if self.calls.servers.is_silent(introspector, now) {
-                    // The house is full because nobody is answered, which is an outage; else it is no reason to serve
-                    // by an old verdict.
-                    Unavailable::AuthorizationServer(ServerFailure::Timeout)
-                } else {
-                    Unavailable::TooManyCalls
-                };
                 if call.asker() == Asker::UsForAll {
                     effects.extend(self.release(&call.digest, Told::NotAsked));
                 }
-                self.tell(call, Outcome::NoVerdict(reason));
+                self.tell(call, Outcome::NoVerdict(reason.clone()));
             }
         }
+    }
+
+    /// Why calls to this server have waited in vain until another is over.
+    fn why_in_vain(&self, introspector: &Introspector, now: UnixMillis) -> Unavailable {
+        let servers = &self.calls.servers;
+        let failure = servers.withheld(introspector, now).or_else(|| {
+            if servers.is_down(introspector) {
+                Some(ServerFailure::HeldBack { is_outage: true })
+            } else {
+                // The house is full because nobody is answered, which is an outage; else it is no reason to serve by an
+                // old verdict.
+                servers.is_silent(introspector, now).then_some(ServerFailure::Timeout)
+            }
+        });
+        failure.map_or(Unavailable::TooManyCalls, Unavailable::AuthorizationServer)
     }
 
     /// The root's turn: sends what is unsent.

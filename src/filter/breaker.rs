@@ -17,8 +17,6 @@ pub(super) struct Breaker {
     hold: Option<Hold>,
     /// Until when the server asked not to be asked (`Retry-After`).
     paused_until: Option<UnixMillis>,
-    /// Whether the last failure was that of a server that is down, and not of one that wants fewer calls.
-    is_outage: bool,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -50,14 +48,8 @@ impl Breaker {
     }
 
     /// The server asked not to be asked until then.
-    pub(super) fn pause_until(&mut self, until: UnixMillis, is_outage: bool) {
-        self.is_outage = is_outage;
+    pub(super) fn pause_until(&mut self, until: UnixMillis) {
         self.paused_until = self.paused_until.max(Some(until));
-    }
-
-    /// Whether calls are held back because it is down, and not because it wants fewer of them.
-    pub(super) fn is_outage(&self) -> bool {
-        self.is_outage
     }
 
     /// Whether calls are held back after failures in a row.
@@ -76,12 +68,11 @@ impl Breaker {
     /// The server answered: it is up.
     pub(super) fn succeeded(&mut self) {
         // What it asked for still holds: an answer to an earlier question takes nothing back.
-        *self = Self { paused_until: self.paused_until, is_outage: self.is_outage, ..Self::default() };
+        *self = Self { paused_until: self.paused_until, ..Self::default() };
     }
 
     /// The server did not answer, or said that it cannot. Returns whether that begins a hold, or another one.
-    pub(super) fn failed(&mut self, limits: &BreakerLimits, now: UnixMillis, is_outage: bool) -> bool {
-        self.is_outage = is_outage;
+    pub(super) fn failed(&mut self, limits: &BreakerLimits, now: UnixMillis) -> bool {
         self.failures = self.failures.saturating_add(1);
         let is_within_hold = self.hold.is_some_and(|hold| now < hold.until);
         if self.failures < limits.failures || is_within_hold {
@@ -122,9 +113,9 @@ mod tests {
     #[test]
     fn a_few_failures_hold_calls_back_and_probes_go_through() {
         let mut breaker = Breaker::default();
-        assert!(!breaker.failed(&LIMITS, START, true) && !breaker.failed(&LIMITS, START, true));
+        assert!(!breaker.failed(&LIMITS, START) && !breaker.failed(&LIMITS, START));
         assert!(breaker.admits(START));
-        assert!(breaker.failed(&LIMITS, START, true));
+        assert!(breaker.failed(&LIMITS, START));
         assert!(!breaker.admits(at(49)));
         assert!(breaker.admits(at(50)) && !breaker.admits(at(50)), "one probe at a time");
         assert!(breaker.admits(at(100)) && !breaker.admits(at(101)), "not even when the hold is over");
@@ -134,7 +125,7 @@ mod tests {
     fn an_answer_in_between_starts_the_count_anew() {
         let mut breaker = Breaker::default();
         for _ in 0..10 {
-            assert!(!breaker.failed(&LIMITS, START, true) && !breaker.failed(&LIMITS, START, true));
+            assert!(!breaker.failed(&LIMITS, START) && !breaker.failed(&LIMITS, START));
             breaker.succeeded();
         }
         assert!(breaker.admits(START));
@@ -147,7 +138,7 @@ mod tests {
         let mut holds = 0;
         // Thirty seconds of failure, with a call every 10 ms.
         while now < at(30_000) {
-            if breaker.admits(now) && breaker.failed(&LIMITS, now, true) {
+            if breaker.admits(now) && breaker.failed(&LIMITS, now) {
                 holds += 1;
             }
             now = now.plus(Duration::from_millis(10));

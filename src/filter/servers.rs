@@ -20,6 +20,8 @@ struct Server {
     load: Load,
     breaker: Breaker,
     unusable: Unusable,
+    /// Whether the last failure was that of a server that is down, and not of one that wants fewer calls.
+    is_outage: bool,
 }
 
 impl Servers {
@@ -27,10 +29,10 @@ impl Servers {
     pub(super) fn withheld(&self, introspector: &Introspector, now: UnixMillis) -> Option<ServerFailure> {
         let server = self.get(introspector)?;
         if let Some(pause) = server.breaker.pause(now) {
-            return Some(ServerFailure::retry_later(pause, server.breaker.is_outage()));
+            return Some(ServerFailure::retry_later(pause, server.is_outage));
         }
         if server.breaker.holds_back(now) {
-            return Some(ServerFailure::HeldBack { is_outage: server.breaker.is_outage() });
+            return Some(ServerFailure::HeldBack { is_outage: server.is_outage });
         }
         server.unusable.holds_back(now).cloned()
     }
@@ -49,7 +51,7 @@ impl Servers {
 
     /// Whether it is taken to be down.
     pub(super) fn is_down(&self, introspector: &Introspector) -> bool {
-        self.get(introspector).is_some_and(|server| server.breaker.is_open() && server.breaker.is_outage())
+        self.get(introspector).is_some_and(|server| server.breaker.is_open() && server.is_outage)
     }
 
     /// Whether it has answered before, and answers nobody.
@@ -81,15 +83,16 @@ impl Servers {
         failure: &ServerFailure,
         now: UnixMillis,
     ) -> bool {
-        let breaker = &mut self.of(introspector).breaker;
+        let server = self.of(introspector);
         if *failure == ServerFailure::Overtaken {
             // It has answered, and what it said was withdrawn meanwhile: that says nothing of its health.
             false
         } else if failure.is_transient() {
-            breaker.failed(&introspector.endpoint.breaker, now, failure.is_outage())
+            server.is_outage = failure.is_outage();
+            server.breaker.failed(&introspector.endpoint.breaker, now)
         } else {
             // An answer, if not a good one: it does not call for fewer questions.
-            breaker.succeeded();
+            server.breaker.succeeded();
             false
         }
     }
@@ -106,7 +109,9 @@ impl Servers {
 
     /// It asked not to be asked until then.
     pub(super) fn pause_until(&mut self, introspector: &Introspector, until: UnixMillis, is_outage: bool) {
-        self.of(introspector).breaker.pause_until(until, is_outage);
+        let server = self.of(introspector);
+        server.is_outage = is_outage;
+        server.breaker.pause_until(until);
     }
 
     /// What is held back is let through: nobody knows any more for how long it was to be.

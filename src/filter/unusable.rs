@@ -37,6 +37,6 @@ impl Unusable {
         now: UnixMillis,
     ) -> bool {
         self.last = Some(failure.clone());
-        self.breaker.failed(limits, now, false)
+        self.breaker.failed(limits, now)
     }
 }

@@ -61,25 +61,16 @@ pub fn parse(
 mod tests {
     use super::*;
     use crate::json::NotAnObject;
-    use crate::jwt::{SignError, Signatures};
+    use crate::jwt::NoSignatures;
 
     const NOW: UnixMillis = UnixMillis::from_secs(1_795_377_700);
 
     fn parse(reply: &Reply<'_>, now: UnixMillis) -> Result<Introspection, ServerFailure> {
-        struct Nobody;
-        impl Signatures for Nobody {
-            fn sign(&self, _: &str, _: &[u8], _: &[u8]) -> Result<Vec<u8>, SignError> {
-                Err(SignError::NotOffered)
-            }
-            fn verify(&self, _: &str, _: &[u8], _: &[u8], _: &[u8]) -> Result<bool, SignError> {
-                Err(SignError::NotOffered)
-            }
-        }
         super::parse(
             reply,
             &Response::Json { jwt_member: None },
             &ClaimNames::default(),
-            Keys { set: None, signatures: &Nobody },
+            Keys { set: None, signatures: &NoSignatures },
             now,
         )
     }

@@ -74,20 +74,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::jwt::{Algorithm, PrivateKey};
-
-    /// A host that signs nothing.
-    struct NoHost;
-
-    impl Signatures for NoHost {
-        fn sign(&self, _: &str, _: &[u8], _: &[u8]) -> Result<Vec<u8>, SignError> {
-            Err(SignError::NotOffered)
-        }
-
-        fn verify(&self, _: &str, _: &[u8], _: &[u8], _: &[u8]) -> Result<bool, SignError> {
-            Err(SignError::NotOffered)
-        }
-    }
+    use crate::jwt::{Algorithm, NoSignatures, PrivateKey};
 
     fn key(alg: Algorithm, jwk: &Value) -> SigningKey {
         SigningKey::new(alg, Some("a".to_owned()), PrivateKey::parse(&jwk.to_string()).unwrap()).unwrap()
@@ -98,7 +85,7 @@ mod tests {
         // The key of RFC 7515, appendix A.3.
         let ec = json!({"kty": "EC", "crv": "P-256", "x": "f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU",
             "y": "x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0", "d": "jpsQnnGQmL-YBIffH1136cspYG6-0iY7X1fCE9-E9LI"});
-        let signed = sign_compact(&NoHost, &key(Algorithm::ES256, &ec), "at+jwt", Map::new());
+        let signed = sign_compact(&NoSignatures, &key(Algorithm::ES256, &ec), "at+jwt", Map::new());
         assert_eq!(signed, Err(SignError::NotOffered));
     }
 
@@ -106,7 +93,8 @@ mod tests {
     fn the_header_has_the_algorithm_the_key_and_the_type_and_nothing_else() {
         let secret = json!({"kty": "oct", "k": "A".repeat(43)});
         let claims = json!({"sub": "somebody", "exp": 1}).as_object().unwrap().clone();
-        let jwt = sign_compact(&NoHost, &key(Algorithm::HS256, &secret), "at+jwt", claims.clone()).unwrap();
+        let jwt =
+            sign_compact(&NoSignatures, &key(Algorithm::HS256, &secret), "at+jwt", claims.clone()).unwrap();
         let parts: Vec<Value> = jwt
             .split('.')
             .take(2)

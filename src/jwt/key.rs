@@ -32,6 +32,21 @@ pub trait Signatures {
     fn verify(&self, hash: &str, spki: &[u8], signature: &[u8], text: &[u8]) -> Result<bool, SignError>;
 }
 
+/// A host that signs and verifies nothing.
+#[cfg(test)]
+pub(crate) struct NoSignatures;
+
+#[cfg(test)]
+impl Signatures for NoSignatures {
+    fn sign(&self, _: &str, _: &[u8], _: &[u8]) -> Result<Vec<u8>, SignError> {
+        Err(SignError::NotOffered)
+    }
+
+    fn verify(&self, _: &str, _: &[u8], _: &[u8], _: &[u8]) -> Result<bool, SignError> {
+        Err(SignError::NotOffered)
+    }
+}
+
 /// Why there is no signature, or no verdict on one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SignError {

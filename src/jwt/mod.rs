@@ -41,4 +41,6 @@ pub use verifying_key::UnusableKey;
 
 pub(crate) use compact::sign_compact;
 pub(crate) use jti::random_id;
+#[cfg(test)]
+pub(crate) use key::NoSignatures;
 pub(crate) use untrusted::is_type;

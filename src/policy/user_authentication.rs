@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use serde_json::{Map, Value};
+
 use crate::claims::{Claims, time};
 use crate::token::{UnixMillis, Window};
 
@@ -48,7 +50,7 @@ impl UserAuthentication {
             return Err(self.without(Lack::OtherClass));
         }
         match self.max_age {
-            Some(max_age) if !auth_time(claims).is_some_and(|at| good(at, max_age).contains(now)) => {
+            Some(max_age) if !good(&members, max_age).is_some_and(|window| window.contains(now)) => {
                 Err(self.without(Lack::TooOld))
             }
             _ => Ok(()),
@@ -58,8 +60,7 @@ impl UserAuthentication {
     /// Until when [`check`](Self::check) does not depend on when it is asked.
     pub(super) fn window(&self, claims: &Claims<'_>) -> Window {
         let always = Window { from: UnixMillis::from_millis(0), until: UnixMillis::MAX };
-        let window = |max_age| auth_time(claims).map(|at| good(at, max_age));
-        self.max_age.and_then(window).unwrap_or(always)
+        self.max_age.and_then(|max_age| good(&claims.members(), max_age)).unwrap_or(always)
     }
 
     fn without(&self, lack: Lack) -> InsufficientUserAuthentication {
@@ -67,14 +68,11 @@ impl UserAuthentication {
     }
 }
 
-fn auth_time(claims: &Claims<'_>) -> Option<UnixMillis> {
-    time(&claims.members(), "auth_time")
-}
-
-/// When an authentication at this time is young enough. One that is yet to come (milliseconds in the place of seconds, say)
-/// would be for ever.
-fn good(at: UnixMillis, max_age: Duration) -> Window {
-    Window { from: at.minus(MOST_AHEAD), until: at.plus(max_age) }
+/// When the authentication is young enough, if it says when it was. One that is yet to come (milliseconds in the place of
+/// seconds, say) would be for ever.
+fn good(members: &Map<String, Value>, max_age: Duration) -> Option<Window> {
+    let at = time(members, "auth_time")?;
+    Some(Window { from: at.minus(MOST_AHEAD), until: at.plus(max_age) })
 }
 
 /// How far the clock of the server may be ahead of ours: as much as `jwt.leeway` may be.
