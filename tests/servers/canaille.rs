@@ -1,6 +1,6 @@
 //! canaille 0.3.6, by pip: `tests/servers/canaille/server.py`.
 
-use std::{fs::File, net::SocketAddr, process::Command};
+use std::{net::SocketAddr, process::Command};
 
 use serde_json::Value;
 use tempfile::TempDir;
@@ -14,7 +14,7 @@ use crate::{
         oauth_client::{basic, text},
         process::Process,
     },
-    server::{End, Gateway, Server, free_port, until_ready},
+    server::{End, Gateway, Server, free_port, started},
 };
 
 /// It answers nobody under another name: 302, to itself.
@@ -36,18 +36,11 @@ impl Server for Canaille {
         let folder = format!("{ROOT}/tests/servers/canaille");
         let install = format!("python3 -m venv . && bin/pip install -q -r '{folder}/requirements.txt'");
         let python = installed("canaille-0.3.6", "bin/canaille", &install).join("bin/python");
-        let directory = tempfile::tempdir().expect("a temporary directory");
-        let log = File::create(directory.path().join("log")).expect("a log file");
         let address = free_port();
         let mut command = Command::new(python);
-        command
-            .arg(format!("{folder}/server.py"))
-            .arg(address.port().to_string())
-            .stdout(log.try_clone().expect("the log"))
-            .stderr(log);
-        let mut process = Process::start(&mut command);
+        command.arg(format!("{folder}/server.py")).arg(address.port().to_string());
         let ready = Request::new_at("GET", HOST, "/oauth/jwks.json");
-        until_ready(&mut process, address, ready, &directory.path().join("log")).await;
+        let (process, directory) = started(&mut command, address, ready).await;
         Self { process, _directory: directory, address }
     }
 

@@ -19,7 +19,7 @@ use crate::{
         oauth_client::{post_as, text},
         process::Process,
     },
-    server::{End, Gateway, Server, free_port, until_ready},
+    server::{End, Gateway, Server, free_port, session, until_ready},
 };
 
 const INSTALL: &str = "
@@ -141,12 +141,7 @@ impl Server for Hydra {
         let (browser, code) = self.authorize().await;
         let form = [("grant_type", "authorization_code"), ("code", &code), ("redirect_uri", REDIRECT_URI)];
         let reply = self.post("app", "/oauth2/token", &form).await;
-        Session {
-            browser,
-            access_token: text(&reply, "access_token"),
-            refresh_token: Some(text(&reply, "refresh_token")),
-            id_token: text(&reply, "id_token"),
-        }
+        session(browser, &reply)
     }
 
     /// As docs/servers.md has it: a logout alone ends no token, so its page takes the consent back, too; afterwards, for

@@ -13,7 +13,7 @@ use crate::{
         oauth_client::{basic, post_as, text},
         process::Process,
     },
-    server::{End, Gateway, Server, free_port, until_ready},
+    server::{End, Gateway, Server, free_port, session, until_ready},
 };
 
 const INSTALL: &str = "
@@ -138,12 +138,7 @@ impl Server for Keycloak {
             ("scope", "openid email"),
         ];
         let reply = self.post("token", &form).await;
-        Session {
-            browser: Browser::new(self.address),
-            access_token: text(&reply, "access_token"),
-            refresh_token: Some(text(&reply, "refresh_token")),
-            id_token: text(&reply, "id_token"),
-        }
+        session(Browser::new(self.address), &reply)
     }
 
     async fn logout(&self, session: Session) {

@@ -1,11 +1,18 @@
 //! What the checks want of an authorization server.
 
-use std::{fs, net::SocketAddr, path::Path, time::Duration};
+use std::{
+    fs::{self, File},
+    net::SocketAddr,
+    path::Path,
+    process::Command,
+    time::Duration,
+};
 
 use serde_json::{Value, json};
+use tempfile::TempDir;
 
 use crate::rig::{
-    browser::Session,
+    browser::{Browser, Session},
     client::Request,
     jose::{self, Key},
     process::Process,
@@ -147,6 +154,29 @@ impl Gateway {
 pub fn free_port() -> SocketAddr {
     let socket = std::net::TcpListener::bind("127.0.0.1:0").expect("a free loopback port");
     socket.local_addr().expect("a bound address")
+}
+
+/// The session of a login that gave a refresh token, too.
+pub fn session(browser: Browser, reply: &Value) -> Session {
+    let session = Session::of(browser, reply);
+    assert!(session.refresh_token.is_some(), "expected refresh_token, got {reply}");
+    session
+}
+
+/// A server of our own making has another key from now on.
+pub async fn rotate_keys_of_ours(address: SocketAddr) {
+    let reply = Request::post("/rotate", "").send(address).await;
+    assert_eq!(reply.status, 200, "{reply:?}");
+}
+
+/// Starts a server that writes its log into a folder of its own, and waits until it answers `ready` with 200.
+pub async fn started(command: &mut Command, address: SocketAddr, ready: Request) -> (Process, TempDir) {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let path = directory.path().join("log");
+    let log = File::create(&path).expect("a log file");
+    let mut process = Process::start(command.stdout(log.try_clone().expect("the log")).stderr(log));
+    until_ready(&mut process, address, ready, &path).await;
+    (process, directory)
 }
 
 /// Waits until a server answers `request` with 200; its log says why where it does not start. Longer than any wait of the

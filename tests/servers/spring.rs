@@ -1,6 +1,6 @@
 //! Spring Authorization Server 7.1.2: the small application in `tests/servers/spring`, built by Maven.
 
-use std::{fs::File, net::SocketAddr, process::Command};
+use std::{net::SocketAddr, process::Command};
 
 use hyper::Response;
 use serde_json::Value;
@@ -16,7 +16,7 @@ use crate::{
         oauth_client::{post_as, text},
         process::Process,
     },
-    server::{End, Gateway, Server, free_port, until_ready},
+    server::{End, Gateway, Server, free_port, rotate_keys_of_ours, session, started},
 };
 
 const REDIRECT_URI: &str = "https://app.example/cb";
@@ -42,19 +42,14 @@ impl Server for Spring {
         .await;
         let install = format!("cp -r '{ROOT}/tests/servers/spring/.' . && mvn -q -B package");
         let jar = installed("spring-7.1.2", "target/server.jar", &install).join("target/server.jar");
-        let directory = tempfile::tempdir().expect("a temporary directory");
-        let log = File::create(directory.path().join("log")).expect("a log file");
         let address = free_port();
         let mut command = Command::new("java");
         command
             .arg("-jar")
             .arg(jar)
             .args(["--server.address=127.0.0.1", &format!("--server.port={}", address.port())])
-            .arg(format!("--gateway.jwks-uri=http://{}/", keys.address()))
-            .stdout(log.try_clone().expect("the log"))
-            .stderr(log);
-        let mut process = Process::start(&mut command);
-        until_ready(&mut process, address, Request::get("/oauth2/jwks"), &directory.path().join("log")).await;
+            .arg(format!("--gateway.jwks-uri=http://{}/", keys.address()));
+        let (process, directory) = started(&mut command, address, Request::get("/oauth2/jwks")).await;
         Self { process, _keys: keys, _directory: directory, address }
     }
 
@@ -98,19 +93,13 @@ impl Server for Spring {
     }
 
     async fn rotate_keys(&self) -> Result<(), &'static str> {
-        let reply = Request::post("/rotate", "").send(self.address).await;
-        assert_eq!(reply.status, 200, "{reply:?}");
+        rotate_keys_of_ours(self.address).await;
         Ok(())
     }
 
     async fn login(&self) -> Session {
         let reply = self.tokens("app").await;
-        Session {
-            browser: Browser::new(self.address),
-            access_token: text(&reply, "access_token"),
-            refresh_token: Some(text(&reply, "refresh_token")),
-            id_token: text(&reply, "id_token"),
-        }
+        session(Browser::new(self.address), &reply)
     }
 
     async fn end(&self, _way: &str, session: Session) {

@@ -1,6 +1,6 @@
 //! zitadel/oidc 3.52.0, a Go library: `tests/servers/zitadel/main.go` makes a server of it.
 
-use std::{fs::File, net::SocketAddr, process::Command};
+use std::{net::SocketAddr, process::Command};
 
 use serde_json::Value;
 use tempfile::TempDir;
@@ -14,7 +14,7 @@ use crate::{
         oauth_client::{post_as, text},
         process::Process,
     },
-    server::{End, Gateway, Server, free_port, until_ready},
+    server::{End, Gateway, Server, free_port, rotate_keys_of_ours, session, started},
 };
 
 const REDIRECT_URI: &str = "https://app.example/cb";
@@ -37,16 +37,10 @@ impl Server for Zitadel {
     async fn start(gateway: &Gateway) -> Self {
         let install = format!("cp '{ROOT}'/tests/servers/zitadel/* . && go build -o server .");
         let server = installed("zitadel-3.52.0", "server", &install).join("server");
-        let directory = tempfile::tempdir().expect("a temporary directory");
-        let log = File::create(directory.path().join("log")).expect("a log file");
         let address = free_port();
         let mut command = Command::new(server);
-        command
-            .args([address.port().to_string(), gateway.jwk().to_string()])
-            .stdout(log.try_clone().expect("the log"))
-            .stderr(log);
-        let mut process = Process::start(&mut command);
-        until_ready(&mut process, address, Request::get("/keys"), &directory.path().join("log")).await;
+        command.args([address.port().to_string(), gateway.jwk().to_string()]);
+        let (process, directory) = started(&mut command, address, Request::get("/keys")).await;
         Self { process, _directory: directory, address }
     }
 
@@ -84,19 +78,13 @@ impl Server for Zitadel {
     }
 
     async fn rotate_keys(&self) -> Result<(), &'static str> {
-        let reply = Request::post("/rotate", "").send(self.address).await;
-        assert_eq!(reply.status, 200, "{reply:?}");
+        rotate_keys_of_ours(self.address).await;
         Ok(())
     }
 
     async fn login(&self) -> Session {
         let reply = self.tokens("app").await;
-        Session {
-            browser: Browser::new(self.address),
-            access_token: text(&reply, "access_token"),
-            refresh_token: Some(text(&reply, "refresh_token")),
-            id_token: text(&reply, "id_token"),
-        }
+        session(Browser::new(self.address), &reply)
     }
 
     async fn end(&self, way: &str, session: Session) {

@@ -2,7 +2,12 @@
 
 use std::{collections::BTreeMap, net::SocketAddr};
 
-use super::client::{Reply, Request};
+use serde_json::Value;
+
+use super::{
+    client::{Reply, Request},
+    oauth_client::text,
+};
 
 /// Of one person at one server.
 pub struct Browser {
@@ -67,6 +72,18 @@ pub struct Session {
     pub access_token: String,
     pub refresh_token: Option<String>,
     pub id_token: String,
+}
+
+impl Session {
+    /// What the reply of a token endpoint (RFC 6749 §5.1, OpenID Connect Core §3.1.3.3) gives.
+    pub fn of(browser: Browser, reply: &Value) -> Self {
+        Self {
+            browser,
+            access_token: text(reply, "access_token"),
+            refresh_token: reply["refresh_token"].as_str().map(str::to_owned),
+            id_token: text(reply, "id_token"),
+        }
+    }
 }
 
 /// A POST of form fields.

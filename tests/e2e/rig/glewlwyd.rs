@@ -174,12 +174,7 @@ impl Glewlwyd {
         let (browser, code) = self.authorize().await;
         let form = [("grant_type", "authorization_code"), ("code", &code), ("redirect_uri", REDIRECT_URI)];
         let reply = self.post("app", "/oidc/token", &form).await;
-        Session {
-            browser,
-            access_token: text(&reply, "access_token"),
-            refresh_token: reply["refresh_token"].as_str().map(str::to_owned),
-            id_token: text(&reply, "id_token"),
-        }
+        Session::of(browser, &reply)
     }
 
     /// Ends the session at the server, which ends its tokens. Back-channel logout may still be under way.

@@ -115,12 +115,7 @@ impl OidcProvider {
         let (browser, code) = self.authorize(user, scope, more).await;
         let form = [("grant_type", "authorization_code"), ("code", &code), ("redirect_uri", REDIRECT_URI)];
         let reply = self.post("web", "/token", &form).await;
-        Session {
-            browser,
-            access_token: text(&reply, "access_token"),
-            refresh_token: reply["refresh_token"].as_str().map(str::to_owned),
-            id_token: text(&reply, "id_token"),
-        }
+        Session::of(browser, &reply)
     }
 
     /// Logs out at the server, as the client `web` asks (RP-initiated). Back-channel logout is over when this
