@@ -114,7 +114,7 @@ fn no_file_needs_another_that_needs_it() {
         .iter()
         .map(|(module, names)| {
             let targets = names.used.iter().filter_map(|path| target(&files, module, path, 0));
-            (module, targets.filter(|other| other != module && !is_open(module, other)).collect())
+            (module, targets.filter(|other| other != module).collect())
         })
         .collect();
     assert!(needs.values().map(BTreeSet::len).sum::<usize>() > 300, "the imports were not found");
@@ -129,11 +129,6 @@ fn no_file_needs_another_that_needs_it() {
         }
     }
     assert!(needs.is_empty(), "files that need each other: {needs:#?}");
-}
-
-/// The files of the state machine are one `Filter` still, and share its state.
-fn is_open(module: &Module, other: &Module) -> bool {
-    [module, other].iter().all(|module| module.first().is_some_and(|room| room == "filter"))
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! `revocation`: where withdrawals come from.
 
+use std::rc::Rc;
 use std::time::Duration;
 
 use super::error::ConfigError;
@@ -29,7 +30,7 @@ pub(super) fn sources(
     let sources = Sources {
         endpoint: of("endpoint").map(|item| endpoint(item, providers)).transpose()?,
         back_channel_logout: of("back_channel_logout").map(|item| logout(item, providers)).transpose()?,
-        security_events: of("security_events").map(|item| events(item, providers)).transpose()?,
+        security_events: of("security_events").map(|item| events(item, providers)).transpose()?.map(Rc::new),
         admin: of("admin").map(admin).transpose()?,
         settle: section.duration("settle", defaults::REVOCATION_SETTLE, settles)?,
         providers: providers

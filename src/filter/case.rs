@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use super::event::StreamId;
-use super::ready::Repeat;
+use super::judge::ready::Repeat;
 use crate::cache::ActiveEntry;
 use crate::policy::Policy;
 use crate::provider::Origin;

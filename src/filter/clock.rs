@@ -3,11 +3,11 @@
 //! It is the only clock there is: another one would be a host call more for each request. Everything that falls due on a
 //! worker is dated by what the worker has seen of it. So when it shows an earlier time than it has shown before, what
 //! falls due is too far off, and verdicts look younger than they are: the first is forgotten, and the second are
-//! withdrawn, for all workers. Workers that have nothing to do look at the clock now and then ([`IDLE`]).
+//! withdrawn, for all workers. Workers that have nothing to do look at the clock now and
+//! then ([`Pace::Idle`](super::part::Pace::Idle)).
 
 use std::time::Duration;
 
-use super::Filter;
 use crate::token::UnixMillis;
 
 /// What a worker has seen of the clock.
@@ -23,7 +23,7 @@ impl Clock {
 
     /// Takes note of the time. If the clock was set back: what it had shown before. By how little that counts, the
     /// clocks of two processors may differ.
-    fn show(&mut self, now: UnixMillis) -> Option<UnixMillis> {
+    pub(super) fn show(&mut self, now: UnixMillis) -> Option<UnixMillis> {
         if !self.latest.is_from_the_future(now) {
             self.latest = self.latest.max(now);
             return None;
@@ -32,23 +32,11 @@ impl Clock {
     }
 }
 
-impl Filter {
-    /// To be called before anything else is done at this time.
-    pub(super) fn look_at_clock(&mut self, now: UnixMillis) {
-        let Some(latest) = self.clock.show(now) else { return };
-        log::warn!("the clock was set back by {:?}: all verdicts are asked for anew", latest.since(now));
-        self.cache.withdrawals().withdraw_all_until(latest);
-        self.calls.servers.clock_set_back();
-        self.keys.clock_set_back();
-        self.status_lists.clock_set_back();
-        self.polling.clock_set_back();
-        self.deferred.clock_set_back();
-    }
+/// Whether a verdict that was asked for at `asked` is still fresh under `ttl`. One from the future, which a
+/// clock that was set back makes, is not.
+pub(super) fn is_fresh(asked: UnixMillis, ttl: Duration, now: UnixMillis) -> bool {
+    now.since(asked) < ttl && !asked.is_from_the_future(now)
 }
-
-/// How often a worker looks at the clock that has nothing else to do. So much longer than it should may a verdict serve
-/// after the clock was set back by less.
-pub(super) const IDLE: Duration = Duration::from_secs(10);
 
 #[cfg(test)]
 mod tests {

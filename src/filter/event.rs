@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::passage::Passage;
+use super::judge::Passage;
 use crate::cache::Mailbox;
 use crate::challenge::Answer;
 use crate::http::{HttpCall, Reply};

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::StreamId;
+use super::event::StreamId;
 
 /// Of each stream, a `T`.
 pub(super) struct Kept<T> {

@@ -5,99 +5,82 @@
 //! came first: its client may hang up. So a stream that has to wait asks for a turn of the root, and in that
 //! turn calls are sent ([`Event::Turn`]). When a call is answered, waiting streams are settled in batches: the
 //! host unwinds its stack once per stream that goes on, and too many in one callback overflow it.
+//!
+//! [`Filter`] is a router: it gives each event to the parts that it concerns, and what one part has to say to another goes
+//! through here. Each part owns its state, which nobody else changes:
+//!
+//! | part | owns |
+//! |---|---|
+//! | `introspections` | questions to authorization servers and how these are, requests that wait for a verdict |
+//! | `fetches` | what is fetched on a schedule: keys, status lists, events that are polled |
+//! | `signals` | signals that come in, and what they withdraw later |
+//! | `parking` | requests that wait for something else than a verdict |
+//!
+//! What becomes of a request whose verdict is here (`judge`) has no state; `requests` is a request's way through the parts.
+//! All of them are given a `Step`: the time, what workers share, and the effects so far.
 
-mod ask;
-mod back_off;
-mod breaker;
-mod calls;
+mod batch;
 mod case;
 mod clock;
 mod complaints;
-mod deferred;
 mod event;
+mod fetches;
 mod first_verdicts;
-mod guesses;
 mod inquiry;
+mod introspections;
 mod judge;
 mod kept;
-mod keys;
-mod load;
-mod overtaken;
 mod parking;
-mod passage;
-mod phantom;
-mod poll;
-mod ready;
-mod receivers;
-mod servers;
-mod settle;
-mod share;
+mod part;
+mod requests;
+mod security_events;
 mod signals;
-mod statuses;
-mod unusable;
-mod validate;
+mod step;
+mod worker;
 
-use std::cell::RefCell;
-use std::collections::VecDeque;
 use std::rc::Rc;
 use std::time::Duration;
 
-use crate::cache::{Cache, FirstLevel, Leases, Mailbox, ProviderTag, SharedData};
+use crate::cache::{Basis, Mailbox, SharedData};
 use crate::challenge::Answer;
 use crate::config::Config;
+use crate::credentials::TokenSource;
 use crate::http::Reply;
 use crate::jwt::Signatures;
-use crate::policy::Unavailable;
+use crate::policy::{Policy, Unavailable};
 use crate::provider::Provider;
-use crate::revocation::Replay;
-use crate::token::UnixMillis;
+use crate::request::RequestView;
+use crate::token::{AccessToken, UnixMillis};
 
-use calls::Calls;
-use case::{Case, Source, Waiter};
-use clock::{Clock, IDLE};
-use complaints::Complaints;
-use deferred::Deferred;
+use batch::Batch;
+use clock::Clock;
 pub use event::{CallId, Description, Effect, Event, MAX_BODY_BYTES, StreamId, Told};
-use first_verdicts::FirstVerdicts;
-use guesses::Guesses;
-use kept::Kept;
-use keys::KeyRings;
-use parking::Parking;
-pub use passage::Passage;
-use poll::Polling;
+use fetches::keys::{KeyRings, Wait};
+use fetches::polls::Polls;
 #[cfg(fuzzing)]
-pub(crate) use poll::fuzz_poll_reply;
-pub use ready::{Outcome, Ready};
-use settle::Settlement;
+pub(crate) use fetches::polls::fuzz_poll_reply;
+use fetches::status_lists::StatusLists;
+use introspections::Introspections;
+use introspections::overtaken::MAX_OVERTAKEN;
+pub use judge::Passage;
+use judge::ready::Likeness;
+pub use judge::ready::{Outcome, Ready};
+use parking::Parking;
+use part::Part;
 use signals::Signals;
-use statuses::StatusLists;
+use step::Step;
+use worker::Worker;
 
 /// The filter of one worker.
 pub struct Filter {
-    config: Rc<Config>,
-    cache: Cache,
-    first_level: RefCell<FirstLevel<Ready>>,
-    signatures: Rc<dyn Signatures>,
-    leases: Leases,
-    calls: Calls,
-    clock: Clock,
+    worker: Rc<Worker>,
+    introspections: Introspections,
     keys: KeyRings,
-    /// Requests that wait for something else than a verdict.
-    parking: Parking,
-    signals: Signals,
-    deferred: Deferred,
-    guesses: Guesses,
     status_lists: StatusLists,
-    polling: Polling,
-    /// Signals that were seen already.
-    replay: Replay,
-    /// What the log was told of providers.
-    complaints: Complaints,
-    first_verdicts: FirstVerdicts,
-    /// Streams that wait for a verdict.
-    waiting: Kept<Waiter>,
-    /// Verdicts that some streams have yet to be told.
-    settlements: VecDeque<Settlement>,
+    polls: Polls,
+    signals: Signals,
+    parking: Parking,
+    clock: Clock,
     /// How often a tick comes; zero: not at all.
     tick: Duration,
 }
@@ -110,164 +93,218 @@ impl Filter {
         signatures: Rc<dyn Signatures>,
         mailbox: Mailbox,
     ) -> Self {
-        let max_entries = config.cache.max_entries;
-        let cache = Cache::new(Rc::clone(&shared), max_entries, config.cache.max_negative_entries);
-        cache.create();
-        cache.withdrawals().announce(longest_life(&config));
-        for provider in &config.providers {
-            cache.seen().create(ProviderTag::new(provider.identity()));
-        }
-        let replay = Replay::new(Rc::clone(&shared));
-        if config.revocation.is_any() {
-            cache.withdrawals().create();
-            replay.create();
-        }
-        let leases = Leases::new(shared, mailbox);
-        leases.create();
+        let (keys, polls) = (KeyRings::new(&config), Polls::new(&config));
+        let longest_life = longest_life(&config);
+        let worker = Worker::new(config, shared, signatures, mailbox, longest_life);
         Self {
-            keys: KeyRings::new(&config),
-            parking: Parking::default(),
-            signals: Signals::default(),
-            deferred: Deferred::default(),
-            guesses: Guesses::default(),
+            introspections: Introspections::new(worker.call_ids().clone()),
+            keys,
             status_lists: StatusLists::default(),
-            polling: Polling::default(),
-            replay,
-            config,
-            cache,
-            first_level: RefCell::new(FirstLevel::new(max_entries)),
-            signatures,
-            leases,
-            calls: Calls::default(),
+            polls,
+            signals: Signals::default(),
+            parking: Parking::default(),
             clock: Clock::new(),
-            complaints: Complaints::default(),
-            first_verdicts: FirstVerdicts::default(),
-            waiting: Kept::default(),
-            settlements: VecDeque::new(),
             tick: Duration::ZERO,
+            worker: Rc::new(worker),
         }
+    }
+
+    /// A request's headers are here: [`Event::RequestHeaders`] for those who can make something of it that nothing has
+    /// to be judged.
+    pub fn request(&mut self, stream: StreamId, request: &dyn RequestView, now: UnixMillis) -> Outcome {
+        self.look_at_clock(now);
+        let likeness = self.likeness(request);
+        let ready = likeness.and_then(|it| self.worker.first_level.borrow_mut().get(it.tag, it.basis, now));
+        if let Some(ready) = ready {
+            return Outcome::Again(ready);
+        }
+        let worker = Rc::clone(&self.worker);
+        let mut step = Step::new(&worker, now);
+        self.judge(stream, request, likeness, &mut step);
+        self.set_tick(&mut step);
+        Outcome::Judged(step.effects)
     }
 
     /// Takes one event and says what is to be done, in this order.
     pub fn step(&mut self, now: UnixMillis, event: Event<'_>) -> Vec<Effect> {
+        // The one that happens all the time, and that asks for nothing but what it says itself.
+        if let Event::RequestHeaders(stream, request) = event {
+            return match self.request(stream, request, now) {
+                Outcome::Again(ready) => ready.effects(stream),
+                Outcome::Judged(effects) => effects,
+            };
+        }
         self.look_at_clock(now);
-        let mut effects = Vec::with_capacity(4);
+        let worker = Rc::clone(&self.worker);
+        let mut step = Step::new(&worker, now);
+        self.route(event, &mut step);
+        self.set_tick(&mut step);
+        step.effects
+    }
+
+    /// Gives an event to the parts that it concerns.
+    fn route(&mut self, event: Event<'_>, step: &mut Step<'_>) {
         match event {
-            // The one that happens all the time, and that asks for nothing but what it says itself.
-            Event::RequestHeaders(stream, request) => {
-                return match self.request(stream, request, now) {
-                    Outcome::Again(ready) => ready.effects(stream),
-                    Outcome::Judged(effects) => effects,
-                };
-            }
+            Event::RequestHeaders(..) | Event::Start => {}
             Event::StreamGone(stream) => {
-                self.waiting.remove(stream);
-                self.parking.forget(stream);
-                self.signals.gone(stream, now);
-                self.deferred.forget(stream);
-                return effects;
+                self.signals.gone(stream, step.now);
+                self.parts_mut().into_iter().for_each(|part| part.forget(stream));
             }
-            Event::Answered(stream, status) => self.answered(stream, status, now, &mut effects),
-            Event::Body(stream, body) => self.body(stream, body, now, &mut effects),
+            Event::Answered(stream, status) => self.answered(stream, status, step),
+            Event::Body(stream, body) => self.signals.body(stream, body, &mut self.keys, step),
             // Several may come in one callback, and a turn follows them.
-            Event::Told(digest, told) => self.told(&digest, told, now, &mut effects),
+            Event::Told(digest, told) => self.introspections.told(&digest, told, step),
             Event::CallFailed(call) => {
-                self.call_ended(call, None, now, &mut effects);
-                self.settle(now, &mut effects);
+                self.call_ended(call, None, step);
+                self.settle(step);
             }
             // Hundreds may come in one callback: who waited is told in turns of the root.
             Event::NotSent(call) => {
                 let had_turn = self.is_to_settle();
-                self.call_ended(call, None, now, &mut effects);
+                self.call_ended(call, None, step);
                 if self.is_to_settle() && !had_turn {
-                    effects.push(Effect::AskForTurn);
+                    step.push(Effect::AskForTurn);
                 }
             }
             Event::Reply(call, reply) => {
-                self.call_ended(call, Some(&reply), now, &mut effects);
-                self.settle(now, &mut effects);
+                self.call_ended(call, Some(&reply), step);
+                self.settle(step);
             }
-            Event::End => self.withdraw_all_deferred(now, &mut effects),
-            Event::Start => {}
+            Event::End => self.signals.end(step),
             Event::Tick => {
-                self.take_over_overdue(now, &mut effects);
-                self.fetch_keys(now, &mut effects);
-                self.fetch_status_lists(now, &mut effects);
-                self.poll(now, &mut effects);
-                self.withdraw_deferred(now, &mut effects);
-                self.give_up_on_bodies(now);
-                self.send_queued(now, &mut effects);
-                self.settle(now, &mut effects);
+                self.parts_mut().into_iter().for_each(|part| part.tick(step));
+                self.settle(step);
             }
             Event::Turn => {
-                self.turn(now, &mut effects);
-                self.fetch_keys(now, &mut effects);
-                self.fetch_status_lists(now, &mut effects);
-                self.settle(now, &mut effects);
+                self.introspections.turn(step);
+                self.keys.fetch(step);
+                self.status_lists.fetch(step);
+                self.settle(step);
             }
         }
-        self.set_tick(&mut effects);
-        effects
     }
 
     /// Gives a call's answer, if there is one, to whoever made it.
-    fn call_ended(
-        &mut self,
-        call: CallId,
-        reply: Option<&Reply<'_>>,
-        now: UnixMillis,
-        effects: &mut Vec<Effect>,
-    ) {
-        let is_fetch = self.keys_reply(call, reply, now, effects)
-            || self.status_list_reply(call, reply, now)
-            || self.poll_reply(call, reply, now, effects);
-        match reply {
-            _ if is_fetch => {}
-            Some(reply) => self.reply(call, reply, now, effects),
-            None => self.call_failed(call, now, effects),
+    fn call_ended(&mut self, call: CallId, reply: Option<&Reply<'_>>, step: &mut Step<'_>) {
+        if let Some(woken) = self.keys.ended(call, reply, step) {
+            for it in woken {
+                match it.wait {
+                    Wait::Reply(id) => {
+                        self.introspections.read_held_reply(id, it.was_served, &mut self.keys, step);
+                    }
+                    Wait::Signal(stream) => self.signals.keys_came(stream, it.was_served),
+                    Wait::Request(stream) => self.parking.keys_came(stream, it.was_served),
+                }
+            }
+        } else if let Some(waiting) = self.status_lists.ended(call, reply, &mut self.keys, step) {
+            waiting.into_iter().for_each(|stream| self.parking.wait_is_over(stream));
+        } else if !self.polls.ended(call, reply, &mut self.keys, step) {
+            self.introspections.ended(call, reply, &mut self.keys, step);
         }
-        self.send_queued(now, effects);
+        self.introspections.send_queued(step);
+    }
+
+    /// The server has answered a request that passed through.
+    fn answered(&mut self, stream: StreamId, status: u16, step: &mut Step<'_>) {
+        let Self { worker, keys, introspections, signals, .. } = self;
+        let now = step.now;
+        // Whether there is a verdict on a token of this provider, or one is asked for.
+        let knows = |provider: &str, token: &AccessToken| {
+            let provider = worker.config.providers.iter().find(|it| it.name == provider);
+            let digests = provider.map(|provider| keys.digests(provider, token)).unwrap_or_default();
+            digests.iter().any(|digest| introspections.ask_about(digest) || worker.knows(digest, now))
+        };
+        signals.answered(stream, status, &knows, step);
+    }
+
+    /// Settles waiting streams, as many as the callback has room for besides those that it has settled already; asks
+    /// for another turn if some are left. No callback may do this twice.
+    fn settle(&mut self, step: &mut Step<'_>) {
+        let mut batch = Batch::after(&step.effects);
+        self.introspections.settle(&mut batch, step);
+        while !batch.is_full() && (self.take_up_one(step) || self.signals.settle_one(&mut self.keys, step)) {
+            batch.taken_up();
+        }
+        if batch.is_full() {
+            step.push(Effect::AskForTurn);
+        }
+    }
+
+    /// Whether somebody waits no more and has yet to be told. Whoever leaves it so has asked for a turn.
+    fn is_to_settle(&self) -> bool {
+        self.introspections.are_to_settle() || self.parking.has_ready() || self.signals.are_to_settle()
     }
 
     /// Asks for ticks as often as something may fall due.
-    fn set_tick(&mut self, effects: &mut Vec<Effect>) {
-        let tick = if self.calls.wait_for_others()
-            || self.calls.servers.are_awaited()
-            || self.keys.are_soon_due()
-            || self.status_lists.are_soon_due()
-            || !self.deferred.is_empty()
-        {
-            SOON
-        } else if self.keys.is_empty()
-            && self.status_lists.is_empty()
-            && !self.polls()
-            && !self.signals.await_bodies()
-        {
-            IDLE
-        } else {
-            NOW_AND_THEN
-        };
+    fn set_tick(&mut self, step: &mut Step<'_>) {
+        let pace = self.parts().map(Part::pace).into_iter().max();
+        let tick = pace.map_or(Duration::ZERO, part::Pace::interval);
         if tick != self.tick {
             self.tick = tick;
-            effects.push(Effect::Tick(tick));
+            step.push(Effect::Tick(tick));
         }
+    }
+
+    /// To be called before anything else is done at this time.
+    fn look_at_clock(&mut self, now: UnixMillis) {
+        let Some(latest) = self.clock.show(now) else { return };
+        log::warn!("the clock was set back by {:?}: all verdicts are asked for anew", latest.since(now));
+        self.worker.cache.withdrawals().withdraw_all_until(latest);
+        self.parts_mut().into_iter().for_each(Part::clock_set_back);
+    }
+
+    /// What a request has in common with those that get the same. Only what stands in `authorization` can be told so
+    /// easily.
+    fn likeness(&self, request: &dyn RequestView) -> Option<Likeness> {
+        let Worker { config, cache, first_level, .. } = &*self.worker;
+        let ruling = if config.is_own_path(request) { None } else { config.policy_of(request).ok() }?;
+        let policy: &Policy = ruling.policy;
+        // What takes another host besides does not get the same as the others.
+        if ruling.host.is_some() || policy.token_sources != [TokenSource::AuthorizationHeader] {
+            return None;
+        }
+        let value = request.authorization()?;
+        let tag = first_level.borrow().tag(&policy.name, &value)?;
+        // Before the verdict is read: what changes meanwhile makes it worthless.
+        let basis = Basis { epoch: cache.epoch()?, keys: self.keys.generation() };
+        Some(Likeness::new(tag, basis, value.len()))
     }
 
     /// Whether a stream waits for a verdict; nothing of it may pass until then.
     pub fn is_waiting(&self, stream: StreamId) -> bool {
-        self.waiting.contains(stream)
-            || self.parking.holds(stream)
-            || self.signals.holds(stream)
-            || self.deferred.holds(stream)
+        self.parts().iter().any(|part| part.holds(stream))
+    }
+
+    /// Whether a request's body is still of interest.
+    pub fn awaits_body(&self, stream: StreamId) -> bool {
+        self.signals.awaits_body(stream)
     }
 
     /// What a stream gets that the host failed to treat as it should: closed on failure.
     pub fn host_failure(&mut self, stream: StreamId) -> Answer {
-        self.waiting.remove(stream);
-        self.parking.forget(stream);
-        self.signals.forget(stream);
-        self.deferred.forget(stream);
-        self.config.challenge.answer(&Unavailable::Host.into(), "")
+        self.parts_mut().into_iter().for_each(|part| part.forget(stream));
+        self.worker.config.challenge.answer(&Unavailable::Host.into(), "")
+    }
+
+    /// Forgets what requests got, so that the next ones are judged.
+    pub fn forget(&self) {
+        self.worker.first_level.borrow_mut().clear();
+    }
+
+    /// What may not stand in the trailers of a request that goes on: services may take them for headers, and no
+    /// credentials belong there (RFC 9110 §6.5.1).
+    pub fn kept_from_trailers(&self) -> impl Iterator<Item = &str> {
+        ["authorization"].into_iter().chain(self.worker.config.identity_headers.names())
+    }
+
+    fn parts(&self) -> [&dyn Part; 6] {
+        let Self { introspections, keys, status_lists, polls, signals, parking, .. } = self;
+        [introspections, keys, status_lists, polls, signals, parking]
+    }
+
+    fn parts_mut(&mut self) -> [&mut dyn Part; 6] {
+        let Self { introspections, keys, status_lists, polls, signals, parking, .. } = self;
+        [introspections, keys, status_lists, polls, signals, parking]
     }
 }
 
@@ -283,19 +320,7 @@ fn longest_life(config: &Config) -> Duration {
             validator.map(|validator| &validator.asked_origin),
         ];
         let ttl = origins.iter().flatten().map(|origin| origin.max_cache_ttl).max().unwrap_or_default();
-        ttl.saturating_add(config.cache.stale_if_error).saturating_add(wait * (overtaken::MAX_OVERTAKEN + 1))
+        ttl.saturating_add(config.cache.stale_if_error).saturating_add(wait * (MAX_OVERTAKEN + 1))
     };
     config.providers.iter().map(longest).max().unwrap_or_default()
 }
-
-/// Whether a verdict that was asked for at `asked` is still fresh under `ttl`. One from the future, which a
-/// clock that was set back makes, is not.
-fn is_fresh(asked: UnixMillis, ttl: Duration, now: UnixMillis) -> bool {
-    now.since(asked) < ttl && !asked.is_from_the_future(now)
-}
-
-/// How often we look while something may fall due at any moment.
-const SOON: Duration = Duration::from_millis(50);
-
-/// How often we look whether keys have to be fetched again.
-const NOW_AND_THEN: Duration = Duration::from_secs(1);

@@ -2,12 +2,13 @@
 
 use std::collections::VecDeque;
 
-use super::calls::trace_headers;
+use super::event::{Effect, StreamId};
 use super::inquiry::Inquiry;
+use super::introspections::trace_headers;
 use super::kept::Kept;
-use super::{Effect, Filter, StreamId};
+use super::part::{Pace, Part};
+use super::step::Step;
 use crate::request::{KeptHeaders, RequestView};
-use crate::token::UnixMillis;
 
 /// All requests that wait so.
 #[derive(Default)]
@@ -23,8 +24,12 @@ struct Parked {
 }
 
 impl Parking {
-    pub(super) fn holds(&self, stream: StreamId) -> bool {
-        self.parked.contains(stream)
+    /// Lets a request wait until it is taken up.
+    pub(super) fn park(&mut self, inquiry: Inquiry, request: &dyn RequestView, step: &mut Step<'_>) {
+        let headers = trace_headers(request);
+        let (stream, bytes) = (inquiry.case.stream, inquiry.bytes() + headers.size());
+        self.parked.insert(stream, Parked { inquiry, headers }, bytes);
+        step.push(Effect::AskForTurn);
     }
 
     pub(super) fn len(&self) -> usize {
@@ -36,12 +41,16 @@ impl Parking {
         self.parked.bytes()
     }
 
-    pub(super) fn get_mut(&mut self, stream: StreamId) -> Option<&mut Inquiry> {
-        self.parked.get_mut(stream).map(|parked| &mut parked.inquiry)
+    /// The keys that a request waited for are here, or are not to be had.
+    pub(super) fn keys_came(&mut self, stream: StreamId, was_served: bool) {
+        if let Some(Parked { inquiry, .. }) = self.parked.get_mut(stream) {
+            inquiry.has_waited_for_keys |= was_served;
+            self.ready.push_back(stream);
+        }
     }
 
     /// What a request waited for is here, or is not to be had.
-    pub(super) fn take_up(&mut self, stream: StreamId) {
+    pub(super) fn wait_is_over(&mut self, stream: StreamId) {
         self.ready.push_back(stream);
     }
 
@@ -50,33 +59,28 @@ impl Parking {
         !self.ready.is_empty()
     }
 
-    /// A stream is gone.
-    pub(super) fn forget(&mut self, stream: StreamId) {
-        self.parked.remove(stream);
+    /// The next of those that wait no more.
+    pub(super) fn take(&mut self) -> Option<(Inquiry, KeptHeaders)> {
+        // A stream that is gone waits no more.
+        let parked = std::iter::from_fn(|| self.ready.pop_front()).find_map(|it| self.parked.remove(it))?;
+        Some((parked.inquiry, parked.headers))
     }
 }
 
-impl Filter {
-    /// Lets a request wait until somebody takes it up.
-    pub(super) fn park_aside(
-        &mut self,
-        inquiry: Inquiry,
-        request: &dyn RequestView,
-        effects: &mut Vec<Effect>,
-    ) {
-        let headers = trace_headers(request);
-        let (stream, bytes) = (inquiry.case.stream, inquiry.bytes() + headers.size());
-        self.parking.parked.insert(stream, Parked { inquiry, headers }, bytes);
-        effects.push(Effect::AskForTurn);
+impl Part for Parking {
+    fn tick(&mut self, _: &mut Step<'_>) {}
+
+    fn pace(&self) -> Pace {
+        Pace::Idle
     }
 
-    /// Takes up a request that has waited. Returns whether there was one.
-    pub(super) fn unpark_one(&mut self, now: UnixMillis, effects: &mut Vec<Effect>) -> bool {
-        let Some(stream) = self.parking.ready.pop_front() else { return false };
-        // A stream that is gone waits no more.
-        if let Some(Parked { inquiry, headers }) = self.parking.parked.remove(stream) {
-            self.inquire(inquiry, &headers, now, effects);
-        }
-        true
+    fn holds(&self, stream: StreamId) -> bool {
+        self.parked.contains(stream)
     }
+
+    fn forget(&mut self, stream: StreamId) {
+        self.parked.remove(stream);
+    }
+
+    fn clock_set_back(&mut self) {}
 }

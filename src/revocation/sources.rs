@@ -19,7 +19,7 @@ pub struct Sources {
     /// Logout tokens.
     pub back_channel_logout: Option<LogoutReceiver>,
     /// Security event tokens.
-    pub security_events: Option<SecurityEvents>,
+    pub security_events: Option<Rc<SecurityEvents>>,
     /// The operator.
     pub admin: Option<AdminReceiver>,
     /// How long a server may take to do what its signal announced: verdicts are not remembered meanwhile.

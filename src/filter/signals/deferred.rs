@@ -5,10 +5,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use super::{Effect, Filter, StreamId};
 use crate::cache::{ProviderTag, Subject, Which};
-use crate::revocation::answer;
-use crate::revocation::sources::Receiver;
+use crate::filter::event::StreamId;
+use crate::filter::step::Step;
 use crate::token::UnixMillis;
 
 /// Withdrawals that are still to come.
@@ -80,9 +79,9 @@ impl Deferred {
         });
     }
 
-    /// All of it, whether it is due or not.
-    fn take(&mut self) -> Vec<Deferral> {
-        std::mem::take(&mut self.withdrawals)
+    /// The next of those that wait no more.
+    pub(super) fn pop_done(&mut self) -> Option<StreamId> {
+        self.done.pop_first()
     }
 
     fn add(&mut self, deferral: Deferral, provider: ProviderTag) {
@@ -107,58 +106,49 @@ impl Deferred {
     }
 }
 
-impl Filter {
+impl Deferred {
     /// Withdraws, unless the same was withdrawn within `span` before: then at its end, which is returned.
     pub(super) fn withdraw_at_most_every(
         &mut self,
         span: Duration,
         (provider, which): (ProviderTag, Which),
         settle: Duration,
-        now: UnixMillis,
-        effects: &mut Vec<Effect>,
+        step: &mut Step<'_>,
     ) -> Option<UnixMillis> {
         let subject = Subject::Of(provider, which);
-        match self.cache.withdrawals().since(&subject) {
+        match step.worker.cache.withdrawals().since(&subject) {
             // A later one is of a clock that was set back.
-            Some(last) if last <= now && now.since(last) < span => {
+            Some(last) if last <= step.now && step.now.since(last) < span => {
                 let due = last.plus(span);
-                self.deferred.add(Deferral { subject, asked: now, due, settle }, provider);
-                self.set_tick(effects);
+                self.add(Deferral { subject, asked: step.now, due, settle }, provider);
                 Some(due)
             }
             _ => {
-                self.withdraw(&[subject], settle, now, effects);
+                step.withdraw(&[subject], settle);
                 None
             }
         }
     }
 
     /// Withdraws what is due, unless another worker has meanwhile.
-    pub(super) fn withdraw_deferred(&mut self, now: UnixMillis, effects: &mut Vec<Effect>) {
-        let (due, later) = self.deferred.take().into_iter().partition(|it| it.due <= now);
-        self.deferred.withdrawals = later;
-        self.withdraw_now(due, now, effects);
-        self.deferred.are_done(now);
+    pub(super) fn withdraw_due(&mut self, step: &mut Step<'_>) {
+        let (due, later) =
+            std::mem::take(&mut self.withdrawals).into_iter().partition(|it| it.due <= step.now);
+        self.withdrawals = later;
+        withdraw_now(due, step);
+        self.are_done(step.now);
     }
 
     /// Withdraws what is still to come: nobody will be there to do it.
-    pub(super) fn withdraw_all_deferred(&mut self, now: UnixMillis, effects: &mut Vec<Effect>) {
-        let all = self.deferred.take();
-        self.withdraw_now(all, now, effects);
+    pub(super) fn withdraw_all(&mut self, step: &mut Step<'_>) {
+        withdraw_now(std::mem::take(&mut self.withdrawals), step);
     }
+}
 
-    /// Answers one of those that have waited. Returns whether there was one.
-    pub(super) fn answer_done(&mut self, effects: &mut Vec<Effect>) -> bool {
-        let Some(stream) = self.deferred.done.pop_first() else { return false };
-        effects.push(Effect::Answer(stream, answer::received(Receiver::Logout, None)));
-        true
-    }
-
-    fn withdraw_now(&self, deferred: Vec<Deferral>, now: UnixMillis, effects: &mut Vec<Effect>) {
-        for Deferral { subject, asked, settle, .. } in deferred {
-            if self.cache.withdrawals().since(&subject).is_none_or(|last| last < asked) {
-                self.withdraw(&[subject], settle, now, effects);
-            }
+fn withdraw_now(deferred: Vec<Deferral>, step: &mut Step<'_>) {
+    for Deferral { subject, asked, settle, .. } in deferred {
+        if step.worker.cache.withdrawals().since(&subject).is_none_or(|last| last < asked) {
+            step.withdraw(&[subject], settle);
         }
     }
 }

@@ -4,12 +4,15 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::rc::Rc;
 use std::time::Duration;
 
-use super::inquiry::Inquiry;
 use super::load::Standing;
 use super::servers::Servers;
-use super::{CallId, Case, StreamId, is_fresh};
-use crate::cache::Moment;
-use crate::claims::ClaimsBuf;
+use crate::cache::{Asked, Moment, ProviderTag, Withdrawable};
+use crate::claims::{Claims, ClaimsBuf};
+use crate::filter::case::Case;
+use crate::filter::clock::is_fresh;
+use crate::filter::event::{CallId, StreamId};
+use crate::filter::inquiry::Inquiry;
+use crate::filter::worker::CallIds;
 use crate::http::OwnedReply;
 use crate::policy::Policy;
 use crate::provider::{Introspector, Origin};
@@ -17,9 +20,8 @@ use crate::request::{KeptHeaders, RequestView};
 use crate::token::{AccessToken, TokenDigest, UnixMillis};
 
 /// All calls that have no verdict yet.
-#[derive(Default)]
 pub(super) struct Calls {
-    next_id: u64,
+    ids: CallIds,
     /// By the number of the current try.
     open: BTreeMap<CallId, Call>,
     /// The call that requests for a token may join.
@@ -78,6 +80,17 @@ pub(super) enum Asker {
 }
 
 impl Calls {
+    pub(super) fn new(ids: CallIds) -> Self {
+        Self {
+            ids,
+            open: BTreeMap::new(),
+            by_digest: BTreeMap::new(),
+            anothers: BTreeSet::new(),
+            unsent: VecDeque::new(),
+            servers: Servers::default(),
+        }
+    }
+
     /// A call that a request under `policy` may join: one whose verdict will be fresh enough for it.
     pub(super) fn joinable(
         &mut self,
@@ -195,18 +208,13 @@ impl Calls {
     }
 
     fn insert(&mut self, call: Call) -> CallId {
-        let id = self.new_id();
+        let id = self.ids.next();
         self.by_digest.insert(call.digest, id);
         if !call.is_ours() {
             self.anothers.insert((call.digest, id));
         }
         self.open.insert(id, call);
         id
-    }
-
-    pub(super) fn new_id(&mut self) -> CallId {
-        self.next_id += 1;
-        CallId(self.next_id)
     }
 
     /// A call that is to be sent.
@@ -279,6 +287,20 @@ impl Call {
         }
     }
 
+    /// When the current try was sent.
+    pub(super) fn asked(&self, now: UnixMillis) -> Asked {
+        Asked { at: self.sent.unwrap_or(now), moment: self.moment }
+    }
+
+    /// What a verdict on this token may be withdrawn by.
+    pub(super) fn withdrawable<'a>(&self, claims: Claims<'a>) -> Withdrawable<'a> {
+        Withdrawable {
+            token: TokenDigest::of(&self.token),
+            provider: ProviderTag::new(self.origin.identity()),
+            claims,
+        }
+    }
+
     pub(super) fn asker(&self) -> Asker {
         self.asker
     }
@@ -289,7 +311,7 @@ impl Call {
 }
 
 /// Headers that let the authorization server's logs and traces be connected with the request.
-pub(super) fn trace_headers(request: &dyn RequestView) -> KeptHeaders {
+pub(in crate::filter) fn trace_headers(request: &dyn RequestView) -> KeptHeaders {
     let header = |name: &str| {
         let value = String::from_utf8(request.header(name)?.into_owned()).ok()?;
         (value.len() <= MAX_TRACE_BYTES && value.bytes().all(|byte| matches!(byte, b' '..=b'~')))

@@ -3,10 +3,10 @@
 
 use std::collections::BTreeMap;
 
-use super::CallId;
 use super::breaker::Breaker;
 use super::load::{Load, Room, Standing};
 use super::unusable::Unusable;
+use crate::filter::event::CallId;
 use crate::introspection::ServerFailure;
 use crate::provider::Introspector;
 use crate::token::UnixMillis;

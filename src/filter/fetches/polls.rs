@@ -8,11 +8,16 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-use super::back_off::{asked_pause, back_off, in_words};
-use super::keys::KeysWanted;
-use super::signals::NotVerified;
-use super::{CallId, Effect, Filter};
+use super::back_off::in_words;
+use super::keys::{KeyRings, KeysWanted};
+use super::schedule::{Pauses, Schedule};
+use super::signed::NotVerified;
 use crate::cache::Claim;
+use crate::config::Config;
+use crate::filter::event::CallId;
+use crate::filter::part::{Pace, Part};
+use crate::filter::security_events;
+use crate::filter::step::Step;
 use crate::http::{Reply, called};
 use crate::json;
 use crate::metrics::Counter;
@@ -21,11 +26,10 @@ use crate::revocation::sources::{Poll, SecurityEvents};
 use crate::token::{TokenDigest, UnixMillis};
 
 /// What this worker knows of its polling.
-pub(super) struct Polling {
-    /// The poll that is under way.
-    call: Option<CallId>,
-    /// No poll before this.
-    not_before: UnixMillis,
+pub(in crate::filter) struct Polls {
+    /// What is polled, if anything is.
+    events: Option<Rc<SecurityEvents>>,
+    schedule: Schedule,
     /// Until when this worker is the one that polls.
     ours_until: UnixMillis,
     /// Tokens that were applied and not yet acknowledged.
@@ -34,29 +38,36 @@ pub(super) struct Polling {
     refused: BTreeMap<String, SetRefused>,
     /// Tokens that waited for newer keys once.
     without_keys: Vec<String>,
-    failures: u32,
 }
 
-impl Default for Polling {
-    fn default() -> Self {
-        let begin = UnixMillis::from_millis(0);
+impl Polls {
+    pub(in crate::filter) fn new(config: &Config) -> Self {
+        let events = config.revocation.security_events.as_ref().filter(|events| events.poll.is_some());
         Self {
-            call: None,
-            not_before: begin,
-            ours_until: begin,
+            events: events.cloned(),
+            schedule: Schedule::new(),
+            ours_until: UnixMillis::from_millis(0),
             applied: Vec::new(),
             refused: BTreeMap::new(),
             without_keys: Vec::new(),
-            failures: 0,
         }
     }
-}
 
-impl Polling {
-    /// The next poll is due, if another worker does not poll.
-    pub(super) fn clock_set_back(&mut self) {
-        let begin = UnixMillis::from_millis(0);
-        (self.not_before, self.ours_until) = (begin, begin);
+    /// Polls, if it is time and nobody else does; only in the root's callbacks.
+    fn poll(&mut self, step: &mut Step<'_>) {
+        let Some(events) = self.events.clone() else { return };
+        let Some(poll) = &events.poll else { return };
+        if !self.schedule.is_due(step.now) {
+            return;
+        }
+        if step.now >= self.ours_until {
+            self.become_the_one_that_polls(poll, Duration::ZERO, step);
+        }
+        if step.now >= self.ours_until {
+            return self.schedule.put_off(step.now.plus(poll.interval));
+        }
+        let call = step.call(poll.request(self.body()));
+        self.schedule.begin(call, pauses(poll), step.now);
     }
 
     /// What the next poll says.
@@ -69,86 +80,57 @@ impl Polling {
         }
         body.to_string().into_bytes()
     }
-}
-
-impl Filter {
-    /// Polls, if it is time and nobody else does; only in the root's callbacks.
-    pub(super) fn poll(&mut self, now: UnixMillis, effects: &mut Vec<Effect>) {
-        let config = Rc::clone(&self.config);
-        let Some((_, poll)) = polled(config.revocation.security_events.as_ref()) else { return };
-        if self.polling.call.is_some() || now < self.polling.not_before {
-            return;
-        }
-        if now >= self.polling.ours_until {
-            self.become_the_one_that_polls(poll, Duration::ZERO, now);
-        }
-        if now >= self.polling.ours_until {
-            self.polling.not_before = now.plus(poll.interval);
-            return;
-        }
-        let id = self.calls.new_id();
-        self.polling.call = Some(id);
-        effects.push(Effect::Call(id, poll.request(self.polling.body())));
-    }
 
     /// Sees to it that no other worker polls, unless one does: for a `pause`, a poll and the next, so that it stays with one
     /// as long as that one lives.
-    fn become_the_one_that_polls(&mut self, poll: &Poll, pause: Duration, now: UnixMillis) {
-        let until = now.plus(pause).plus(poll.timeout).plus(poll.interval * 3);
-        let is_ours = self.leases.claim(&lease(poll), now, until, false) == Claim::Ours;
-        self.polling.ours_until = if is_ours { until } else { now };
+    fn become_the_one_that_polls(&mut self, poll: &Poll, pause: Duration, step: &Step<'_>) {
+        let until = step.now.plus(pause).plus(poll.timeout).plus(poll.interval * 3);
+        let is_ours = step.worker.leases.claim(&lease(poll), step.now, until, false) == Claim::Ours;
+        self.ours_until = if is_ours { until } else { step.now };
     }
 
-    /// A poll was answered. Returns whether it was one.
-    pub(super) fn poll_reply(
+    /// A call ended. Returns whether it was a poll.
+    pub(in crate::filter) fn ended(
         &mut self,
-        id: CallId,
+        call: CallId,
         reply: Option<&Reply<'_>>,
-        now: UnixMillis,
-        effects: &mut Vec<Effect>,
+        keys: &mut KeyRings,
+        step: &mut Step<'_>,
     ) -> bool {
-        if self.polling.call != Some(id) {
+        if self.schedule.ended(call).is_none() {
             return false;
         }
-        self.polling.call = None;
-        let config = Rc::clone(&self.config);
-        let Some((events, poll)) = polled(config.revocation.security_events.as_ref()) else { return true };
-        let tokens = reply.ok_or_else(|| "no answer".to_owned()).and_then(read);
-        match tokens {
+        let Some(events) = self.events.clone() else { return true };
+        let Some(poll) = &events.poll else { return true };
+        match reply.ok_or_else(|| "no answer".to_owned()).and_then(read) {
             Ok(Polled { tokens, more }) => {
                 // The transmitter has heard of these.
-                self.polling.applied.clear();
-                self.polling.refused.clear();
-                self.polling.failures = 0;
+                self.applied.clear();
+                self.refused.clear();
                 let is_any = !tokens.is_empty();
                 for (jti, token) in tokens {
-                    self.take(events, jti, &token, now, effects);
+                    self.take(&events, jti, &token, keys, step);
                 }
-                let has_to_say = !self.polling.applied.is_empty() || !self.polling.refused.is_empty();
-                self.polling.not_before = match is_any && (more || has_to_say) {
-                    true => now,
-                    false => now.plus(poll.interval),
-                };
+                let has_to_say = !self.applied.is_empty() || !self.refused.is_empty();
+                let is_next_at_once = is_any && (more || has_to_say);
+                let pause = if is_next_at_once { Duration::ZERO } else { poll.interval };
+                self.schedule.succeeded(step.now.plus(pause));
             }
             Err(reason) => {
                 let called = called("POST", &poll.path, &poll.cluster, &poll.authority);
                 let seen = reply.map(|reply| ["; ", &reply.seen()].concat()).unwrap_or_default();
                 let provider = &events.signer.provider;
-                let longest = MAX_PAUSE.max(poll.interval);
-                let asked = asked_pause(reply, longest, now);
+                let asked = self.schedule.failed(pauses(poll), reply, step.now);
                 log::warn!(
                     "provider {provider:?}: no security events polled: {reason}; {called}{seen}{}",
                     in_words(asked)
                 );
-                self.polling.failures = self.polling.failures.saturating_add(1);
-                let pause = back_off(poll.interval, longest, self.polling.failures).max(asked);
-                self.polling.not_before = now.plus(pause);
                 // The others leave the transmitter alone as long as we do.
-                self.leases.release(&lease(poll));
-                self.become_the_one_that_polls(poll, pause, now);
+                step.worker.leases.release(&lease(poll));
+                self.become_the_one_that_polls(poll, self.schedule.due().since(step.now), step);
             }
         }
-        self.poll(now, effects);
+        self.poll(step);
         true
     }
 
@@ -158,24 +140,24 @@ impl Filter {
         events: &SecurityEvents,
         jti: String,
         token: &str,
-        now: UnixMillis,
-        effects: &mut Vec<Effect>,
+        keys: &mut KeyRings,
+        step: &mut Step<'_>,
     ) {
-        let refused = match self.verify_signal(&events.signer, SecurityEventRules::admits, token) {
-            Ok(verified) => match events.rules.check(verified.typ(), verified.claims(), now) {
+        let refused = match keys.verify(&events.signer, SecurityEventRules::admits, token, step) {
+            Ok(verified) => match events.rules.check(verified.typ(), verified.claims(), step.now) {
                 Ok(event) if event.jti == jti => {
-                    self.apply_event(events, event, now, effects);
-                    self.polling.applied.push(jti);
+                    security_events::apply(events, event, step);
+                    self.applied.push(jti);
                     return;
                 }
                 Ok(_) => SetError::InvalidRequest.because("jti is another than the one it was sent under"),
                 Err(reason) => reason,
             },
             // Comes again, for it is not acknowledged; by then there are newer keys, or there are none.
-            Err(NotVerified::NoKeys(wanted)) if !self.polling.without_keys.contains(&jti) => {
-                self.keys.want(&events.signer.jwks);
-                if wanted == KeysWanted::Newer && self.polling.without_keys.len() < MAX_EVENTS {
-                    self.polling.without_keys.push(jti);
+            Err(NotVerified::NoKeys(wanted)) if !self.without_keys.contains(&jti) => {
+                keys.want(&events.signer.jwks);
+                if wanted == KeysWanted::Newer && self.without_keys.len() < MAX_EVENTS {
+                    self.without_keys.push(jti);
                 }
                 return;
             }
@@ -183,19 +165,30 @@ impl Filter {
             Err(reason) => reason.of_event(),
         };
         log::debug!("provider {:?}: security event refused: {refused}", events.signer.provider);
-        effects.push(Effect::Count(Counter::RevocationRefused));
-        self.polling.without_keys.retain(|other| *other != jti);
-        self.polling.refused.insert(jti, refused);
-    }
-
-    /// Whether there is anything to poll.
-    pub(super) fn polls(&self) -> bool {
-        polled(self.config.revocation.security_events.as_ref()).is_some()
+        step.count(Counter::RevocationRefused);
+        self.without_keys.retain(|other| *other != jti);
+        self.refused.insert(jti, refused);
     }
 }
 
-fn polled(events: Option<&SecurityEvents>) -> Option<(&SecurityEvents, &Poll)> {
-    events.and_then(|events| Some((events, events.poll.as_ref()?)))
+impl Part for Polls {
+    fn tick(&mut self, step: &mut Step<'_>) {
+        self.poll(step);
+    }
+
+    fn pace(&self) -> Pace {
+        if self.events.is_some() { Pace::NowAndThen } else { Pace::Idle }
+    }
+
+    /// The next poll is due, if another worker does not poll.
+    fn clock_set_back(&mut self) {
+        self.schedule.clock_set_back();
+        self.ours_until = UnixMillis::from_millis(0);
+    }
+}
+
+fn pauses(poll: &Poll) -> Pauses {
+    Pauses { least: Duration::ZERO, first: poll.interval, longest: MAX_PAUSE.max(poll.interval) }
 }
 
 /// What a reply brings.

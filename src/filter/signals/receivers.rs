@@ -1,12 +1,16 @@
 //! Requests that carry a signal: who may send one, their bodies, and revocation requests that pass through.
 
 use std::borrow::Cow;
-use std::rc::Rc;
 use std::time::Duration;
 
-use super::signals::{Incoming, pushed};
-use super::{Effect, Filter, StreamId, is_fresh};
-use crate::cache::{Cached, Which};
+use super::Signals;
+use super::incoming::Incoming;
+use crate::cache::Which;
+use crate::filter::clock::is_fresh;
+use crate::filter::event::{Effect, StreamId};
+use crate::filter::fetches::keys::KeyRings;
+use crate::filter::judge::Passage;
+use crate::filter::step::Step;
 use crate::http::is_media_type;
 use crate::metrics::Counter;
 use crate::request::{HeaderEditsBuf, RequestView};
@@ -18,24 +22,23 @@ use crate::revocation::security_event::SetError;
 use crate::revocation::sources::{Receiver, WatchedEndpoint, is_authorized};
 use crate::token::{AccessToken, Secret, UnixMillis};
 
-impl Filter {
+impl Signals {
     /// The headers of a request to one of the receivers' paths. Returns whether it is theirs.
-    pub(super) fn receive(
+    pub(in crate::filter) fn receive(
         &mut self,
         receiver: Receiver,
         stream: StreamId,
         request: &dyn RequestView,
-        now: UnixMillis,
-        effects: &mut Vec<Effect>,
+        step: &mut Step<'_>,
     ) -> bool {
         let is_post = request.header(":method").as_deref() == Some(b"POST");
         if receiver == Receiver::Endpoint {
             // What is no revocation is a request like any other.
-            return is_post && self.watch(stream, request, now, effects);
+            return is_post && self.watch(stream, request, step);
         }
         let peer = request.peer().unwrap_or_default();
-        let guessed_too_often = self.guesses.are_too_many(&peer, now);
-        let refusal = match self.secret_of(receiver) {
+        let guessed_too_often = self.guesses.are_too_many(&peer, step.now);
+        let refusal = match secret_of(receiver, step) {
             _ if !is_post => Some(answer::method_not_allowed()),
             Some(_) if guessed_too_often => Some(answer::too_many_guesses()),
             Some(secret) if !is_authorized(secret, request.authorization().as_deref()) => {
@@ -45,35 +48,18 @@ impl Filter {
             _ => None,
         };
         if let Some(answer) = refusal {
-            self.refuse_signal(stream, answer, effects);
+            self.refuse(stream, answer, step);
             return true;
         }
-        self.await_body(stream, Incoming::new(receiver, peer, request, now), effects);
-        effects.push(Effect::Receive(stream));
-        self.set_tick(effects);
+        self.await_body(stream, Incoming::new(receiver, peer, request, step.now), step);
+        step.push(Effect::Receive(stream));
         true
     }
 
-    /// What the senders to a receiver have to present, where it is not a signature.
-    fn secret_of(&self, receiver: Receiver) -> Option<&Secret> {
-        let sources = &self.config.revocation;
-        match receiver {
-            Receiver::Admin => sources.admin.as_ref().map(|admin| &admin.token),
-            Receiver::Push => pushed(sources).and_then(|it| it.push.as_ref()).map(|push| &push.authorization),
-            Receiver::Endpoint | Receiver::Logout => None,
-        }
-    }
-
     /// Lets a revocation request pass and watches it, if it goes to the server.
-    fn watch(
-        &mut self,
-        stream: StreamId,
-        request: &dyn RequestView,
-        now: UnixMillis,
-        effects: &mut Vec<Effect>,
-    ) -> bool {
+    fn watch(&mut self, stream: StreamId, request: &dyn RequestView, step: &mut Step<'_>) -> bool {
         let is_it = |endpoint: &WatchedEndpoint| endpoint.is_reached_by(request);
-        if !self.config.revocation.endpoint.as_ref().is_some_and(is_it) {
+        if !step.worker.config.revocation.endpoint.as_ref().is_some_and(is_it) {
             log::debug!("revocation.endpoint: not routed to its cluster, and so a request like any other");
             return false;
         }
@@ -82,25 +68,27 @@ impl Filter {
                 .authorization()
                 .filter(|it| it.len() <= MAX_AUTHORIZATION_BYTES)
                 .map(Cow::into_owned),
-            ..Incoming::new(Receiver::Endpoint, request.peer().unwrap_or_default(), request, now)
+            ..Incoming::new(Receiver::Endpoint, request.peer().unwrap_or_default(), request, step.now)
         };
-        self.await_body(stream, incoming, effects);
-        effects.push(Effect::Count(Counter::Forwarded));
-        effects.push(Effect::Watch(stream));
-        effects.push(Effect::Forward(stream, self.passage(HeaderEditsBuf::default(), None, None)));
-        self.set_tick(effects);
+        self.await_body(stream, incoming, step);
+        step.count(Counter::Forwarded);
+        step.push(Effect::Watch(stream));
+        step.push(Effect::Forward(
+            stream,
+            Passage::new(HeaderEditsBuf::default(), None, None, &step.worker.config),
+        ));
         true
     }
 
     /// Waits for a body. Where as many are awaited as may be, the eldest goes of those who hold most.
-    fn await_body(&mut self, stream: StreamId, incoming: Incoming, effects: &mut Vec<Effect>) {
-        if self.signals.count(incoming.receiver) >= MAX_INCOMING
-            && let Some(eldest) = self.signals.eldest_of_most(incoming.receiver)
+    fn await_body(&mut self, stream: StreamId, incoming: Incoming, step: &mut Step<'_>) {
+        if self.count(incoming.receiver) >= MAX_INCOMING
+            && let Some(eldest) = self.eldest_of_most(incoming.receiver)
         {
-            self.signals.give_up(eldest, "too_many_signals");
-            effects.push(Effect::AskForTurn);
+            self.give_up(eldest, "too_many_signals");
+            step.push(Effect::AskForTurn);
         }
-        self.signals.incoming.insert(stream, incoming);
+        self.incoming.insert(stream, incoming);
     }
 
     /// Gives up on bodies that do not come. By default Envoy keeps them from a filter that holds the headers back.
@@ -109,10 +97,10 @@ impl Filter {
             let longest = if it.receiver == Receiver::Endpoint { WATCH_TIMEOUT } else { BODY_TIMEOUT };
             !is_fresh(it.since, longest, now)
         };
-        let late: Vec<_> = self.signals.incoming.iter().filter(|(_, it)| is_late(it)).collect();
+        let late: Vec<_> = self.incoming.iter().filter(|(_, it)| is_late(it)).collect();
         let is_received = late.iter().any(|(_, it)| it.receiver != Receiver::Endpoint);
         let late: Vec<StreamId> = late.into_iter().map(|(stream, _)| *stream).collect();
-        if is_received && self.signals.may_complain(now) {
+        if is_received && self.may_complain(now) {
             log::error!(
                 "revocation: the body of a signal did not come within {} s; if none ever comes, set \
                  allow_on_headers_stop_iteration: true beside vm_config",
@@ -120,48 +108,48 @@ impl Filter {
             );
         }
         for stream in late {
-            self.signals.give_up(stream, "signal_without_body");
+            self.give_up(stream, "signal_without_body");
         }
     }
 
     /// Whether a request's body is still of interest.
-    pub fn awaits_body(&self, stream: StreamId) -> bool {
-        self.signals.incoming.contains_key(&stream)
+    pub(in crate::filter) fn awaits_body(&self, stream: StreamId) -> bool {
+        self.incoming.contains_key(&stream)
     }
 
     /// A request's body is here; `None` if it is too long.
-    pub(super) fn body(
+    pub(in crate::filter) fn body(
         &mut self,
         stream: StreamId,
         body: Option<&[u8]>,
-        now: UnixMillis,
-        effects: &mut Vec<Effect>,
+        keys: &mut KeyRings,
+        step: &mut Step<'_>,
     ) {
-        let Some(mut incoming) = self.signals.incoming.remove(&stream) else { return };
+        let Some(mut incoming) = self.incoming.remove(&stream) else { return };
         let Incoming { receiver, content_type, authorization, .. } = &incoming;
         match receiver {
-            Receiver::Admin => self.order(stream, body, now, effects),
+            Receiver::Admin => self.order(stream, body, step),
             Receiver::Endpoint => {
                 let request = RevocationRequest::read(content_type, authorization.as_deref(), body);
                 incoming.revocation = Some(request);
                 incoming.authorization = None;
-                self.signals.incoming.insert(stream, incoming);
+                self.incoming.insert(stream, incoming);
             }
             Receiver::Logout => match body.and_then(|body| logout_token(content_type, body)) {
-                Some(token) => self.signal(stream, Receiver::Logout, token, now, effects),
+                Some(token) => self.signal(stream, Receiver::Logout, token, keys, step),
                 None => {
                     let reason = "expected a form with one logout_token";
-                    self.refuse_signal(stream, answer::logout_not_verified(reason), effects);
+                    self.refuse(stream, answer::logout_not_verified(reason), step);
                 }
             },
             Receiver::Push => {
                 let is_event = is_media_type(content_type, "application/secevent+jwt");
                 let token = body.filter(|_| is_event).and_then(|body| std::str::from_utf8(body).ok());
                 match token {
-                    Some(token) => self.signal(stream, Receiver::Push, token.trim().to_owned(), now, effects),
+                    Some(token) => self.signal(stream, Receiver::Push, token.trim().to_owned(), keys, step),
                     None => {
                         let reason = SetError::InvalidRequest.because("expected application/secevent+jwt");
-                        self.refuse_signal(stream, answer::event_refused(reason), effects);
+                        self.refuse(stream, answer::event_refused(reason), step);
                     }
                 }
             }
@@ -169,16 +157,15 @@ impl Filter {
     }
 
     /// The server has answered a request that passed through.
-    pub(super) fn answered(
+    pub(in crate::filter) fn answered(
         &mut self,
         stream: StreamId,
         status: u16,
-        now: UnixMillis,
-        effects: &mut Vec<Effect>,
+        knows: &dyn Fn(&str, &AccessToken) -> bool,
+        step: &mut Step<'_>,
     ) {
-        let Some(incoming) = self.signals.incoming.remove(&stream) else { return };
-        let config = Rc::clone(&self.config);
-        let Some(endpoint) = &config.revocation.endpoint else { return };
+        let Some(incoming) = self.incoming.remove(&stream) else { return };
+        let Some(endpoint) = &step.worker.config.revocation.endpoint else { return };
         if !(200..300).contains(&status) {
             return;
         }
@@ -186,10 +173,10 @@ impl Filter {
         let request = incoming.revocation.unwrap_or_else(|| {
             RevocationRequest::read(&incoming.content_type, incoming.authorization.as_deref(), None)
         });
-        let revoked = request.withdraws(|token| self.knows(&endpoint.provider, token, now));
+        let revoked = request.withdraws(|token| knows(&endpoint.provider, token));
         // The server has done what it says.
         if !revoked.tokens.is_empty() {
-            self.withdraw(&revoked.tokens, Duration::ZERO, now, effects);
+            step.withdraw(&revoked.tokens, Duration::ZERO);
         }
         let (clients, span, may_be_made_up) = match revoked.clients {
             RevokedClients::None => return,
@@ -198,38 +185,37 @@ impl Filter {
         };
         for client in clients {
             // Watermarks of clients that there are not would only fill the room for those of others.
-            if may_be_made_up && !self.cache.seen().has_client(endpoint.tag, &client) {
+            if may_be_made_up && !step.worker.cache.seen().has_client(endpoint.tag, &client) {
                 continue;
             }
             let which = (endpoint.tag, Which::Client(client));
-            self.withdraw_at_most_every(span, which, Duration::ZERO, now, effects);
+            self.deferred.withdraw_at_most_every(span, which, Duration::ZERO, step);
         }
-    }
-
-    /// Whether there is a verdict on a token of this provider, or one is asked for.
-    fn knows(&self, provider: &str, token: &AccessToken, now: UnixMillis) -> bool {
-        let Some(provider) = self.config.providers.iter().find(|it| it.name == provider) else {
-            return false;
-        };
-        let digests = self.keys.digests(provider, token);
-        digests.iter().any(|digest| {
-            matches!(self.cache.find(digest, now), Some(Cached::Active(_)))
-                || self.calls.is_asked(digest)
-                || self.leases.is_held(digest, now)
-        })
     }
 
     /// The operator's order.
-    fn order(&mut self, stream: StreamId, body: Option<&[u8]>, now: UnixMillis, effects: &mut Vec<Effect>) {
+    fn order(&mut self, stream: StreamId, body: Option<&[u8]>, step: &mut Step<'_>) {
         let body = body.filter(|body| body.len() <= Withdrawal::MAX_BODY_BYTES);
-        match Withdrawal::read(body, &self.config.revocation.providers) {
+        match Withdrawal::read(body, &step.worker.config.revocation.providers) {
             Ok(withdrawal) => {
-                self.withdraw(withdrawal.subjects(), Duration::ZERO, now, effects);
+                step.withdraw(withdrawal.subjects(), Duration::ZERO);
                 let answer = answer::received(Receiver::Admin, Some(&withdrawal));
-                effects.push(Effect::Answer(stream, answer));
+                step.push(Effect::Answer(stream, answer));
             }
-            Err(reason) => self.refuse_signal(stream, answer::admin_refused(reason), effects),
+            Err(reason) => self.refuse(stream, answer::admin_refused(reason), step),
         }
+    }
+}
+
+/// What the senders to a receiver have to present, where it is not a signature.
+fn secret_of<'w>(receiver: Receiver, step: &Step<'w>) -> Option<&'w Secret> {
+    let sources = &step.worker.config.revocation;
+    match receiver {
+        Receiver::Admin => sources.admin.as_ref().map(|admin| &admin.token),
+        Receiver::Push => {
+            sources.security_events.as_ref().and_then(|it| it.push.as_ref()).map(|push| &push.authorization)
+        }
+        Receiver::Endpoint | Receiver::Logout => None,
     }
 }
 

@@ -6,7 +6,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use super::CallId;
+use crate::filter::event::CallId;
 use crate::introspection::Endpoint;
 use crate::token::UnixMillis;
 

@@ -1,0 +1,238 @@
+//! The keys of one authorization server, and who waits for newer ones.
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use log::Level;
+
+use super::back_off::in_words;
+use super::schedule::{Pauses, Schedule};
+use crate::filter::event::{CallId, StreamId};
+use crate::filter::part::NOW_AND_THEN;
+use crate::filter::step::Step;
+use crate::http::{Reply, Unreadable};
+use crate::jwt::{JwksEndpoint, KeySet, KeySetError, KeyWarning, UnusableKey};
+use crate::metrics::Counter;
+use crate::provider::{Introspector, Validator};
+use crate::token::{DigestSeed, UnixMillis};
+
+/// The keys of a provider.
+pub(super) struct KeyRing {
+    pub(super) jwks: Rc<JwksEndpoint>,
+    validator: Option<Rc<Validator>>,
+    introspector: Option<Rc<Introspector>>,
+    current: Option<Current>,
+    /// How often they have changed.
+    generation: u64,
+    schedule: Schedule,
+    /// Who waits for the fetch that is under way.
+    served: Vec<Wait>,
+    /// Who waits for the next one: keys that were asked for before may be older than what names them.
+    next: Vec<Wait>,
+}
+
+/// Who waits for keys.
+#[derive(Clone, Copy)]
+pub(in crate::filter) enum Wait {
+    /// A call, with a signed reply.
+    Reply(CallId),
+    /// A request.
+    Request(StreamId),
+    /// A signal.
+    Signal(StreamId),
+}
+
+/// Somebody who waits for keys no more.
+pub(in crate::filter) struct Woken {
+    pub(in crate::filter) wait: Wait,
+    /// Whether keys were fetched for its sake: then there is no other fetch.
+    pub(in crate::filter) was_served: bool,
+}
+
+/// Keys, and what verdicts that rest on them are found under: other keys, other digests.
+pub(super) struct Current {
+    pub(super) set: KeySet,
+    pub(super) validated: Option<DigestSeed>,
+    pub(super) validated_and_asked: Option<DigestSeed>,
+}
+
+/// Why a request cannot be judged with the keys that are there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::filter) enum KeysWanted {
+    /// There are none at all.
+    Any,
+    /// The one that the token names is not there.
+    Newer,
+}
+
+impl KeyRing {
+    pub(super) fn new(
+        jwks: Rc<JwksEndpoint>,
+        validator: Option<Rc<Validator>>,
+        introspector: Option<Rc<Introspector>>,
+    ) -> Self {
+        let mut schedule = Schedule::new();
+        schedule.want();
+        Self {
+            jwks,
+            validator,
+            introspector,
+            current: None,
+            generation: 0,
+            schedule,
+            served: Vec::new(),
+            next: Vec::new(),
+        }
+    }
+
+    pub(super) fn current(&self) -> Option<&Current> {
+        self.current.as_ref()
+    }
+
+    pub(super) fn generation(&self) -> u64 {
+        self.generation
+    }
+
+    /// When these are fetched.
+    pub(super) fn schedule(&self) -> &Schedule {
+        &self.schedule
+    }
+
+    /// Newer keys are wanted, though nobody waits for them.
+    pub(super) fn want(&mut self) {
+        self.schedule.want();
+    }
+
+    pub(super) fn wait(&mut self, wait: Wait, wanted: KeysWanted) {
+        if wanted == KeysWanted::Any && self.schedule.is_under_way() {
+            self.served.push(wait);
+        } else {
+            self.schedule.want();
+            self.next.push(wait);
+        }
+    }
+
+    /// How many wait for newer keys than there are.
+    pub(super) fn waiting_for_newer(&self) -> usize {
+        self.next.len()
+    }
+
+    /// Whether nothing better is to be expected at once: the server has just failed, or does not want to be asked.
+    pub(super) fn is_hopeless(&self, wanted: KeysWanted, now: UnixMillis) -> bool {
+        let has_just_failed =
+            wanted == KeysWanted::Any && self.schedule.has_failed() && now < self.schedule.not_before();
+        has_just_failed || self.schedule.is_paused(now)
+    }
+
+    /// Sends a fetch, if it is time.
+    pub(super) fn fetch(&mut self, step: &mut Step<'_>) {
+        if self.schedule.is_due(step.now) {
+            let call = step.call(self.jwks.request());
+            self.schedule.begin(call, self.pauses(), step.now);
+            self.served = std::mem::take(&mut self.next);
+        }
+    }
+
+    /// A call ended. Returns who waits no more, if it was the fetch.
+    pub(super) fn ended(
+        &mut self,
+        call: CallId,
+        reply: Option<&Reply<'_>>,
+        step: &mut Step<'_>,
+    ) -> Option<Vec<Woken>> {
+        let sent = self.schedule.ended(call)?;
+        match reply.map_or(Err(FetchFailure::NoAnswer), |reply| self.load(reply)) {
+            Ok(is_new) => {
+                log::debug!("provider {:?}: jwks fetched, new: {is_new}", self.jwks.provider);
+                // The tick that it is for comes up to a whole one later.
+                let age = self.jwks.refresh_interval.mul_f64(REFRESH_AHEAD).saturating_sub(NOW_AND_THEN);
+                self.schedule.succeeded(sent.plus(age));
+                step.count(Counter::JwksRefreshed);
+            }
+            Err(reason) => {
+                let asked = self.schedule.failed(self.pauses(), reply, step.now);
+                let seen = reply.map(|reply| ["; ", &reply.seen()].concat()).unwrap_or_default();
+                log::warn!(
+                    "provider {:?}: jwks: no keys fetched: {reason}; {}{seen}{}",
+                    self.jwks.provider,
+                    self.jwks.called(),
+                    in_words(asked)
+                );
+                step.count(Counter::JwksError);
+            }
+        }
+        self.schedule.is_not_wanted();
+        let served =
+            std::mem::take(&mut self.served).into_iter().map(|wait| Woken { wait, was_served: true });
+        let next = std::mem::take(&mut self.next).into_iter().map(|wait| Woken { wait, was_served: false });
+        Some(served.chain(next).collect())
+    }
+
+    pub(super) fn clock_set_back(&mut self) {
+        self.schedule.clock_set_back();
+    }
+
+    fn pauses(&self) -> Pauses {
+        Pauses { longest: MAX_RETRY.min(self.jwks.refresh_interval), ..PAUSES }
+    }
+
+    /// Takes over the keys of a reply. Returns whether they are others than before.
+    fn load(&mut self, reply: &Reply<'_>) -> Result<bool, FetchFailure> {
+        if reply.status != 200 {
+            return Err(FetchFailure::Status(reply.status));
+        }
+        let body = reply.text().map_err(FetchFailure::Unreadable)?;
+        let (mut set, warnings) = KeySet::parse(body).map_err(FetchFailure::NotAKeySet)?;
+        if !self.jwks.is_pss_named {
+            set = set.without_unnamed_pss();
+        }
+        let is_new =
+            self.current.as_ref().is_none_or(|current| current.set.fingerprint() != set.fingerprint());
+        if is_new {
+            for warning in warnings {
+                let is_usual =
+                    matches!(warning, KeyWarning::Skipped { reason: UnusableKey::ForEncryption, .. });
+                let level = if is_usual { Level::Debug } else { Level::Warn };
+                log::log!(level, "provider {:?}: jwks: {warning}", self.jwks.provider);
+            }
+            let seed = |parts: &[&[u8; 32]]| DigestSeed::combining(parts);
+            let keys = set.fingerprint();
+            let validated = self.validator.as_ref().map(|it| seed(&[&it.fingerprint, &keys]));
+            let both = self.validator.as_ref().zip(self.introspector.as_ref());
+            let validated_and_asked = both.map(|(v, i)| seed(&[&v.fingerprint, &i.fingerprint, &keys]));
+            self.current = Some(Current { set, validated, validated_and_asked });
+            self.generation += 1;
+        }
+        Ok(is_new)
+    }
+}
+
+/// Why a fetch brought no keys.
+#[derive(Debug)]
+enum FetchFailure {
+    NoAnswer,
+    NotAKeySet(KeySetError),
+    Status(u16),
+    Unreadable(Unreadable),
+}
+
+impl std::fmt::Display for FetchFailure {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::NoAnswer => f.write_str("no answer"),
+            Self::NotAKeySet(reason) => reason.fmt(f),
+            Self::Status(status) => write!(f, "expected status 200, got {status}"),
+            Self::Unreadable(reason) => reason.fmt(f),
+        }
+    }
+}
+
+/// After which part of `refresh_interval` keys are fetched again, so that they are here before it is over.
+const REFRESH_AHEAD: f64 = 0.75;
+
+/// Whatever tokens name, fetches of one provider's keys are at least a second apart.
+const PAUSES: Pauses =
+    Pauses { least: Duration::from_secs(1), first: Duration::from_secs(1), longest: MAX_RETRY };
+
+/// A fetch that failed is tried again after this at the latest.
+const MAX_RETRY: Duration = Duration::from_secs(30);

@@ -1,0 +1,127 @@
+//! Asking the authorization server: a request joins a call, or a new one is made, and sent in the root's turn.
+
+use std::rc::Rc;
+
+use super::Introspections;
+use super::admission::Admitted;
+use super::calls::{Asker, Call};
+use super::load::Standing;
+use super::share::{asker, verdict_meanwhile};
+use crate::cache::ActiveEntry;
+use crate::claims::ClaimsBuf;
+use crate::filter::case::{Case, Source, Waiter};
+use crate::filter::event::{CallId, Effect, Told};
+use crate::filter::inquiry::Inquiry;
+use crate::filter::judge::{hit, refuse, without_verdict};
+use crate::filter::step::Step;
+use crate::introspection::ServerFailure;
+use crate::metrics::Counter;
+use crate::policy::Unavailable;
+use crate::request::RequestView;
+use crate::token::TokenDigest;
+
+impl Introspections {
+    /// Lets a stream wait for a verdict: of a call that is under way, or of a new one. `validated` is what the
+    /// token says itself, where it is a JWT that was validated before.
+    pub(in crate::filter) fn wait(
+        &mut self,
+        (mut inquiry, digest): (Inquiry, TokenDigest),
+        validated: Option<ClaimsBuf>,
+        request: &dyn RequestView,
+        stale: Option<Rc<ActiveEntry>>,
+        step: &mut Step<'_>,
+    ) {
+        inquiry.case.source = Source::Miss;
+        let Some(introspector) = inquiry.way.introspector().cloned() else {
+            // A way without a server to ask does not lead here; nobody passes by mistake.
+            return refuse(&inquiry.case, &Unavailable::Host.into(), step);
+        };
+        if let Some(call) = self.calls.joinable(&digest, &inquiry.case.policy, step.now) {
+            call.join(&inquiry.case, step.now);
+            return self.wait_in(Source::Coalesced, inquiry, stale, step);
+        }
+        let asker = asker(&introspector, &inquiry, &digest, step);
+        if asker == Asker::UsForAll
+            && let Some(entry) = verdict_meanwhile(&inquiry, &digest, step)
+        {
+            step.release(&digest, Told::NotAsked);
+            return hit(inquiry.case, &entry, step);
+        }
+        let asked_by_another = match asker {
+            Asker::Another { asked, .. } => Some(asked),
+            Asker::Us | Asker::UsForAll => None,
+        };
+        let is_anothers = asked_by_another.is_some();
+        let is_known = stale.is_some() || step.worker.cache.was_active(&digest);
+        let standing = if is_known { Standing::Known } else { Standing::Unknown };
+        let admission =
+            if is_anothers { Ok(Admitted::Now) } else { self.admit(&introspector, standing, step) };
+        let admitted = match admission {
+            Ok(admitted) => admitted,
+            Err(reason) => {
+                step.count(Counter::CacheMiss);
+                if asker == Asker::UsForAll {
+                    step.release(&digest, Told::NotAsked);
+                }
+                let waiter = Waiter { case: inquiry.case, stale };
+                return without_verdict(waiter, &reason, step);
+            }
+        };
+        let mut call = Call::new(&introspector, &inquiry, digest, validated, request, asker, standing);
+        call.join(&inquiry.case, step.now);
+        call.sent = asked_by_another;
+        match admitted {
+            Admitted::Now => self.calls.open(call),
+            Admitted::Later => self.calls.open_later(call, step.now),
+        }
+        let source = if is_anothers { Source::Coalesced } else { Source::Miss };
+        self.wait_in(source, inquiry, stale, step);
+        if !is_anothers && admitted == Admitted::Now {
+            step.push(Effect::AskForTurn);
+        }
+    }
+
+    fn wait_in(
+        &mut self,
+        source: Source,
+        inquiry: Inquiry,
+        stale: Option<Rc<ActiveEntry>>,
+        step: &mut Step<'_>,
+    ) {
+        let is_coalesced = source == Source::Coalesced;
+        step.count(if is_coalesced { Counter::CacheCoalesced } else { Counter::CacheMiss });
+        let (bytes, case) = (inquiry.bytes(), Case { source, ..inquiry.case });
+        self.waiting.insert(case.stream, Waiter { case, stale }, bytes);
+    }
+
+    /// The root's turn: sends what is unsent.
+    pub(in crate::filter) fn turn(&mut self, step: &mut Step<'_>) {
+        while let Some(id) = self.calls.take_unsent() {
+            let is_wanted = |call: &Call| {
+                call.is_renewal || call.streams.iter().any(|stream| self.waiting.contains(*stream))
+            };
+            if self.calls.get(id).is_some_and(is_wanted) {
+                self.send(id, step);
+            } else if let Some(call) = self.calls.close(id)
+                && call.asker() == Asker::UsForAll
+            {
+                // Whoever else waits for this one asks for itself.
+                step.release(&call.digest, Told::NotAsked);
+            }
+        }
+    }
+
+    pub(super) fn send(&mut self, id: CallId, step: &mut Step<'_>) {
+        let Some(call) = self.calls.get_mut(id) else { return };
+        call.sent = Some(step.now);
+        call.moment = step.worker.cache.withdrawals().moment();
+        let endpoint = &call.introspector.endpoint;
+        match endpoint.request(&call.token, &call.trace.0, step.worker.signatures(), step.now) {
+            Ok(request) => step.push(Effect::Call(id, request)),
+            Err(reason) => {
+                log::error!("provider {:?}: no introspection: {reason}", call.origin.provider);
+                self.no_verdict(id, ServerFailure::NotSigned, None, step);
+            }
+        }
+    }
+}

@@ -1,0 +1,100 @@
+//! Validating a JWT here (RFC 9068 §4): with keys that are at hand, without asking anybody.
+
+use super::conclude;
+use super::phantom::{jwt_id, mint_for};
+use super::remember::remember;
+use crate::cache::{Asked, ProviderTag, Standing, Verdict, Withdrawable};
+use crate::claims::ClaimsBuf;
+use crate::filter::case::{Case, Source};
+use crate::filter::fetches::keys::KeyRings;
+use crate::filter::inquiry::Inquiry;
+use crate::filter::step::Step;
+use crate::jwt::UntrustedJwt;
+use crate::metrics::Counter;
+use crate::policy::{self, Denial, InvalidToken, Unavailable};
+use crate::provider::{Origin, Validator};
+use crate::token::{AccessToken, TokenDigest};
+
+/// Why a JWT is not good.
+pub(in crate::filter) enum Invalid {
+    /// By the keys that are here; newer ones may know better.
+    ByTheseKeys,
+    /// For this.
+    For(Denial),
+}
+
+/// The claims of a JWT that is good.
+///
+/// # Errors
+///
+/// Why it is not.
+pub(in crate::filter) fn validate(
+    validator: &Validator,
+    inquiry: &Inquiry,
+    keys: &KeyRings,
+    step: &Step<'_>,
+) -> Result<ClaimsBuf, Invalid> {
+    let set = keys.set(&validator.jwks).ok_or(Invalid::ByTheseKeys)?;
+    let token = inquiry.token.secret().as_bytes();
+    let reason = match validator.rules.verify(token, set, step.worker.signatures(), step.now) {
+        Ok(claims) => return Ok(claims),
+        Err(reason) => reason,
+    };
+    if let Some(failure) = reason.host_failure() {
+        log::error!("provider {:?}: no JWT can be verified: {failure}", validator.origin.provider);
+        return Err(Invalid::For(Unavailable::Host.into()));
+    }
+    if reason.newer_keys_may_help() {
+        if !inquiry.has_waited_for_keys {
+            return Err(Invalid::ByTheseKeys);
+        }
+        // Nobody can tell whether there is such a key.
+        if keys.are_out_of_reach(&validator.jwks) {
+            return Err(Invalid::For(keys.unavailable(&validator.jwks, step.now).into()));
+        }
+    }
+    let denial = InvalidToken::Jwt(reason).into();
+    let iss = UntrustedJwt::parse(token).ok().and_then(|jwt| jwt.issuer_unchecked());
+    let Origin { provider, expects, .. } = &*validator.origin;
+    step.worker.first_verdicts.note(provider, Some(&denial), expects, iss.as_deref().map(str::as_bytes));
+    Err(Invalid::For(denial))
+}
+
+/// A JWT is good: remembers what it says, and judges the request.
+pub(in crate::filter) fn validated(
+    mut case: Case,
+    token: &AccessToken,
+    digest: &TokenDigest,
+    claims: ClaimsBuf,
+    step: &mut Step<'_>,
+) {
+    step.count(Counter::CacheMiss);
+    case.source = Source::Miss;
+    let minted = mint_for(std::iter::once(&case), claims.view(), step);
+    let ttl = case.origin.max_cache_ttl;
+    let (token, provider) = (TokenDigest::of(token), ProviderTag::new(case.origin.identity()));
+    let withdrawals = step.worker.cache.withdrawals();
+    let asked = Asked { at: step.now, moment: withdrawals.moment() };
+    // Nothing was withdrawn since we looked; but what was may still be settling.
+    let standing = withdrawals.standing(asked, &Withdrawable { token, provider, claims: claims.view() });
+    if let Standing::Good(checked) = standing
+        && !ttl.is_zero()
+    {
+        let verdict = Verdict {
+            digest,
+            token,
+            provider,
+            asked: step.now,
+            checked,
+            useful_until: case.origin.expects.end(claims.view().exp).min(step.now.plus(ttl)),
+            claims: &claims,
+            jwt: jwt_id(&case, step.worker).zip(minted.as_ref()),
+        };
+        remember(&verdict, &case.origin.provider, step);
+    }
+    let denial = policy::decide(&case.policy.require, &case.origin.expects, claims.view(), step.now).err();
+    let Origin { provider, expects, .. } = &*case.origin;
+    step.worker.first_verdicts.note(provider, denial.as_ref(), expects, claims.view().iss);
+    step.worker.first_verdicts.note_lack(provider, &case.policy, denial.as_ref(), claims.view());
+    conclude(case, claims.view(), minted.as_ref(), step);
+}
