@@ -31,7 +31,7 @@
 //! | room | there |
 //! |---|---|
 //! | `host` | Envoy: callbacks, host calls, effects carried out. The only room that knows of proxy-wasm |
-//! | [`filter`] | the state machine of a worker: from events to effects, by way of `ready` (what a like request got), `inquiry` (the way of a token), `keys` (those of others), `validate`, `calls`, `share` (one call for all workers), `servers` (how busy and how well each is), and `judge` (what becomes of a request) |
+//! | [`filter`] | the state machine of a worker: a router of events, and the parts that own its state: questions to servers (`introspections`), what is fetched on a schedule (`fetches`), `signals`, `parking`; what becomes of a request (`judge`) has none |
 //! | [`config`] | the configuration: read once, refused whole, never read again |
 //! | [`provider`], [`policy`] | what a configuration says of authorization servers, and of requests; the decision on a verdict |
 //! | [`introspection`] | what is asked, and what an answer says: JSON or signed |
@@ -42,7 +42,8 @@
 //! | [`claims`], [`token`], [`metrics`] | words that everybody uses |
 //!
 //! A test (`tests/imports.rs`) keeps the direction: no file needs another that needs it. Why things are as they are where
-//! another way would be at hand is written in `docs/decisions/`.
+//! another way would be at hand is written in `docs/decisions/`, and
+//! which files a request passes through in `docs/design.md`.
 //!
 //! # Words of our own
 //!
@@ -54,12 +55,16 @@
 //! | permit | proof that a verdict was judged by a policy ([`policy::Permit`]); a phantom token is minted for one alone |
 //! | ruling | what the configuration says of a request: its policy, and the host that its route must have ([`config::Config::policy_of`]) |
 //! | case | a request to be judged, with its policy and where its token stood |
+//! | likeness | what requests have in common that get the same: policy, `authorization`, epoch and keys |
 //! | ready | what a request got that those like it get, too, without being judged again ([`filter::Ready`]) |
 //! | first level | a worker's own memory of what is ready; shared data is the second ([`cache::FirstLevel`]) |
 //! | epoch, moment | a number that all workers see and that each withdrawal changes; copies live within one ([`cache::Moment`]) |
 //! | to withdraw | to make verdicts worthless before their time, by token, subject, session or client ([`cache::Subject`]) |
 //! | standing | what withdrawals leave of a verdict ([`cache::Standing`]) |
 //! | overtaken | said of a reply that was under way while its token was withdrawn |
+//! | inquiry | a case with its token and the way to a verdict on it |
+//! | part, step | a piece of the state machine with a state of its own; one event on its way through the parts |
+//! | schedule | when something is fetched that is fetched again and again: keys, status lists, polled events |
 //! | to settle | to tell streams that waited what became of their call, so many in one callback |
 //! | parking | where requests wait for something else than a verdict: keys, a status list |
 //! | doubt | a callback that has not been seen to come yet, for an operator may have left it out |

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::{
     contender::Contender,
+    envoys::bootstrap,
     load::Load,
     scenario::{HOT, Scenario},
     server::StaticServer,
@@ -42,7 +43,7 @@ pub async fn herds(contenders: &[Contender], slow: &Surroundings) -> Vec<Herd> {
 
 async fn herd(contender: Contender, workers: u32, server: &StaticServer, slow: &Surroundings) -> Herd {
     let scenario = Scenario { workers, connections: CLIENTS, ..HOT };
-    let envoy = contender.bootstrap(&scenario, slow).start().await;
+    let envoy = bootstrap(contender, &scenario, slow).start().await;
     let mut load = Load::open(&envoy, workers, CLIENTS).await;
     let (mut calls, mut last_answers) = (Vec::new(), Vec::new());
     for number in 0..HERDS {

@@ -15,6 +15,7 @@
 mod arguments;
 mod contender;
 mod cores;
+mod envoys;
 mod findings;
 mod herd;
 mod load;

@@ -6,6 +6,7 @@ use tokio::task::JoinSet;
 
 use crate::{
     contender::Contender,
+    envoys::bootstrap,
     load::Load,
     rig::envoy::Envoy,
     scenario::{Scenario, Upstream},
@@ -140,7 +141,7 @@ struct Runner {
 
 impl Runner {
     async fn start(contender: Contender, scenario: &Scenario, around: &Surroundings) -> Self {
-        let envoy = contender.bootstrap(scenario, around).start().await;
+        let envoy = bootstrap(contender, scenario, around).start().await;
         let tokens = contender.tokens(&around.mint, scenario.tokens);
         let load = Load::open(&envoy, scenario.workers, scenario.connections).await;
         Self { contender, envoy, load, tokens, misses_before: 0 }

@@ -4,6 +4,7 @@ use std::time::Instant;
 
 use crate::{
     contender::Contender,
+    envoys::bootstrap,
     scenario::HOT,
     statistics::{Spread, millis},
     surroundings::Surroundings,
@@ -26,7 +27,7 @@ pub async fn starts(times: usize, around: &Surroundings) -> Vec<Start> {
     let mut figures = COMPARED.map(|_| [vec![], vec![], vec![]]);
     for _ in 0..times {
         for (contender, [ready, cpu, memory]) in COMPARED.iter().zip(&mut figures) {
-            let bootstrap = contender.bootstrap(&HOT, around);
+            let bootstrap = bootstrap(*contender, &HOT, around);
             let begin = Instant::now();
             let envoy = bootstrap.start().await;
             ready.push(millis(begin.elapsed()));

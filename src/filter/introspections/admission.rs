@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use super::Introspections;
 use super::calls::Asker;
-use super::load::{Room, Standing};
+use super::load::{Priority, Room};
 use super::settlement::Outcome;
 use crate::filter::event::{Effect, Told};
 use crate::filter::step::Step;
@@ -26,13 +26,13 @@ impl Introspections {
     pub(super) fn admit(
         &mut self,
         introspector: &Rc<Introspector>,
-        standing: Standing,
+        priority: Priority,
         step: &Step<'_>,
     ) -> Result<Admitted, Unavailable> {
         if let Some(failure) = self.calls.servers.withheld(introspector, step.now) {
             return Err(Unavailable::AuthorizationServer(failure));
         }
-        match self.calls.servers.room(introspector, standing, step.now) {
+        match self.calls.servers.room(introspector, priority, step.now) {
             Room::Now => {
                 self.calls.servers.admits(introspector, step.now);
                 Ok(Admitted::Now)

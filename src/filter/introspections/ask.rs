@@ -5,7 +5,7 @@ use std::rc::Rc;
 use super::Introspections;
 use super::admission::Admitted;
 use super::calls::{Asker, Call};
-use super::load::Standing;
+use super::load::Priority;
 use super::share::{asker, verdict_meanwhile};
 use crate::cache::ActiveEntry;
 use crate::claims::ClaimsBuf;
@@ -53,9 +53,9 @@ impl Introspections {
         };
         let is_anothers = asked_by_another.is_some();
         let is_known = stale.is_some() || step.worker.cache.was_active(&digest);
-        let standing = if is_known { Standing::Known } else { Standing::Unknown };
+        let priority = if is_known { Priority::Known } else { Priority::Unknown };
         let admission =
-            if is_anothers { Ok(Admitted::Now) } else { self.admit(&introspector, standing, step) };
+            if is_anothers { Ok(Admitted::Now) } else { self.admit(&introspector, priority, step) };
         let admitted = match admission {
             Ok(admitted) => admitted,
             Err(reason) => {
@@ -67,7 +67,7 @@ impl Introspections {
                 return without_verdict(waiter, &reason, step);
             }
         };
-        let mut call = Call::new(&introspector, &inquiry, digest, validated, request, asker, standing);
+        let mut call = Call::new(&introspector, &inquiry, digest, validated, request, asker, priority);
         call.join(&inquiry.case, step.now);
         call.sent = asked_by_another;
         match admitted {

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::rc::Rc;
 use std::time::Duration;
 
-use super::load::Standing;
+use super::load::Priority;
 use super::servers::Servers;
 use crate::cache::{Asked, Moment, ProviderTag, Withdrawable};
 use crate::claims::{Claims, ClaimsBuf};
@@ -52,7 +52,7 @@ pub(super) struct Call {
     asker: Asker,
     /// Whether it is one of those that are under way.
     is_under_way: bool,
-    pub(super) standing: Standing,
+    pub(super) priority: Priority,
     /// Since when it waits until another is over.
     queued: Option<UnixMillis>,
     pub(super) tries_left: u32,
@@ -176,7 +176,7 @@ impl Calls {
     pub(super) fn enqueue(&mut self, id: CallId, now: UnixMillis) {
         if let Some(call) = self.open.get_mut(&id) {
             call.queued = Some(now);
-            self.servers.enqueue(&call.introspector, call.standing, id);
+            self.servers.enqueue(&call.introspector, call.priority, id);
         }
     }
 
@@ -262,7 +262,7 @@ impl Call {
         validated: Option<ClaimsBuf>,
         request: &dyn RequestView,
         asker: Asker,
-        standing: Standing,
+        priority: Priority,
     ) -> Self {
         Self {
             introspector: Rc::clone(introspector),
@@ -276,7 +276,7 @@ impl Call {
             streams: VecDeque::new(),
             asker,
             is_under_way: false,
-            standing,
+            priority,
             queued: None,
             tries_left: introspector.endpoint.retries,
             sent: None,

@@ -12,7 +12,7 @@ use crate::token::UnixMillis;
 
 /// What is known of a token before the server is asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Standing {
+pub(super) enum Priority {
     /// It was active when the server was asked last.
     Known,
     /// Nothing.
@@ -45,15 +45,15 @@ pub(super) enum Room {
 
 impl Load {
     /// Whether one more call may be made, or wait. One that may is counted on to be opened.
-    pub(super) fn room(&mut self, standing: Standing, endpoint: &Endpoint, now: UnixMillis) -> Room {
-        if standing == Standing::Unknown && !self.counts_unknown(endpoint, now) {
+    pub(super) fn room(&mut self, priority: Priority, endpoint: &Endpoint, now: UnixMillis) -> Room {
+        if priority == Priority::Unknown && !self.counts_unknown(endpoint, now) {
             return Room::NotThisSecond;
         }
-        let queue = self.queue(standing);
+        let queue = self.queue(priority);
         // Nobody goes before those who wait already.
-        if queue.is_empty() && self.has_place(standing, endpoint) {
+        if queue.is_empty() && self.has_place(priority, endpoint) {
             Room::Now
-        } else if standing == Standing::Known || self.unknown.len() < endpoint.max_concurrent_calls {
+        } else if priority == Priority::Known || self.unknown.len() < endpoint.max_concurrent_calls {
             // Of tokens in use there are no more than the cache holds, and nobody can make one up.
             Room::Later
         } else {
@@ -79,17 +79,17 @@ impl Load {
         self.under_way = self.under_way.saturating_sub(1);
     }
 
-    pub(super) fn enqueue(&mut self, standing: Standing, call: CallId) {
-        self.queue_mut(standing).push_back(call);
+    pub(super) fn enqueue(&mut self, priority: Priority, call: CallId) {
+        self.queue_mut(priority).push_back(call);
     }
 
     /// The next call that there is a place for, of those that are still open: of tokens in use first.
     pub(super) fn next(&mut self, endpoint: &Endpoint, is_open: impl Fn(CallId) -> bool) -> Option<CallId> {
-        [Standing::Known, Standing::Unknown].into_iter().find_map(|standing| {
-            if !self.has_place(standing, endpoint) {
+        [Priority::Known, Priority::Unknown].into_iter().find_map(|priority| {
+            if !self.has_place(priority, endpoint) {
                 return None;
             }
-            let queue = self.queue_mut(standing);
+            let queue = self.queue_mut(priority);
             std::iter::from_fn(|| queue.pop_front()).find(|id| is_open(*id))
         })
     }
@@ -109,14 +109,14 @@ impl Load {
         !self.known.is_empty() || !self.unknown.is_empty()
     }
 
-    fn has_place(&self, standing: Standing, endpoint: &Endpoint) -> bool {
+    fn has_place(&self, priority: Priority, endpoint: &Endpoint) -> bool {
         let all = endpoint.max_concurrent_calls;
         self.under_way
-            < match standing {
-                Standing::Known => all,
+            < match priority {
+                Priority::Known => all,
                 // Of two or three calls one is kept; a single one is for all, and tokens in use go first.
-                Standing::Unknown if all > 1 => all - (all / RESERVED).max(1),
-                Standing::Unknown => all,
+                Priority::Unknown if all > 1 => all - (all / RESERVED).max(1),
+                Priority::Unknown => all,
             }
     }
 
@@ -135,17 +135,17 @@ impl Load {
         is_allowed
     }
 
-    fn queue(&self, standing: Standing) -> &VecDeque<CallId> {
-        match standing {
-            Standing::Known => &self.known,
-            Standing::Unknown => &self.unknown,
+    fn queue(&self, priority: Priority) -> &VecDeque<CallId> {
+        match priority {
+            Priority::Known => &self.known,
+            Priority::Unknown => &self.unknown,
         }
     }
 
-    fn queue_mut(&mut self, standing: Standing) -> &mut VecDeque<CallId> {
-        match standing {
-            Standing::Known => &mut self.known,
-            Standing::Unknown => &mut self.unknown,
+    fn queue_mut(&mut self, priority: Priority) -> &mut VecDeque<CallId> {
+        match priority {
+            Priority::Known => &mut self.known,
+            Priority::Unknown => &mut self.unknown,
         }
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::Introspections;
 use super::admission::Admitted;
 use super::calls::{Asker, Call};
-use super::load::Standing;
+use super::load::Priority;
 use super::share::lease_end;
 use crate::cache::{ActiveEntry, Claim};
 use crate::filter::event::{Effect, Told};
@@ -58,11 +58,11 @@ impl Introspections {
         if claim != Claim::Ours {
             return;
         }
-        if self.admit(introspector, Standing::Known, step) != Ok(Admitted::Now) {
+        if self.admit(introspector, Priority::Known, step) != Ok(Admitted::Now) {
             return step.release(digest, Told::NotAsked);
         }
-        let (asker, standing) = (Asker::UsForAll, Standing::Known);
-        let mut call = Call::new(introspector, inquiry, *digest, validated, request, asker, standing);
+        let (asker, priority) = (Asker::UsForAll, Priority::Known);
+        let mut call = Call::new(introspector, inquiry, *digest, validated, request, asker, priority);
         call.is_renewal = true;
         self.calls.open(call);
         step.push(Effect::AskForTurn);

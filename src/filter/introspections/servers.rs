@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use super::breaker::Breaker;
-use super::load::{Load, Room, Standing};
+use super::load::{Load, Priority, Room};
 use super::unusable::Unusable;
 use crate::filter::event::CallId;
 use crate::introspection::ServerFailure;
@@ -60,8 +60,8 @@ impl Servers {
     }
 
     /// Whether there is room for one more call.
-    pub(super) fn room(&mut self, introspector: &Introspector, standing: Standing, now: UnixMillis) -> Room {
-        self.of(introspector).load.room(standing, &introspector.endpoint, now)
+    pub(super) fn room(&mut self, introspector: &Introspector, priority: Priority, now: UnixMillis) -> Room {
+        self.of(introspector).load.room(priority, &introspector.endpoint, now)
     }
 
     /// It has answered, whatever.
@@ -133,8 +133,8 @@ impl Servers {
     }
 
     /// A call waits until another is over.
-    pub(super) fn enqueue(&mut self, introspector: &Introspector, standing: Standing, call: CallId) {
-        self.of(introspector).load.enqueue(standing, call);
+    pub(super) fn enqueue(&mut self, introspector: &Introspector, priority: Priority, call: CallId) {
+        self.of(introspector).load.enqueue(priority, call);
     }
 
     /// Whether any call waits for that.

@@ -82,7 +82,7 @@ impl Introspections {
                 Claim::Theirs { asked, until } => Asker::Another { asked, until },
                 Claim::NotToBeHad => Asker::Us,
             };
-        let standing = call.standing;
+        let priority = call.priority;
         if let Asker::Another { asked, .. } = asker {
             call.sent = Some(asked);
         }
@@ -100,7 +100,7 @@ impl Introspections {
             }
             return;
         }
-        match self.admit(&introspector, standing, step) {
+        match self.admit(&introspector, priority, step) {
             Ok(Admitted::Now) => {
                 self.calls.begin(id);
                 self.send(id, step);
