@@ -200,7 +200,7 @@ fn types_and_ranges_are_as_documented() {
 #[test]
 fn examples_are_accepted_without_warning() {
     for text in examples() {
-        let config = Config::parse(text.as_bytes(), &env).unwrap_or_else(|error| panic!("{error}\n{text}"));
+        let config = Config::parse(text.as_bytes(), &env).unwrap_or_else(|error| panic!("{error:?}\n{text}"));
         assert!(config.warnings.is_empty(), "{:?}\n{text}", config.warnings);
     }
 }

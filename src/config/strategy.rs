@@ -74,11 +74,12 @@ pub(super) fn named_providers<'p>(
 pub(super) fn strategy(
     section: &Section<'_>,
     name: StrategyName,
-    providers: &[Provider],
+    providers: &Result<Vec<Provider>, ConfigError>,
 ) -> Result<Strategy, ConfigError> {
     if name == StrategyName::Allow {
         return Ok(Strategy::Allow);
     }
+    let providers = providers.as_deref().map_err(Clone::clone)?;
     let named = named_providers(section, name, providers)?;
     Ok(match name {
         StrategyName::Allow => Strategy::Allow,
