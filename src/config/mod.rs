@@ -123,7 +123,8 @@ impl Config {
         env: &dyn Fn(&str) -> Option<String>,
     ) -> Result<Self, Vec<ConfigError>> {
         let members = members(configuration).map_err(|error| vec![error])?;
-        let context = Context { env, warnings: RefCell::default(), errors: RefCell::default() };
+        let context =
+            Context { env, members: &members, warnings: RefCell::default(), errors: RefCell::default() };
         let config = Self::read(&Section::root(&members, &KEYS, &context));
         match config {
             Ok(config) if context.errors.borrow().is_empty() => {
@@ -149,7 +150,7 @@ impl Config {
         let jwks_path = jwks_path.find(|path| !path.is_empty());
         let revocation = root.noted(revocation::sources(root, &providers, jwks_path));
         let rules = root.noted(rules::rules(root, &policies));
-        let default_policy = root.noted(rules::named(default_name, "default_policy", &policies));
+        let default_policy = root.noted(rules::named(root, default_name, "default_policy", &policies));
         let policy_from_route = root.noted(match root.get("policy_from") {
             Some(item) => item.one_of(&[("rules", false), ("route_metadata", true)]),
             None => Ok(defaults::POLICY_FROM_ROUTE),

@@ -23,6 +23,8 @@ pub(super) struct Context<'c> {
     pub(super) env: &'c dyn Fn(&str) -> Option<String>,
     /// What is allowed but hardly meant.
     pub(super) warnings: RefCell<Vec<String>>,
+    /// The whole configuration.
+    pub(super) members: &'c Map<String, Value>,
     /// What is wrong, in the order of reading.
     pub(super) errors: RefCell<Vec<ConfigError>>,
 }
@@ -154,6 +156,12 @@ impl<'c> Section<'c> {
         results: impl IntoIterator<Item = Result<T, ConfigError>>,
     ) -> Result<Vec<T>, ConfigError> {
         self.context.all(results)
+    }
+
+    /// The names that stand in a section of the whole configuration, whatever may be wrong under them.
+    pub(super) fn names_in(&self, section: &str) -> Vec<&'c str> {
+        let members = self.context.members.get(section).and_then(Value::as_object);
+        members.into_iter().flat_map(Map::keys).map(String::as_str).collect()
     }
 
     /// The first key that is there besides `key`.

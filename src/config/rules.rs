@@ -2,6 +2,7 @@
 
 use std::rc::Rc;
 
+use super::defaults;
 use super::error::ConfigError;
 use super::reader::{Item, Section};
 use crate::policy::{Match, Policy, Rule};
@@ -27,22 +28,36 @@ type Policies = Result<Vec<Rc<Policy>>, ConfigError>;
 fn rule(section: Section<'_>, policies: &Policies) -> Result<Rule, ConfigError> {
     let matches = section.noted(match_of(&section));
     let policy = section.required("policy")?;
-    let policy = section.noted(named(policy.text()?, &policy.path, policies));
+    let policy = section.noted(named(&section, policy.text()?, &policy.path, policies));
     Ok(Rule { matches: matches?, policy: policy? })
 }
 
 /// The policy of that name.
-pub(super) fn named(name: &str, path: &str, policies: &Policies) -> Result<Rc<Policy>, ConfigError> {
-    let policies = policies.as_deref().map_err(Clone::clone)?;
-    policies.iter().find(|policy| policy.name == name).cloned().ok_or_else(|| {
-        let names: Vec<&str> = policies.iter().map(|policy| policy.name.as_str()).collect();
-        let wanted = if names.is_empty() {
-            "a section under policies".to_owned()
-        } else {
-            format!("one of {}", names.join(", "))
-        };
-        ConfigError::new(path, format!("expected {wanted}, got {name:?}"))
-    })
+pub(super) fn named(
+    section: &Section<'_>,
+    name: &str,
+    path: &str,
+    policies: &Policies,
+) -> Result<Rc<Policy>, ConfigError> {
+    let names: Vec<&str> = match policies {
+        Ok(policies) => match policies.iter().find(|policy| policy.name == name) {
+            Some(policy) => return Ok(Rc::clone(policy)),
+            None => policies.iter().map(|policy| policy.name.as_str()).collect(),
+        },
+        Err(error) => {
+            let names = section.names_in("policies");
+            if names.contains(&name) || name == defaults::POLICY {
+                return Err(error.clone());
+            }
+            names
+        }
+    };
+    let wanted = if names.is_empty() {
+        "a section under policies".to_owned()
+    } else {
+        format!("one of {}", names.join(", "))
+    };
+    Err(ConfigError::new(path, format!("expected {wanted}, got {name:?}")))
 }
 
 fn match_of(section: &Section<'_>) -> Result<Match, ConfigError> {
