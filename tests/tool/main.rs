@@ -1,0 +1,12 @@
+//! The operator's tool, run as operators run it.
+//!
+//! Each file of `bootstrap` and `resources` is a mistake and what `check` says of it. `BLESS=1 cargo test --test tool`
+//! writes anew what it says.
+
+#![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+
+mod bootstraps;
+mod golden;
+mod keygen;
+mod resources;
+mod run;
