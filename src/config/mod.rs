@@ -297,12 +297,30 @@ impl Config {
     }
 
     fn policy_by_rules(&self, request: &dyn RequestView, reading: Reading) -> Result<&Rc<Policy>, Denial> {
-        for rule in &self.rules {
+        let rule = self.first_rule(request, reading)?;
+        Ok(rule.map_or(&self.default_policy, |(_, rule)| &rule.policy))
+    }
+
+    /// The first rule that holds for a request, by its place among `rules`: what says its policy, if not the route does.
+    ///
+    /// # Errors
+    ///
+    /// [`Denial`] if it is not known which route the request takes.
+    pub fn rule_of(&self, request: &dyn RequestView) -> Result<Option<usize>, Denial> {
+        Ok(self.first_rule(request, Reading::WithoutPort)?.map(|(index, _)| index))
+    }
+
+    fn first_rule(
+        &self,
+        request: &dyn RequestView,
+        reading: Reading,
+    ) -> Result<Option<(usize, &Rule)>, Denial> {
+        for (index, rule) in self.rules.iter().enumerate() {
             if rule.matches.holds(request, reading).map_err(|_| Unavailable::UnknownPolicy)? {
-                return Ok(&rule.policy);
+                return Ok(Some((index, rule)));
             }
         }
-        Ok(&self.default_policy)
+        Ok(None)
     }
 
     /// The host without its port, if `policy` is that of the host and not that of the authority as it stands.
