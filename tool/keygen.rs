@@ -34,6 +34,19 @@ pub(crate) enum Signing {
     Hs256,
 }
 
+impl Signing {
+    /// The value of `alg`.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Es256 => "ES256",
+            Self::Es384 => "ES384",
+            Self::Rs256 => "RS256",
+            Self::EdDsa => "EdDSA",
+            Self::Hs256 => "HS256",
+        }
+    }
+}
+
 impl Keys {
     /// A key to sign with; `None` if the system has no randomness to give.
     pub(crate) fn generate(signing: Signing) -> Option<Self> {

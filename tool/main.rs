@@ -2,8 +2,10 @@
 #![allow(clippy::disallowed_methods, reason = "a program of its own has a clock")]
 
 mod check;
+mod explain;
 mod finding;
 mod keygen;
+mod signatures;
 mod yaml;
 
 use std::io::{self, Write};
@@ -11,6 +13,7 @@ use std::process::ExitCode;
 
 use check::{File, Report};
 use clap::{Parser, Subcommand};
+use explain::Question;
 use finding::Level;
 use keygen::{Keys, Signing};
 
@@ -34,6 +37,9 @@ enum Command {
         #[arg(required = true)]
         files: Vec<String>,
     },
+    /// Says which policy a request falls under and why, what it needs, what is asked, and what becomes of it. The filter
+    /// itself judges. Exit code 1: the configuration is wrong.
+    Explain(Question),
     /// Makes a key that signs, in PEM, and its public half as a JWK, with an RFC 7638 thumbprint as its name.
     Keygen {
         /// By which algorithm it signs.
@@ -44,6 +50,7 @@ enum Command {
 fn main() -> ExitCode {
     let said = match Arguments::parse().command {
         Command::Check { strict, files } => checked(&files, strict),
+        Command::Explain(question) => explain::explained(&question),
         Command::Keygen { alg } => match Keys::generate(alg) {
             Some(keys) => Ok((keys.to_string(), ExitCode::SUCCESS)),
             None => Err("no random bytes from the system".to_owned()),

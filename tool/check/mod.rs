@@ -4,6 +4,7 @@
 mod capabilities;
 mod clusters;
 mod configuration;
+mod configured;
 mod envoy;
 mod envoy_filter;
 mod gateway;
@@ -20,7 +21,9 @@ mod vm;
 
 use clusters::Clusters;
 use configuration::Configuration;
-pub(crate) use input::{Document, File};
+pub(crate) use configured::Configured;
+use input::Document;
+pub(crate) use input::File;
 use plugin::{Form, Plugin};
 
 use crate::finding::{Finding, Level};

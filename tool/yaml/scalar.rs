@@ -53,7 +53,7 @@ fn is_one_of(text: &str, words: &[&str]) -> bool {
         text.eq_ignore_ascii_case(word)
             && (rest.chars().all(|c| c.is_ascii_lowercase()) || text.chars().all(|c| c.is_ascii_uppercase()))
     };
-    words.iter().any(|word| is_cased(word))
+    words.iter().any(is_cased)
 }
 
 fn float(text: &str) -> Option<Value> {
