@@ -133,7 +133,7 @@ impl Config {
             }
             Ok(_) => Err(context.errors.into_inner()),
             Err(error) => {
-                context.note(error);
+                context.note(&error);
                 Err(context.errors.into_inner())
             }
         }

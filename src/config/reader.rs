@@ -147,7 +147,7 @@ impl<'c> Section<'c> {
 
     /// A result whose error is told, whatever becomes of the result: reading may go on before it is asked for.
     pub(super) fn noted<T>(&self, result: Result<T, ConfigError>) -> Result<T, ConfigError> {
-        result.inspect_err(|error| self.context.note(error.clone()))
+        result.inspect_err(|error| self.context.note(error))
     }
 
     /// All of these, or the first error among them; every other is told, too.
@@ -179,7 +179,7 @@ impl<'c> Section<'c> {
         for other in present.filter(|key| !self.keys.contains(&key.as_str())) {
             let problem = format!("expected one of the keys {}, got {other:?}", self.keys.join(", "));
             let error = ConfigError::new(self.path.as_str(), problem);
-            self.context.note(ConfigError { unknown_key: Some(other.clone()), ..error });
+            self.context.note(&ConfigError { unknown_key: Some(other.clone()), ..error });
         }
         self
     }
@@ -319,7 +319,7 @@ impl Context<'_> {
                 (Ok(one), Ok(others)) => others.push(one),
                 (Ok(_), Err(_)) => {}
                 (Err(error), so_far) => {
-                    self.note(error.clone());
+                    self.note(&error);
                     if so_far.is_ok() {
                         all = Err(error);
                     }
@@ -330,10 +330,12 @@ impl Context<'_> {
     }
 
     /// Refuses the configuration for this, whatever else is read of it.
-    pub(super) fn note(&self, error: ConfigError) {
+    #[cold]
+    #[inline(never)]
+    pub(super) fn note(&self, error: &ConfigError) {
         let mut errors = self.errors.borrow_mut();
-        if !errors.contains(&error) {
-            errors.push(error);
+        if !errors.contains(error) {
+            errors.push(error.clone());
         }
     }
 }
