@@ -6,6 +6,7 @@
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 mod bootstraps;
+mod docs;
 mod explain;
 mod golden;
 mod keygen;
