@@ -51,6 +51,16 @@ impl Configuration {
         self.tree.as_ref().is_some_and(|tree| names_variable(tree, name))
     }
 
+    /// Secrets that are written into it, for all who see Envoy's configuration.
+    pub(super) fn inline_secrets(&self) -> Vec<Finding> {
+        let mut findings = Vec::new();
+        for path in ["providers", "phantom_token.signing_keys", "revocation"] {
+            let keys: Vec<&str> = path.split('.').collect();
+            self.get(&keys).into_iter().for_each(|node| inline_below(node, path, &mut findings));
+        }
+        findings
+    }
+
     /// Reads it, with stand-ins for what the environment does not have here.
     pub(super) fn read(&self, plugin: &Plugin<'_>) -> Result<Config, Vec<Finding>> {
         let missing: RefCell<Vec<String>> = RefCell::default();
@@ -80,6 +90,28 @@ impl Configuration {
             None => error.problem.clone(),
         };
         Finding::error(at, path, problem)
+    }
+}
+
+fn inline(node: &Node, path: &str, findings: &mut Vec<Finding>) {
+    for entry in node.entries() {
+        let path = format!("{path}.{}", entry.key);
+        let is_secret = entry.value.entries().len() == 1 && entry.key != "public_key";
+        match entry.value.entry("inline").filter(|_| is_secret) {
+            Some(inline) => {
+                let problem =
+                    "a secret that Envoy's admin interface and this file show; expected {env: NAME}";
+                findings.push(Finding::warning(inline.at, path, problem));
+            }
+            None => inline_below(&entry.value, &path, findings),
+        }
+    }
+}
+
+fn inline_below(node: &Node, path: &str, findings: &mut Vec<Finding>) {
+    inline(node, path, findings);
+    for (index, item) in node.items().iter().enumerate() {
+        inline_below(item, &format!("{path}[{index}]"), findings);
     }
 }
 

@@ -5,12 +5,13 @@ use std::collections::BTreeMap;
 use super::input::Document;
 use super::plugin::{Form, Plugin, is_ours};
 use crate::finding::Finding;
-use crate::yaml::Node;
+use crate::yaml::{Node, Position};
 
 /// What is around a node.
 #[derive(Clone, Copy, Default)]
 struct Around<'d> {
     manager: Option<&'d Node>,
+    filter: Option<&'d str>,
     listener: Option<&'d str>,
 }
 
@@ -35,10 +36,26 @@ fn gather<'d>(
     if is(".HttpConnectionManager") {
         around.manager = Some(node);
     }
-    match node.get("config").filter(|_| is(".filters.http.wasm.v3.Wasm")) {
+    if node.get("typed_config").is_some() {
+        around.filter = node.text_at(&["name"]);
+    }
+    // A type that Envoy does not know itself may stand around one that it does.
+    let is_wrapped = is(".TypedStruct") && node.text_at(&["type_url"]).is_some_and(|it| it.ends_with(WASM));
+    let wasm = if is_wrapped { node.get("value") } else { Some(node).filter(|_| is(WASM)) };
+    match wasm.and_then(|wasm| wasm.get("config")) {
         Some(settings) => found.extend(plugin(document, settings, form, around)),
         None => node.children().for_each(|child| gather(document, child, form, around, found)),
     }
+}
+
+/// By what a plugin may be known.
+fn names(settings: &Node) -> [Option<&str>; 3] {
+    let names = [
+        &["name"][..],
+        &["vm_config", "code", "local", "filename"],
+        &["vm_config", "code", "remote", "http_uri", "uri"],
+    ];
+    names.map(|keys| settings.text_at(keys))
 }
 
 fn plugin<'d>(
@@ -48,14 +65,7 @@ fn plugin<'d>(
     around: Around<'d>,
 ) -> Option<Plugin<'d>> {
     let configuration = settings.entry("configuration");
-    let names = [
-        &["name"][..],
-        &["vm_config", "vm_id"],
-        &["vm_config", "code", "local", "filename"],
-        &["vm_config", "code", "remote", "http_uri", "uri"],
-    ];
-    let named = names.map(|keys| settings.text_at(keys));
-    if !is_ours(&named, configuration.map(|entry| &entry.value)) {
+    if !is_ours(&names(settings), configuration.map(|entry| &entry.value)) {
         return None;
     }
     let variables = settings.at(&["vm_config", "environment_variables"]);
@@ -73,8 +83,20 @@ fn plugin<'d>(
         environment,
         settings: Some(settings),
         manager: around.manager,
+        filter: around.filter,
         listener: around.listener,
     })
+}
+
+/// The `vm_id` of every other Wasm plugin in this part of a document, with where it stands.
+pub(super) fn other_memories<'d>(node: &'d Node, found: &mut Vec<(&'d str, Position)>) {
+    if let Some(id) = node.at(&["vm_config", "vm_id"]) {
+        let names = names(node);
+        if !is_ours(&names, node.get("configuration")) {
+            found.extend(id.text().map(|text| (text, id.at)));
+        }
+    }
+    node.children().for_each(|child| other_memories(child, found));
 }
 
 /// Whether the configuration stands in a message that the filter reads.
@@ -91,3 +113,6 @@ pub(super) fn message(plugin: &Plugin<'_>) -> Option<Finding> {
         }
     }
 }
+
+/// The type of a Wasm filter.
+const WASM: &str = ".filters.http.wasm.v3.Wasm";

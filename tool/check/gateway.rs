@@ -35,6 +35,7 @@ fn plugin<'d>(document: &'d Document<'d>, extension: &'d Node) -> Option<Plugin<
         environment: environment.collect::<BTreeMap<_, _>>(),
         settings: None,
         manager: None,
+        filter: None,
         listener: None,
     })
 }

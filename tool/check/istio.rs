@@ -31,6 +31,7 @@ pub(super) fn plugin<'d>(document: &'d Document<'d>, form: Form) -> Option<Plugi
         environment: variables.filter_map(variable).collect::<BTreeMap<_, _>>(),
         settings: None,
         manager: None,
+        filter: None,
         listener: None,
     })
 }

@@ -14,6 +14,7 @@ mod locate;
 mod manager;
 mod patch_policy;
 mod plugin;
+mod routes;
 mod shape;
 mod signals;
 mod tls;
@@ -101,8 +102,10 @@ impl Report {
         };
         self.extend(plugin.document, findings);
         self.extend(plugin.document, manager::check(plugin, found));
+        self.extend(plugin.document, routes::check(plugin, found));
         let Some(configuration) = found else { return };
         self.extend(plugin.document, signals::check(plugin, configuration, is_patched));
+        self.extend(plugin.document, configuration.inline_secrets());
         for (path, entry) in configuration.tree.iter().flat_map(clusters::named) {
             let name = entry.value.text().unwrap_or_default();
             match clusters.get(name) {

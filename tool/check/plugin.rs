@@ -56,6 +56,8 @@ pub(crate) struct Plugin<'d> {
     pub(super) settings: Option<&'d Node>,
     /// The HTTP connection manager around it.
     pub(super) manager: Option<&'d Node>,
+    /// Its name among the HTTP filters.
+    pub(super) filter: Option<&'d str>,
     /// The name of the listener around it.
     pub(super) listener: Option<&'d str>,
 }

@@ -1,8 +1,8 @@
 //! Envoy's own settings of a plugin (`PluginConfig`): what becomes of a failure, who shares memory, what is allowed.
 
-use super::capabilities;
 use super::configuration::Configuration;
 use super::plugin::{Form, Plugin};
+use super::{capabilities, envoy};
 use crate::finding::Finding;
 use crate::yaml::{Node, Position};
 
@@ -10,7 +10,7 @@ use crate::yaml::{Node, Position};
 pub(super) fn check(plugin: &Plugin<'_>, configuration: Option<&Configuration>) -> Vec<Finding> {
     let Some(settings) = plugin.settings else { return Vec::new() };
     let mut findings = failure(settings, plugin.at);
-    findings.extend(memory(settings, plugin.at));
+    findings.extend(memory(&plugin.document.root, settings, plugin.at));
     findings.extend(code(settings, plugin));
     let list =
         settings.at(&["capability_restriction_config"]).and_then(|it| it.entry("allowed_capabilities"));
@@ -56,10 +56,16 @@ pub(super) fn failure_value(key: &str, value: &Node) -> Option<Finding> {
 const RELOAD: &str = "expected FAIL_RELOAD: a VM that failed refuses requests and is made anew; got";
 
 /// Verdicts lie in memory that all plugins with the same `vm_id` share.
-fn memory(settings: &Node, at: Position) -> Option<Finding> {
+fn memory(root: &Node, settings: &Node, at: Position) -> Option<Finding> {
     let id = settings.at(&["vm_config", "vm_id"]);
-    if id.and_then(Node::text).is_some_and(|id| !id.is_empty()) {
-        return None;
+    if let Some(text) = id.and_then(Node::text).filter(|id| !id.is_empty()) {
+        let mut others = Vec::new();
+        envoy::other_memories(root, &mut others);
+        let (_, other) = others.into_iter().find(|(other, _)| *other == text)?;
+        let problem = format!(
+            "expected a name of its own, got that of another plugin, at {other}, which can read and forge verdicts"
+        );
+        return Some(Finding::error(id.map_or(at, |id| id.at), "vm_config.vm_id", problem));
     }
     let at = id.or_else(|| settings.get("vm_config")).map_or(at, |node| node.at);
     let problem = "expected a name of its own, got none: all plugins without one share a memory, and each of them can read \

@@ -69,9 +69,12 @@ impl Node {
         self.entries().iter().map(|entry| &entry.value).chain(self.items())
     }
 
-    /// The entry of a key; of two, the last, as most readers have it.
+    /// The entry of a key; of two, the last, as most readers have it. What Envoy reads may also be written in the other
+    /// form that protocol buffers have for JSON: `vmId` for `vm_id`.
     pub(crate) fn entry(&self, key: &str) -> Option<&Entry> {
-        self.entries().iter().rfind(|entry| entry.key == key)
+        let entries = self.entries();
+        let is = |name: &str| entries.iter().rfind(|entry| entry.key == name);
+        is(key).or_else(|| key.contains('_').then(|| is(&camel_case(key))).flatten())
     }
 
     /// The value of a key.
@@ -149,4 +152,14 @@ impl Node {
         twice.extend(self.children().flat_map(Self::keys_twice));
         twice
     }
+}
+
+/// `vm_id` as `vmId`.
+fn camel_case(key: &str) -> String {
+    let mut parts = key.split('_');
+    let first = parts.next().unwrap_or_default().to_owned();
+    parts.fold(first, |name, part| {
+        let (initial, rest) = part.split_at_checked(1).unwrap_or((part, ""));
+        name + &initial.to_ascii_uppercase() + rest
+    })
 }
