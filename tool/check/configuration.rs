@@ -28,7 +28,7 @@ impl Configuration {
         let own = plugin.own()?;
         Some(match own.text() {
             // A text of JSON: `StringValue`, or by mistake.
-            Some(text) => Self { tree: tree_of_text(plugin, own, text), at, json: text.as_bytes().to_vec() },
+            Some(text) => Self { tree: tree_of_text(own, text), at, json: text.as_bytes().to_vec() },
             None => {
                 let json = own.to_json(plugin.document.dialect()).to_string().into_bytes();
                 Self { tree: Some(own.clone()), at, json }
@@ -120,16 +120,12 @@ fn names_variable(tree: &Node, name: &str) -> bool {
 }
 
 /// The tree of a JSON text; of one in a block, with the places of the file.
-fn tree_of_text(plugin: &Plugin<'_>, own: &Node, text: &str) -> Option<Node> {
-    let first = own.first_line_of_text();
-    let documents = yaml::documents(text).ok()?;
-    let tree = documents.into_iter().next().filter(Node::is_map)?;
-    let indent = text.len() - text.trim_start_matches(' ').len();
-    let columns = plugin.document.file.indent_of(first).saturating_sub(indent);
-    Some(if first == own.at.line {
-        tree.moved(&|_| own.at)
-    } else {
-        tree.moved(&|at| Position { line: at.line + first - 1, column: at.column + columns })
+fn tree_of_text(own: &Node, text: &str) -> Option<Node> {
+    let tree = yaml::documents(text).ok()?.into_iter().next().filter(Node::is_map)?;
+    Some(match own.margin() {
+        Some(margin) => tree
+            .moved(&|at| Position { line: at.line + margin.line - 1, column: at.column + margin.column - 1 }),
+        None => tree.moved(&|_| own.at),
     })
 }
 

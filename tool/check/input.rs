@@ -18,12 +18,6 @@ impl File {
         let text = if name == "-" { io::read_to_string(io::stdin())? } else { fs::read_to_string(name)? };
         Ok(Self { name: name.to_owned(), text })
     }
-
-    /// How many blanks a line begins with; lines are counted from 1.
-    pub(super) fn indent_of(&self, line: usize) -> usize {
-        let line = self.text.lines().nth(line.saturating_sub(1)).unwrap_or_default();
-        line.len() - line.trim_start_matches(' ').len()
-    }
 }
 
 /// A document of a file.

@@ -134,12 +134,12 @@ impl Node {
         Self { at: to(self.at), content }
     }
 
-    /// The line on which the first line of its text stands.
-    pub(crate) fn first_line_of_text(&self) -> usize {
-        match &self.content {
-            Content::Scalar(scalar) if scalar.is_block() => self.at.line + 1,
-            _ => self.at.line,
-        }
+    /// Where the first column of the first line of a literal text is (`|`), whose lines are those of the file.
+    pub(crate) fn margin(&self) -> Option<Position> {
+        let Content::Scalar(Scalar::Literal(text)) = &self.content else { return None };
+        // The parser says where the first line that is not empty begins.
+        let empty = text.len() - text.trim_start_matches('\n').len();
+        Some(Position { line: self.at.line.saturating_sub(empty), ..self.at })
     }
 
     /// Every key of this and of what is in it that stands twice in one map, with the place of the first.

@@ -63,8 +63,10 @@ impl<'t> Reader<'t> {
                 let text = text.into_owned();
                 let scalar = match style {
                     ScalarStyle::Plain => Scalar::Plain(text),
-                    ScalarStyle::SingleQuoted | ScalarStyle::DoubleQuoted => Scalar::Quoted(text),
-                    ScalarStyle::Literal | ScalarStyle::Folded => Scalar::Block(text),
+                    ScalarStyle::SingleQuoted | ScalarStyle::DoubleQuoted | ScalarStyle::Folded => {
+                        Scalar::Quoted(text)
+                    }
+                    ScalarStyle::Literal => Scalar::Literal(text),
                 };
                 (Content::Scalar(scalar), anchor)
             }
@@ -140,7 +142,15 @@ mod tests {
         let list = documents[0].at(&["b", "c"]).unwrap();
         let inner = list.items()[1].get("d").unwrap();
         assert_eq!((inner.at.line, inner.at.column, inner.text()), (3, 14, Some("y")));
-        assert_eq!(documents[1].get("e").unwrap().first_line_of_text(), 7);
+    }
+
+    #[test]
+    fn a_literal_text_begins_on_the_line_after_its_key_whatever_it_begins_with() {
+        for text in ["e: |\n  text\n", "e: |2 # why not\n    text\n", "e: |\n\n  text\n"] {
+            let margin = documents(text).unwrap()[0].get("e").unwrap().margin();
+            assert_eq!(margin, Some(Position { line: 2, column: 3 }), "{text:?}");
+        }
+        assert_eq!(documents("e: >\n  text\n").unwrap()[0].get("e").unwrap().margin(), None);
     }
 
     #[test]

@@ -14,20 +14,17 @@ pub(crate) enum Dialect {
 /// A scalar as it is written.
 #[derive(Clone, Debug)]
 pub(super) enum Scalar {
-    /// `|` or `>`.
-    Block(String),
+    /// After `|`: its lines are those of the file.
+    Literal(String),
     Plain(String),
+    /// In quotes, or folded (`>`).
     Quoted(String),
 }
 
 impl Scalar {
     pub(super) fn text(&self) -> &str {
-        let (Self::Block(text) | Self::Plain(text) | Self::Quoted(text)) = self;
+        let (Self::Literal(text) | Self::Plain(text) | Self::Quoted(text)) = self;
         text
-    }
-
-    pub(super) fn is_block(&self) -> bool {
-        matches!(self, Self::Block(_))
     }
 
     pub(super) fn to_json(&self, dialect: Dialect) -> Value {
