@@ -3,7 +3,8 @@
 use std::fs;
 use std::path::Path;
 
-use crate::golden::{Case, cases};
+use crate::golden::{Case, cases, points_into};
+use crate::mutations::mutations;
 use crate::run::{tool, tool_in};
 
 const BOOTSTRAP: &str = include_str!("bootstrap.yaml");
@@ -29,7 +30,24 @@ fn is_as_expected(case: &Case) -> bool {
     let said = tool(&["check", "envoy.yaml"], &[("envoy.yaml", &text)]);
     let is_error = said.text.contains(": error: ");
     assert_eq!(said.code, i32::from(is_error), "{}: {said:?}", case.name());
+    points_into(&text, &said.text);
     case.is_said(&said.text)
+}
+
+#[test]
+fn whatever_stands_in_a_file_it_ends_with_a_word() {
+    let mut files: Vec<(String, String)> = Vec::new();
+    mutations(&[BOOTSTRAP.as_bytes().to_vec()], 1_000, |bytes| {
+        files.push((format!("{}.yaml", files.len()), String::from_utf8_lossy(bytes).into_owned()));
+    });
+    let names: Vec<&str> = files.iter().map(|(name, _)| name.as_str()).collect();
+    let files: Vec<(&str, &str)> = files.iter().map(|(name, text)| (name.as_str(), text.as_str())).collect();
+    let said = tool(&[&["check"], names.as_slice()].concat(), &files);
+    assert_eq!((said.code, said.errors.as_str()), (1, ""));
+    for chunk in files.chunks(100) {
+        let said = tool(&["explain", chunk[0].0, "GET", "/"], &chunk[..1]);
+        assert!([0, 1].contains(&said.code), "{said:?}");
+    }
 }
 
 #[test]

@@ -21,6 +21,17 @@ pub(crate) fn cases(folder: &str) -> Vec<Case> {
     files.into_iter().map(Case::read).collect()
 }
 
+/// Every line of what was said of a file names a place in it, where something stands.
+pub(crate) fn points_into(text: &str, said: &str) {
+    let lines: Vec<&str> = text.lines().collect();
+    for finding in said.lines().filter(|line| line.contains(": error: ") || line.contains(": warning: ")) {
+        let mut parts = finding.split(':').skip(1).map_while(|part| part.parse::<usize>().ok());
+        let (line, column) = (parts.next().expect(finding), parts.next().expect(finding));
+        let there = lines[line - 1].chars().nth(column - 1);
+        assert!(there.is_some_and(|c| !c.is_whitespace()), "{finding}");
+    }
+}
+
 impl Case {
     fn read(file: PathBuf) -> Self {
         let text = fs::read_to_string(&file).unwrap();

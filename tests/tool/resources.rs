@@ -1,6 +1,6 @@
 //! `check` on resources of Istio and Envoy Gateway.
 
-use crate::golden::{Case, cases};
+use crate::golden::{Case, cases, points_into};
 use crate::run::tool;
 
 #[test]
@@ -18,5 +18,6 @@ fn is_as_expected(case: &Case) -> bool {
     let said = tool(&["check", "resource.yaml"], &[("resource.yaml", text)]);
     let is_error = said.text.contains(": error: ");
     assert_eq!(said.code, i32::from(is_error), "{}: {said:?}", case.name());
+    points_into(text, &said.text);
     case.is_said(&said.text)
 }

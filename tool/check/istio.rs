@@ -145,16 +145,30 @@ pub(super) fn own(configuration: &Configuration) -> Vec<Finding> {
     findings
 }
 
-/// What is wrong with a cluster's name: `outbound|PORT|SUBSET|HOST`.
-pub(super) fn cluster_name(name: &str) -> Option<String> {
+/// What is wrong with a cluster's name: `outbound|PORT|SUBSET|HOST`, with a host and a port that the mesh has, as far as
+/// these resources say.
+pub(super) fn cluster_name(name: &str, documents: &[Document<'_>]) -> Option<String> {
     let parts: Vec<&str> = name.split('|').collect();
-    let is_one = match parts.as_slice() {
-        ["outbound" | "inbound", port, _, host] => port.parse::<u16>().is_ok() && !host.is_empty(),
-        _ => false,
-    };
-    (!is_one).then(|| {
-        format!("expected a cluster as Istio names them, outbound|443||as.example, or one that an EnvoyFilter adds, got {name:?}")
+    let ["outbound" | "inbound", port, _, host] = parts.as_slice() else { return Some(not_a_name(name)) };
+    let (Ok(port), false) = (port.parse::<u16>(), host.is_empty()) else { return Some(not_a_name(name)) };
+    let entries = documents.iter().filter(|it| it.kind() == Some("ServiceEntry"));
+    let ports: Vec<u16> = entries
+        .filter(|it| {
+            it.root.at(&["spec", "hosts"]).into_iter().flat_map(Node::items).any(|it| it.text() == Some(host))
+        })
+        .flat_map(|it| it.root.at(&["spec", "ports"]).into_iter().flat_map(Node::items))
+        .filter_map(|it| it.text_at(&["number"])?.parse().ok())
+        .collect();
+    (!ports.is_empty() && !ports.contains(&port)).then(|| {
+        let ports: Vec<String> = ports.iter().map(u16::to_string).collect();
+        format!("expected a port that the ServiceEntry of {host} has, {}, got {port}", ports.join(" or "))
     })
+}
+
+fn not_a_name(name: &str) -> String {
+    format!(
+        "expected a cluster as Istio names them, outbound|443||as.example, or one that an EnvoyFilter adds, got {name:?}"
+    )
 }
 
 const CANNOT: &str = "this form has no vm_id, capability restriction or allow_on_headers_stop_iteration: only an EnvoyFilter has";

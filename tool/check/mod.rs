@@ -113,7 +113,7 @@ impl Report {
                 None => {
                     let problem = match plugin.form {
                         Form::Envoy => clusters.unknown(name),
-                        form if form.is_istio() => istio::cluster_name(name),
+                        form if form.is_istio() => istio::cluster_name(name, documents),
                         _ => gateway::cluster_name(name, documents),
                     };
                     let finding = problem.map(|problem| Finding::error(entry.value.at, path, problem));
