@@ -1,5 +1,7 @@
 //! The HTTP connection manager around the filter: rules, routes and services must read a path in one way.
 
+use std::net::IpAddr;
+
 use super::configuration::Configuration;
 use super::plugin::Plugin;
 use crate::finding::Finding;
@@ -47,9 +49,27 @@ pub(super) fn check(plugin: &Plugin<'_>, configuration: Option<&Configuration>) 
         matches!(escaped, Some("REJECT_REQUEST" | "UNESCAPE_AND_REDIRECT" | "UNESCAPE_AND_FORWARD")),
         "a service may take %2F for a slash, and the rules do not",
     );
+    let underscores = ["common_http_protocol_options", "headers_with_underscores_action"];
+    if !matches!(manager.text_at(&underscores), Some("REJECT_REQUEST" | "DROP_HEADER")) {
+        let at = manager.at(&underscores).map_or(manager.at, |node| node.at);
+        let problem = "expected REJECT_REQUEST, got none: x_user and X-User are one header to some services";
+        findings.push(Finding::warning(at, underscores.join("."), problem));
+    }
     if let Some(timeout) = manager.get("stream_idle_timeout").filter(|node| node.text() == Some("0s")) {
         let problem = "expected a time, got 0s, which is none: requests of a VM that failed would never end";
         findings.push(Finding::warning(timeout.at, "stream_idle_timeout", problem));
     }
     findings
+}
+
+/// What is wrong with the admin interface of the Envoy that the filter is in.
+pub(super) fn admin(plugin: &Plugin<'_>) -> Option<Finding> {
+    let address = plugin.document.root.at(&["admin", "address", "socket_address", "address"])?;
+    let is_loopback =
+        |text: &str| text.parse().is_ok_and(|ip: IpAddr| ip.is_loopback()) || text == "localhost";
+    let text = address.text().filter(|text| !is_loopback(text))?;
+    let problem = format!(
+        "expected loopback, got {text}: whoever reaches it can stop Envoy and read its configuration"
+    );
+    Some(Finding::warning(address.at, "admin.address", problem))
 }

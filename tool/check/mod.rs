@@ -12,6 +12,7 @@ mod input;
 mod istio;
 mod locate;
 mod manager;
+mod order;
 mod patch_policy;
 mod plugin;
 mod routes;
@@ -103,6 +104,8 @@ impl Report {
         self.extend(plugin.document, findings);
         self.extend(plugin.document, manager::check(plugin, found));
         self.extend(plugin.document, routes::check(plugin, found));
+        self.extend(plugin.document, order::check(plugin));
+        self.extend(plugin.document, manager::admin(plugin));
         let Some(configuration) = found else { return };
         self.extend(plugin.document, signals::check(plugin, configuration, is_patched));
         self.extend(plugin.document, configuration.inline_secrets());
