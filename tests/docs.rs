@@ -11,6 +11,7 @@ use std::path::Path;
 use good::{EC256, change, changed, described, parse, smallest};
 use phantom_token_filter::config::Config;
 use phantom_token_filter::metrics::Counter;
+use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 const REFERENCE: &str = include_str!("../docs/configuration.md");
@@ -200,7 +201,7 @@ fn types_and_ranges_are_as_documented() {
 #[test]
 fn examples_are_accepted_without_warning() {
     for text in examples() {
-        let config = Config::parse(text.as_bytes(), &env).unwrap_or_else(|error| panic!("{error}\n{text}"));
+        let config = Config::parse(text.as_bytes(), &env).unwrap_or_else(|error| panic!("{error:?}\n{text}"));
         assert!(config.warnings.is_empty(), "{:?}\n{text}", config.warnings);
     }
 }
@@ -309,9 +310,16 @@ fn examples() -> Vec<String> {
     configurations
 }
 
-/// The configurations in a block of YAML. One that shows some sections only is completed.
+/// The configurations in a block of YAML, which may have several documents.
 fn in_block(yaml: &str, configurations: &mut Vec<String>) {
-    let block: Value = serde_yaml_ng::from_str(yaml).unwrap_or_else(|error| panic!("{error}\n{yaml}"));
+    for document in serde_yaml_ng::Deserializer::from_str(yaml) {
+        let document = Value::deserialize(document).unwrap_or_else(|error| panic!("{error}\n{yaml}"));
+        in_document(&document, configurations);
+    }
+}
+
+/// The configurations in a document. One that shows some sections only is completed.
+fn in_document(block: &Value, configurations: &mut Vec<String>) {
     let keys = accepted_keys("").unwrap();
     let empty = Map::new();
     let members = block.as_object().unwrap_or(&empty);
@@ -324,7 +332,7 @@ fn in_block(yaml: &str, configurations: &mut Vec<String>) {
         whole.as_object_mut().unwrap().extend(members.clone());
         configurations.push(whole.to_string());
     } else {
-        embedded(&block, configurations);
+        embedded(block, configurations);
     }
 }
 

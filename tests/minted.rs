@@ -43,7 +43,7 @@ fn no_configuration_puts_them_there() {
     for name in ["cnf", "status", "token_type", "token_use", "typ", "active"] {
         for claims in [json!({"add": {name: "x"}}), json!({"rename": {"tenant": name}})] {
             let config = config(json!({"phantom_token": {"claims": claims}}));
-            let refused = Config::parse(config.to_string().as_bytes(), &|_| None).unwrap_err().to_string();
+            let refused = Config::parse(config.to_string().as_bytes(), &|_| None).unwrap_err()[0].to_string();
             let path = if claims.get("add").is_some() {
                 format!("claims.add.{name}")
             } else {

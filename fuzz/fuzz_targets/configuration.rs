@@ -25,7 +25,10 @@ fn shows_no_secret(text: &str) {
 fuzz_target!(|bytes: &[u8]| {
     let config = match Config::parse(bytes, &environment) {
         Ok(config) => config,
-        Err(error) => return shows_no_secret(&error.to_string()),
+        Err(errors) => {
+            assert!(!errors.is_empty());
+            return errors.iter().for_each(|error| shows_no_secret(&error.to_string()));
+        }
     };
     config.warnings.iter().for_each(|warning| shows_no_secret(warning));
     let again = Config::parse(bytes, &environment).expect("what was accepted");

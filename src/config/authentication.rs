@@ -47,12 +47,9 @@ fn client_secret_basic(item: Item<'_>, _: Option<&str>) -> Result<ClientAuthenti
             |id| !id.contains(':'),
         )?;
     }
+    let client_id = section.noted(client_id.text());
     let client_secret = section.required("client_secret")?.credential()?;
-    Ok(ClientAuthentication::ClientSecretBasic {
-        client_id: client_id.text()?.to_owned(),
-        client_secret,
-        encoding,
-    })
+    Ok(ClientAuthentication::ClientSecretBasic { client_id: client_id?.to_owned(), client_secret, encoding })
 }
 
 fn client_secret_post(item: Item<'_>, _: Option<&str>) -> Result<ClientAuthentication, ConfigError> {

@@ -2,18 +2,20 @@
 
 use std::fmt;
 
-/// The first thing that is wrong with a configuration. Never shows a secret.
+/// A thing that is wrong with a configuration. Never shows a secret.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConfigError {
     /// Keys from the top, with dots; empty for the whole.
     pub path: String,
     /// What was wanted, and what was there.
     pub problem: String,
+    /// The key of what `path` names that nothing would read, if that is the problem.
+    pub unknown_key: Option<String>,
 }
 
 impl ConfigError {
     pub(super) fn new(path: impl Into<String>, problem: impl Into<String>) -> Self {
-        Self { path: path.into(), problem: problem.into() }
+        Self { path: path.into(), problem: problem.into(), unknown_key: None }
     }
 }
 

@@ -1,6 +1,6 @@
 //! The plugin's configuration: read, checked, and turned into what the filter works with.
 //!
-//! A configuration that is wrong anywhere is refused whole; the error names the key, what was wanted and what
+//! A configuration that is wrong anywhere is refused whole; the errors name the keys, what was wanted and what
 //! was there. Secrets come through `env`, which is the VM's environment.
 
 mod authentication;
@@ -117,47 +117,69 @@ impl Config {
     ///
     /// # Errors
     ///
-    /// The first thing that is wrong.
-    pub fn parse(configuration: &[u8], env: &dyn Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
-        let members = members(configuration)?;
-        let context = Context { env, warnings: RefCell::default() };
-        let root = Section::root(&members, &KEYS, &context)?;
-        let mut providers = provider::providers(&root)?;
-        let (phantom_token, jwks_path) = phantom_token::phantom_token(&root)?.unzip();
-        let jwks = jwks_path.filter(|path| !path.is_empty()).zip(phantom_token.as_ref());
+    /// All that is wrong, in the order of reading; at least one thing.
+    pub fn parse(
+        configuration: &[u8],
+        env: &dyn Fn(&str) -> Option<String>,
+    ) -> Result<Self, Vec<ConfigError>> {
+        let members = members(configuration).map_err(|error| vec![error])?;
+        let context =
+            Context { env, members: &members, warnings: RefCell::default(), errors: RefCell::default() };
+        let config = Self::read(&Section::root(&members, &KEYS, &context));
+        match config {
+            Ok(config) if context.errors.borrow().is_empty() => {
+                config.warn_of_unused(&context);
+                Ok(Self { warnings: context.warnings.into_inner(), ..config })
+            }
+            Ok(_) => Err(context.errors.into_inner()),
+            Err(error) => {
+                context.note(&error);
+                Err(context.errors.into_inner())
+            }
+        }
+    }
+
+    fn read(root: &Section<'_>) -> Result<Self, ConfigError> {
+        let mut providers = root.noted(provider::providers(root));
+        let phantom_token = root.noted(phantom_token::phantom_token(root));
+        let has_phantom_token = root.get("phantom_token").is_some();
         let default_policy = root.get("default_policy");
         let default_name = default_policy.as_ref().map_or(Ok(defaults::POLICY), Item::text)?;
-        let policies = policy::policies(&root, default_name, &mut providers, phantom_token.is_some())?;
-        let jwks_path = jwks.as_ref().map(|(path, _)| path.as_str());
-        let revocation = revocation::sources(&root, &providers, jwks_path)?;
-        let rules = rules::rules(&root, &policies)?;
-        let default_policy = rules::named(default_name, "default_policy", &policies)?;
-        let policy_from_route = match root.get("policy_from") {
-            Some(item) => item.one_of(&[("rules", false), ("route_metadata", true)])?,
-            None => defaults::POLICY_FROM_ROUTE,
-        };
-        let mut config = Self {
-            revocation,
-            providers,
+        let policies = root.noted(policy::policies(root, default_name, &mut providers, has_phantom_token));
+        let mut jwks_path = phantom_token.iter().flatten().map(|(_, path)| path.as_str());
+        let jwks_path = jwks_path.find(|path| !path.is_empty());
+        let revocation = root.noted(revocation::sources(root, &providers, jwks_path));
+        let rules = root.noted(rules::rules(root, &policies));
+        let default_policy = root.noted(rules::named(root, default_name, "default_policy", &policies));
+        let policy_from_route = root.noted(match root.get("policy_from") {
+            Some(item) => item.one_of(&[("rules", false), ("route_metadata", true)]),
+            None => Ok(defaults::POLICY_FROM_ROUTE),
+        });
+        let cache = root.noted(cache(root));
+        let challenge = root.noted(challenge(root));
+        let access_log_hits = root
+            .noted(root.section("access_log", &["hits"]))
+            .map(|section| section.boolean("hits", defaults::ACCESS_LOG_HITS));
+        let (phantom_token, jwks_path) = phantom_token?.unzip();
+        let jwks = jwks_path.filter(|path| !path.is_empty()).zip(phantom_token.as_ref());
+        let (policies, rules, policy_from_route) = (policies?, rules?, policy_from_route?);
+        Ok(Self {
+            revocation: revocation?,
+            providers: providers?,
             jwks: jwks.map(|(path, token)| Jwks { path, body: token.jwks() }),
             phantom_token,
             may_hang_on_route: policy_from_route
                 || rules.iter().any(|rule| !rule.matches.route_names.is_empty()),
             rules,
-            default_policy,
+            default_policy: default_policy?,
             policy_from_route,
             identity_headers: IdentityHeaders::new(policies.iter().map(Rc::as_ref)),
             policies,
-            cache: cache(&root)?,
-            challenge: challenge(&root)?,
-            access_log_hits: root
-                .section("access_log", &["hits"])?
-                .boolean("hits", defaults::ACCESS_LOG_HITS)?,
+            cache: cache?,
+            challenge: challenge?,
+            access_log_hits: access_log_hits?,
             warnings: Vec::new(),
-        };
-        config.warn_of_unused(&context);
-        config.warnings = context.warnings.into_inner();
-        Ok(config)
+        })
     }
 
     /// What is written down but serves no request.
@@ -275,12 +297,30 @@ impl Config {
     }
 
     fn policy_by_rules(&self, request: &dyn RequestView, reading: Reading) -> Result<&Rc<Policy>, Denial> {
-        for rule in &self.rules {
+        let rule = self.first_rule(request, reading)?;
+        Ok(rule.map_or(&self.default_policy, |(_, rule)| &rule.policy))
+    }
+
+    /// The first rule that holds for a request, by its place among `rules`: what says its policy, if not the route does.
+    ///
+    /// # Errors
+    ///
+    /// [`Denial`] if it is not known which route the request takes.
+    pub fn rule_of(&self, request: &dyn RequestView) -> Result<Option<usize>, Denial> {
+        Ok(self.first_rule(request, Reading::WithoutPort)?.map(|(index, _)| index))
+    }
+
+    fn first_rule(
+        &self,
+        request: &dyn RequestView,
+        reading: Reading,
+    ) -> Result<Option<(usize, &Rule)>, Denial> {
+        for (index, rule) in self.rules.iter().enumerate() {
             if rule.matches.holds(request, reading).map_err(|_| Unavailable::UnknownPolicy)? {
-                return Ok(&rule.policy);
+                return Ok(Some((index, rule)));
             }
         }
-        Ok(&self.default_policy)
+        Ok(None)
     }
 
     /// The host without its port, if `policy` is that of the host and not that of the authority as it stands.
@@ -385,16 +425,16 @@ fn cache(root: &Section<'_>) -> Result<CacheLimits, ConfigError> {
     let negative_ttls = Duration::ZERO..=Duration::from_secs(60 * 60);
     let stale = Duration::ZERO..=Duration::from_secs(24 * 60 * 60);
     Ok(CacheLimits {
-        max_entries: section.count("max_entries", defaults::MAX_ENTRIES, 1..=1_000_000)?,
+        max_entries: section.count("max_entries", defaults::MAX_ENTRIES, 1..=1_000_000),
         max_negative_entries: section.count(
             "max_negative_entries",
             defaults::MAX_NEGATIVE_ENTRIES,
             1..=1_000_000,
-        )?,
-        negative_ttl: section.duration("negative_ttl", defaults::NEGATIVE_TTL, negative_ttls)?,
-        refresh_ahead: section.fraction("refresh_ahead", defaults::REFRESH_AHEAD)?,
-        stale_if_error: section.duration("stale_if_error", defaults::STALE_IF_ERROR, stale)?,
-        jitter: section.fraction("jitter", defaults::JITTER)?,
+        ),
+        negative_ttl: section.duration("negative_ttl", defaults::NEGATIVE_TTL, negative_ttls),
+        refresh_ahead: section.fraction("refresh_ahead", defaults::REFRESH_AHEAD),
+        stale_if_error: section.duration("stale_if_error", defaults::STALE_IF_ERROR, stale),
+        jitter: section.fraction("jitter", defaults::JITTER),
     })
 }
 
@@ -402,7 +442,7 @@ fn challenge(root: &Section<'_>) -> Result<Challenge, ConfigError> {
     let section = root.section("challenge", &["realm", "error_description"])?;
     Ok(Challenge {
         realm: section.get("realm").map_or(Ok(defaults::REALM), |realm| realm.quotable())?.to_owned(),
-        error_description: section.boolean("error_description", defaults::ERROR_DESCRIPTION)?,
+        error_description: section.boolean("error_description", defaults::ERROR_DESCRIPTION),
     })
 }
 

@@ -17,17 +17,18 @@ use crate::jwt::{
 pub(super) fn phantom_token(root: &Section<'_>) -> Result<Option<(PhantomToken, String)>, ConfigError> {
     let Some(item) = root.get("phantom_token") else { return Ok(None) };
     let section = item.section(&["issuer", "audiences", "ttl", "signing_keys", "claims", "jwks_path"])?;
-    let issuer = section.required("issuer")?.text()?.to_owned();
-    let audiences = section.texts("audiences")?;
+    let issuer = section.noted(section.required("issuer").and_then(|item| Ok(item.text()?.to_owned())));
+    let audiences = section.noted(section.texts("audiences"));
     let ttls = Duration::from_secs(1)..=Duration::from_secs(24 * 60 * 60);
-    let ttl = section.duration("ttl", defaults::PHANTOM_TOKEN_TTL, ttls)?;
-    let (signing_key, published_keys) = keys(&section.required("signing_keys")?)?;
-    let claims = mapping(&section)?;
+    let ttl = section.duration("ttl", defaults::PHANTOM_TOKEN_TTL, ttls);
+    let keys = section.noted(section.required("signing_keys").and_then(|list| keys(&list)));
+    let claims = section.noted(mapping(&section));
     let jwks_path = match section.get("jwks_path") {
         None => defaults::JWKS_PATH,
         Some(item) if item.value == "" => "",
         Some(item) => item.normal_path()?,
     };
+    let (issuer, audiences, claims, (signing_key, published_keys)) = (issuer?, audiences?, claims?, keys?);
     let id = id(&issuer, &audiences, ttl, &signing_key, &claims);
     Ok(Some((
         PhantomToken { issuer, audiences, ttl, signing_key, published_keys, claims, id },

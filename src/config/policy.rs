@@ -19,30 +19,28 @@ use crate::provider::{Introspector, OriginKind, Provider};
 pub(super) fn policies(
     root: &Section<'_>,
     default_name: &str,
-    providers: &mut [Provider],
+    providers: &mut Result<Vec<Provider>, ConfigError>,
     has_phantom_token: bool,
 ) -> Result<Vec<Rc<Policy>>, ConfigError> {
-    let mut sections = Vec::new();
-    for (name, item) in root.entries("policies")? {
-        sections.push((name, item.section(&KEYS)?));
-    }
+    let entries = root.entries("policies")?;
+    let mut sections = root.all(entries.into_iter().map(|(name, item)| Ok((name, item.section(&KEYS)?))))?;
     if default_name == defaults::POLICY && sections.iter().all(|(name, _)| *name != default_name) {
         sections.push((default_name, root.left_out("policies", &[]).left_out(default_name, &KEYS)));
     }
-    let mut policies = Vec::new();
-    for (_, section) in &sections {
-        keep_verdicts(section, providers).map_err(|error| in_words(error, section))?;
+    if let Ok(providers) = providers {
+        // Whoever they name that is not there is found when the policy itself is read.
+        sections.iter().for_each(|(_, section)| _ = keep_verdicts(section, providers));
     }
-    for (name, section) in sections {
-        let policy = policy(name, &section, providers, has_phantom_token);
-        policies.push(Rc::new(policy.map_err(|error| in_words(error, &section))?));
-    }
-    Ok(policies)
+    root.all(
+        sections
+            .iter()
+            .map(|(name, section)| policy(name, section, providers, has_phantom_token).map(Rc::new)),
+    )
 }
 
 /// An error about a policy that nobody has written down says where that comes from.
 fn in_words(error: ConfigError, section: &Section<'_>) -> ConfigError {
-    if section.is_written() {
+    if section.is_written() || !error.path.starts_with(&section.path) {
         return error;
     }
     let hint = "(this policy is not written down, and so has strategy phantom_token; write it, or name another as default_policy)";
@@ -64,7 +62,7 @@ const KEYS: [&str; 9] = [
 fn policy(
     name: &str,
     section: &Section<'_>,
-    providers: &[Provider],
+    providers: &Result<Vec<Provider>, ConfigError>,
     has_phantom_token: bool,
 ) -> Result<Policy, ConfigError> {
     let strategy_name = strategy_name(section)?;
@@ -74,7 +72,11 @@ fn policy(
             section.error(key, "expected no such key under strategy allow, which reads no token, got one")
         );
     }
-    let strategy = strategy(section, strategy_name, providers)?;
+    let strategy = strategy(section, strategy_name, providers);
+    let strategy = section.noted(strategy.map_err(|error| in_words(error, section)));
+    let require = section.noted(requirements(section));
+    let token_sources = section.noted(token_sources(section));
+    let allow_missing = section.noted(allow_missing(section));
     let forward = section.section("forward", &["authorization", "claim_headers"])?;
     let (authorization, validated_authorization) = match forward.get("authorization") {
         Some(item) => {
@@ -88,12 +90,12 @@ fn policy(
             _ => (Authorization::Original, Authorization::Original),
         },
     };
+    let (strategy, require) = (strategy?, require?);
     if mints(&strategy, authorization, validated_authorization) && !has_phantom_token {
         let problem =
             "expected the section phantom_token, for this policy forwards a phantom token, got none";
-        return Err(ConfigError::new(section.path.as_str(), problem));
+        return Err(in_words(ConfigError::new(section.path.as_str(), problem), section));
     }
-    let require = requirements(section)?;
     if !strategy.validators().is_empty() && require.audiences.is_empty() {
         let warning =
             "a JWT that is for another API passes, too (RFC 9068 §4); name yours in require.audiences";
@@ -105,14 +107,14 @@ fn policy(
     Ok(Policy {
         name: name.to_owned(),
         strategy,
-        token_sources: token_sources(section)?,
-        cache_ttl: cache_ttl(section)?,
+        token_sources: token_sources?,
+        cache_ttl: cache_ttl(section),
         require,
         authorization,
         validated_authorization,
         claim_headers: claim_headers.unwrap_or_default(),
-        allow_missing: allow_missing(section)?,
-        allow_preflight: section.boolean("allow_preflight", defaults::ALLOW_PREFLIGHT)?,
+        allow_missing: allow_missing?,
+        allow_preflight: section.boolean("allow_preflight", defaults::ALLOW_PREFLIGHT),
     })
 }
 
@@ -140,7 +142,7 @@ fn allow_missing(section: &Section<'_>) -> Result<AllowMissing, ConfigError> {
     }
 }
 
-fn cache_ttl(section: &Section<'_>) -> Result<Duration, ConfigError> {
+fn cache_ttl(section: &Section<'_>) -> Duration {
     section.duration("cache_ttl", defaults::CACHE_TTL, Duration::ZERO..=Duration::from_secs(24 * 60 * 60))
 }
 
@@ -150,7 +152,7 @@ fn keep_verdicts(section: &Section<'_>, providers: &mut [Provider]) -> Result<()
     if name == StrategyName::Allow {
         return Ok(());
     }
-    let ttl = cache_ttl(section)?;
+    let ttl = cache_ttl(section);
     let named: Vec<usize> =
         named_providers(section, name, providers)?.iter().map(|named| named.index).collect();
     for (_, provider) in providers.iter_mut().enumerate().filter(|(index, _)| named.contains(index)) {
@@ -205,7 +207,7 @@ fn requirements(section: &Section<'_>) -> Result<Requirements, ConfigError> {
         &["scopes", "any_scope", "audiences", "client_ids", "claims", "token_types", "acr_values", "max_age"];
     let section = section.section("require", keys)?;
     let scopes = |key| -> Result<Vec<String>, ConfigError> {
-        section.elements(key)?.iter().map(|scope| scope.scope().map(str::to_owned)).collect()
+        section.all(section.elements(key)?.iter().map(|scope| scope.scope().map(str::to_owned)))
     };
     let token_types = match section.get("token_types") {
         Some(_) => section.texts("token_types")?,
@@ -226,7 +228,7 @@ fn requirements(section: &Section<'_>) -> Result<Requirements, ConfigError> {
 
 fn user_authentication(section: &Section<'_>) -> Result<UserAuthentication, ConfigError> {
     let ages = Duration::ZERO..=Duration::from_secs(365 * 24 * 60 * 60);
-    let max_age = section.duration("max_age", defaults::MAX_AGE, ages)?;
+    let max_age = section.duration("max_age", defaults::MAX_AGE, ages);
     if max_age.subsec_nanos() != 0 {
         return Err(section.error("max_age", "expected whole seconds, got a part of one"));
     }

@@ -26,7 +26,7 @@ pub(super) fn providers(root: &Section<'_>) -> Result<Vec<Provider>, ConfigError
     if entries.is_empty() {
         return Err(providers.error("at least one authorization server", "none"));
     }
-    entries.into_iter().map(|(name, item)| provider(name, item)).collect()
+    root.all(entries.into_iter().map(|(name, item)| provider(name, item)))
 }
 
 fn provider(name: &str, item: Item<'_>) -> Result<Provider, ConfigError> {
@@ -40,35 +40,30 @@ fn provider(name: &str, item: Item<'_>) -> Result<Provider, ConfigError> {
         "claim_names",
     ])?;
     let issuer = section.get("issuer").map(|issuer| issuer.text()).transpose()?;
-    let claim_names = claim_names(&section)?;
-    let token_format = token_format(&section)?;
-    let rules = JwtRules { claim_names: claim_names.clone(), ..rules(&section)? };
+    let claim_names = section.noted(claim_names(&section));
+    let token_format = section.noted(token_format(&section));
     if section.get("jwt").is_some() && section.get("jwks").is_none() {
         section.warn("jwt", "never used, for without jwks nothing is verified");
     }
-    let is_pss_named = section.section("jwt", &JWT_KEYS)?.get("algorithms").is_some();
-    let jwks = section.get("jwks").map(|item| jwks(name, &item, issuer, is_pss_named)).transpose()?;
-    let keys = match (jwks, issuer) {
-        (None, _) => None,
-        (Some(jwks), Some(issuer)) => Some((Rc::new(jwks), JwtRules { issuer: issuer.to_owned(), ..rules })),
-        (Some(_), None) => {
-            return Err(
-                section.error("issuer", "expected a value, for jwks are the keys of an issuer, got none")
-            );
-        }
-    };
-    let introspector = match section.get("introspection") {
-        Some(item) => Some(introspector(name, &item, issuer, &token_format, claim_names, keys.as_ref())?),
-        None if keys.is_some() => None,
-        None => return Err(section.error("introspection", "expected a value here or in jwks, got none")),
-    };
-    let status_lists = section.get("status_list").map(|item| status_lists(&item)).transpose()?;
-    if status_lists.is_some() && keys.is_none() {
+    let keys = section.noted(keys(name, &section, issuer));
+    let status_lists = section.noted(section.get("status_list").map(|item| status_lists(&item)).transpose());
+    let endpoint = section.get("introspection").map(|item| endpoint(&item, issuer, &keys)).transpose();
+    let (endpoint, keys) = (section.noted(endpoint)?, keys?);
+    if endpoint.is_none() && keys.is_none() {
+        return Err(section.error("introspection", "expected a value here or in jwks, got none"));
+    }
+    if section.get("status_list").is_some() && keys.is_none() {
         let problem = "expected jwks beside it, for status lists are verified, got none";
         return Err(section.error("status_list", problem));
     }
-    let validator =
-        keys.map(|(jwks, rules)| Validator { status_lists, ..validator(name, rules, &token_format, jwks) });
+    let (claim_names, token_format, status_lists) = (claim_names?, token_format?, status_lists?);
+    let introspector = endpoint.map(|endpoint| {
+        introspector(name, Endpoint { claim_names: claim_names.clone(), ..endpoint }, issuer, &token_format)
+    });
+    let validator = keys.map(|(jwks, rules)| {
+        let rules = JwtRules { claim_names: claim_names.clone(), ..rules };
+        Validator { status_lists, ..validator(name, rules, &token_format, jwks) }
+    });
     Ok(Provider {
         name: name.to_owned(),
         introspector: introspector.map(Rc::new),
@@ -76,15 +71,26 @@ fn provider(name: &str, item: Item<'_>) -> Result<Provider, ConfigError> {
     })
 }
 
+/// Where an issuer's keys are, and what JWTs by them must be like.
+type Keys = (Rc<JwksEndpoint>, JwtRules);
+
+fn keys(name: &str, section: &Section<'_>, issuer: Option<&str>) -> Result<Option<Keys>, ConfigError> {
+    let rules = section.noted(rules(section));
+    let Some(item) = section.get("jwks") else { return rules.map(|_| None) };
+    let is_pss_named = section.section("jwt", &JWT_KEYS)?.get("algorithms").is_some();
+    let jwks = jwks(name, &item, issuer, is_pss_named)?;
+    let Some(issuer) = issuer else {
+        return Err(section.error("issuer", "expected a value, for jwks are the keys of an issuer, got none"));
+    };
+    Ok(Some((Rc::new(jwks), JwtRules { issuer: issuer.to_owned(), ..rules? })))
+}
+
 fn introspector(
     name: &str,
-    item: &Item<'_>,
+    endpoint: Endpoint,
     issuer: Option<&str>,
     token_format: &TokenFormat,
-    claim_names: ClaimNames,
-    keys: Option<&(Rc<JwksEndpoint>, JwtRules)>,
-) -> Result<Introspector, ConfigError> {
-    let endpoint = Endpoint { claim_names, ..endpoint(item, issuer, keys)? };
+) -> Introspector {
     let fingerprint = introspector_fingerprint(name, issuer, &endpoint);
     let kind = if endpoint.response.gives_jwt() {
         OriginKind::IntrospectedWithJwt
@@ -96,13 +102,13 @@ fn introspector(
         exp_leeway: Duration::ZERO,
         nbf_leeway: INTROSPECTED_NBF_LEEWAY,
     };
-    Ok(Introspector {
+    Introspector {
         origin: origin(name, expects, kind),
         endpoint,
         token_format: token_format.clone(),
         fingerprint,
         digest_seed: DigestSeed::new(&fingerprint),
-    })
+    }
 }
 
 fn validator(name: &str, rules: JwtRules, token_format: &TokenFormat, jwks: Rc<JwksEndpoint>) -> Validator {
@@ -140,8 +146,8 @@ fn status_lists(item: &Item<'_>) -> Result<StatusListSource, ConfigError> {
         scheme: scheme(&section)?,
         authority: section.get("authority").map(|item| item.authority().map(str::to_owned)).transpose()?,
         uri_prefixes: some(&prefixes, named)?,
-        max_stale: section.duration("max_stale", defaults::STATUS_LIST_MAX_STALE, stale)?,
-        timeout: section.duration("timeout", defaults::STATUS_LIST_TIMEOUT, timeouts)?,
+        max_stale: section.duration("max_stale", defaults::STATUS_LIST_MAX_STALE, stale),
+        timeout: section.duration("timeout", defaults::STATUS_LIST_TIMEOUT, timeouts),
     })
 }
 
@@ -167,8 +173,8 @@ fn jwks(
         scheme,
         authority,
         path: section.required("path")?.path()?.to_owned(),
-        timeout: section.duration("timeout", defaults::JWKS_TIMEOUT, timeouts)?,
-        refresh_interval: section.duration("refresh_interval", defaults::JWKS_REFRESH_INTERVAL, intervals)?,
+        timeout: section.duration("timeout", defaults::JWKS_TIMEOUT, timeouts),
+        refresh_interval: section.duration("refresh_interval", defaults::JWKS_REFRESH_INTERVAL, intervals),
     })
 }
 
@@ -191,7 +197,7 @@ fn rules(section: &Section<'_>) -> Result<JwtRules, ConfigError> {
         }
     };
     let leeways = Duration::ZERO..=Duration::from_secs(5 * 60);
-    let leeway = section.duration("leeway", defaults::JWT_LEEWAY, leeways)?;
+    let leeway = section.duration("leeway", defaults::JWT_LEEWAY, leeways);
     Ok(JwtRules { issuer: String::new(), algorithms, types, leeway, claim_names: ClaimNames::default() })
 }
 
@@ -206,7 +212,7 @@ pub(super) fn some<T>(list: &Item<'_>, elements: Result<Vec<T>, ConfigError>) ->
 fn endpoint(
     item: &Item<'_>,
     issuer: Option<&str>,
-    keys: Option<&(Rc<JwksEndpoint>, JwtRules)>,
+    keys: &Result<Option<Keys>, ConfigError>,
 ) -> Result<Endpoint, ConfigError> {
     let section = item.clone().section(&[
         "cluster",
@@ -228,43 +234,47 @@ fn endpoint(
         "breaker",
         "access_tokens_only",
     ])?;
-    let Place { cluster, scheme, authority } = place(&section, issuer)?;
-    let authentication = authentication(&section.required("auth")?, issuer)?;
-    let hint =
-        section.get("token_type_hint").map_or(Ok(defaults::TOKEN_TYPE_HINT), |hint| hint.any_text())?;
+    let place = section.noted(place(&section, issuer));
+    let path = section.noted(section.required("path").and_then(|item| Ok(item.path()?.to_owned())));
+    let authentication =
+        section.noted(section.required("auth").and_then(|item| authentication(&item, issuer)));
+    let hint = section.get("token_type_hint").map_or(Ok(defaults::TOKEN_TYPE_HINT), |hint| hint.any_text());
+    let hint = section.noted(hint);
     let headers = section
         .get("headers")
-        .map_or_else(|| Ok(Vec::new()), |item| item.headers(&CODING_HEADERS, Item::header_value))?;
+        .map_or_else(|| Ok(Vec::new()), |item| item.headers(&CODING_HEADERS, Item::header_value));
+    let headers = section.noted(headers);
+    let parameters =
+        section.entries("parameters").and_then(|entries| section.all(entries.into_iter().map(parameter)));
+    let parameters = section.noted(parameters);
+    let statuses =
+        section.elements("inactive_statuses").and_then(|items| section.all(items.iter().map(status)));
+    let statuses = section.noted(statuses);
+    let breaker = section.noted(breaker(&section));
     let timeouts = Duration::from_millis(1)..=Duration::from_secs(60);
+    let timeout = section.duration("timeout", defaults::INTROSPECTION_TIMEOUT, timeouts);
+    let retries = section.count("retries", defaults::INTROSPECTION_RETRIES, 0..=5);
+    let calls = section.count("max_concurrent_calls", defaults::MAX_CONCURRENT_CALLS, 1..=10_000);
+    let unknown = section.count("max_unknown_per_second", defaults::MAX_UNKNOWN_PER_SECOND, 0..=1_000_000);
+    let access_tokens_only = section.boolean("access_tokens_only", defaults::ACCESS_TOKENS_ONLY);
+    let (Place { cluster, scheme, authority }, authentication) = (place?, authentication?);
     Ok(Endpoint {
         cluster,
         scheme,
         authority,
-        path: section.required("path")?.path()?.to_owned(),
-        timeout: section.duration("timeout", defaults::INTROSPECTION_TIMEOUT, timeouts)?,
-        retries: section.count("retries", defaults::INTROSPECTION_RETRIES, 0..=5)?,
+        path: path?,
+        timeout,
+        retries,
         response: response(&section, authentication.client_id(), keys)?,
         authentication,
-        token_type_hint: hint.to_owned(),
-        parameters: section.entries("parameters")?.into_iter().map(parameter).collect::<Result<_, _>>()?,
-        headers,
-        max_concurrent_calls: section.count(
-            "max_concurrent_calls",
-            defaults::MAX_CONCURRENT_CALLS,
-            1..=10_000,
-        )? as usize,
-        max_unknown_per_second: section.count(
-            "max_unknown_per_second",
-            defaults::MAX_UNKNOWN_PER_SECOND,
-            0..=1_000_000,
-        )?,
-        breaker: breaker(&section)?,
-        access_tokens_only: section.boolean("access_tokens_only", defaults::ACCESS_TOKENS_ONLY)?,
-        inactive_statuses: section
-            .elements("inactive_statuses")?
-            .iter()
-            .map(status)
-            .collect::<Result<_, _>>()?,
+        token_type_hint: hint?.to_owned(),
+        parameters: parameters?,
+        headers: headers?,
+        max_concurrent_calls: calls as usize,
+        max_unknown_per_second: unknown,
+        breaker: breaker?,
+        access_tokens_only,
+        inactive_statuses: statuses?,
         claim_names: ClaimNames::default(),
     })
 }
@@ -298,7 +308,7 @@ fn claim_names(section: &Section<'_>) -> Result<ClaimNames, ConfigError> {
 fn response(
     section: &Section<'_>,
     client_id: Option<&str>,
-    keys: Option<&(Rc<JwksEndpoint>, JwtRules)>,
+    keys: &Result<Option<Keys>, ConfigError>,
 ) -> Result<Response, ConfigError> {
     let names = [("json", Form::Json), ("jwt", Form::Jwt), ("application_jwt", Form::ApplicationJwt)];
     let item = section.get("response");
@@ -327,7 +337,7 @@ fn response(
             SignedReplyKind::IntrospectionResponse { audiences }
         }
     };
-    let Some((jwks, JwtRules { issuer, algorithms, .. })) = keys else {
+    let Some((jwks, JwtRules { issuer, algorithms, .. })) = keys.as_ref().map_err(Clone::clone)? else {
         let problem = "expected jwks beside introspection, for a signed reply is verified, got none";
         return Err(section.error("response", problem));
     };
@@ -343,8 +353,8 @@ fn breaker(section: &Section<'_>) -> Result<BreakerLimits, ConfigError> {
     let section = section.section("breaker", &["failures", "max_hold"])?;
     let holds = Duration::from_millis(100)..=Duration::from_secs(5 * 60);
     Ok(BreakerLimits {
-        failures: section.count("failures", defaults::BREAKER_FAILURES, 1..=1000)?,
-        max_hold: section.duration("max_hold", defaults::BREAKER_MAX_HOLD, holds)?,
+        failures: section.count("failures", defaults::BREAKER_FAILURES, 1..=1000),
+        max_hold: section.duration("max_hold", defaults::BREAKER_MAX_HOLD, holds),
     })
 }
 
@@ -358,8 +368,8 @@ fn parameter((name, item): (&str, Item<'_>)) -> Result<(String, String), ConfigE
 
 fn token_format(section: &Section<'_>) -> Result<TokenFormat, ConfigError> {
     let section = section.section("token_format", &["prefix", "min_length", "max_length"])?;
-    let max_length = section.count("max_length", defaults::TOKEN_MAX_LENGTH, 1..=65_536)?;
-    let min_length = section.count("min_length", defaults::TOKEN_MIN_LENGTH, 1..=max_length)?;
+    let max_length = section.count("max_length", defaults::TOKEN_MAX_LENGTH, 1..=65_536);
+    let min_length = section.count("min_length", defaults::TOKEN_MIN_LENGTH, 1..=max_length);
     let prefix = section.get("prefix").map_or(Ok(""), |prefix| prefix.any_text())?;
     Ok(TokenFormat {
         prefix: prefix.to_owned(),

@@ -1,6 +1,10 @@
 //! The configuration as a tree that is read key by key. Every part of it knows its path, so that an error says
 //! where; a key that nobody would read is refused.
 //!
+//! All that is wrong is said at once: what has a default is read as that where it is wrong, so that the rest is read, too,
+//! and what has none is an error that may be [noted](Section::noted) before the rest is read. Whatever is noted refuses the
+//! configuration.
+//!
 //! Errors show the value that was there, but not where it may be a secret: of a text in the place of an object
 //! or a list, of a secret, and of anything long, they name the type only.
 
@@ -19,6 +23,10 @@ pub(super) struct Context<'c> {
     pub(super) env: &'c dyn Fn(&str) -> Option<String>,
     /// What is allowed but hardly meant.
     pub(super) warnings: RefCell<Vec<String>>,
+    /// The whole configuration.
+    pub(super) members: &'c Map<String, Value>,
+    /// What is wrong, in the order of reading.
+    pub(super) errors: RefCell<Vec<ConfigError>>,
 }
 
 /// An object whose keys are known; one that is left out is an empty one.
@@ -43,7 +51,7 @@ impl<'c> Section<'c> {
         members: &'c Map<String, Value>,
         keys: &'static [&'static str],
         context: &'c Context<'c>,
-    ) -> Result<Self, ConfigError> {
+    ) -> Self {
         Self { path: String::new(), keys, members: Some(members), context }.without_other_keys()
     }
 
@@ -74,48 +82,52 @@ impl<'c> Section<'c> {
         self.get(key).map_or_else(|| Ok(self.left_out(key, keys)), |item| item.section(keys))
     }
 
-    pub(super) fn boolean(&self, key: &str, default: bool) -> Result<bool, ConfigError> {
-        let Some(item) = self.get(key) else { return Ok(default) };
-        item.value.as_bool().ok_or_else(|| item.wrong("true or false"))
+    pub(super) fn boolean(&self, key: &str, default: bool) -> bool {
+        self.or_default(key, default, |item| item.value.as_bool().ok_or_else(|| item.wrong("true or false")))
     }
 
     /// A whole number.
-    pub(super) fn count(
-        &self,
-        key: &str,
-        default: u32,
-        range: RangeInclusive<u32>,
-    ) -> Result<u32, ConfigError> {
-        let Some(item) = self.get(key) else { return Ok(default) };
-        let count = whole_number(item.value).filter(|count| range.contains(count));
-        count.ok_or_else(|| item.wrong(&format!("a whole number from {} to {}", range.start(), range.end())))
+    pub(super) fn count(&self, key: &str, default: u32, range: RangeInclusive<u32>) -> u32 {
+        let wanted = || format!("a whole number from {} to {}", range.start(), range.end());
+        self.or_default(key, default, |item| {
+            let count = whole_number(item.value).filter(|count| range.contains(count));
+            count.ok_or_else(|| item.wrong(&wanted()))
+        })
     }
 
     /// A part of something.
-    pub(super) fn fraction(&self, key: &str, default: f64) -> Result<f64, ConfigError> {
-        let Some(item) = self.get(key) else { return Ok(default) };
-        let fraction = number(item.value).filter(|fraction| (0.0..=1.0).contains(fraction));
-        fraction.ok_or_else(|| item.wrong("a number from 0 to 1"))
+    pub(super) fn fraction(&self, key: &str, default: f64) -> f64 {
+        self.or_default(key, default, |item| {
+            let fraction = number(item.value).filter(|fraction| (0.0..=1.0).contains(fraction));
+            fraction.ok_or_else(|| item.wrong("a number from 0 to 1"))
+        })
     }
 
-    pub(super) fn duration(
-        &self,
-        key: &str,
-        default: Duration,
-        range: RangeInclusive<Duration>,
-    ) -> Result<Duration, ConfigError> {
-        let Some(item) = self.get(key) else { return Ok(default) };
-        let duration = item.value.as_str().and_then(length::parse);
-        let duration = duration.ok_or_else(|| item.wrong("a duration such as \"2s\""))?;
+    pub(super) fn duration(&self, key: &str, default: Duration, range: RangeInclusive<Duration>) -> Duration {
         let wanted =
             || format!("a duration from {} to {}", length::text(*range.start()), length::text(*range.end()));
-        range.contains(&duration).then_some(duration).ok_or_else(|| item.wrong(&wanted()))
+        self.or_default(key, default, |item| {
+            let duration = item.value.as_str().and_then(length::parse);
+            let duration = duration.ok_or_else(|| item.wrong("a duration such as \"2s\""))?;
+            range.contains(&duration).then_some(duration).ok_or_else(|| item.wrong(&wanted()))
+        })
+    }
+
+    /// What `read` makes of the value of a key. If there is none, or if it is wrong, which is noted: the default.
+    fn or_default<T>(
+        &self,
+        key: &str,
+        default: T,
+        read: impl FnOnce(Item<'c>) -> Result<T, ConfigError>,
+    ) -> T {
+        let Some(item) = self.get(key) else { return default };
+        self.noted(read(item)).unwrap_or(default)
     }
 
     /// A list of texts; empty if it is left out.
     pub(super) fn texts(&self, key: &str) -> Result<Vec<String>, ConfigError> {
         let elements = self.elements(key)?;
-        elements.iter().map(|element| element.text().map(str::to_owned)).collect()
+        self.all(elements.iter().map(|element| element.text().map(str::to_owned)))
     }
 
     /// The elements of a list; none if it is left out.
@@ -133,6 +145,25 @@ impl<'c> Section<'c> {
         self.context.warn(&self.path_of(key), warning);
     }
 
+    /// A result whose error is told, whatever becomes of the result: reading may go on before it is asked for.
+    pub(super) fn noted<T>(&self, result: Result<T, ConfigError>) -> Result<T, ConfigError> {
+        result.inspect_err(|error| self.context.note(error))
+    }
+
+    /// All of these, or the first error among them; every other is told, too.
+    pub(super) fn all<T>(
+        &self,
+        results: impl IntoIterator<Item = Result<T, ConfigError>>,
+    ) -> Result<Vec<T>, ConfigError> {
+        self.context.all(results)
+    }
+
+    /// The names that stand in a section of the whole configuration, whatever may be wrong under them.
+    pub(super) fn names_in(&self, section: &str) -> Vec<&'c str> {
+        let members = self.context.members.get(section).and_then(Value::as_object);
+        members.into_iter().flat_map(Map::keys).map(String::as_str).collect()
+    }
+
     /// The first key that is there besides `key`.
     pub(super) fn any_key_but(&self, key: &str) -> Option<&'c str> {
         self.members?.keys().map(String::as_str).find(|&other| other != key)
@@ -143,15 +174,14 @@ impl<'c> Section<'c> {
         ConfigError::new(self.path_of(key), problem)
     }
 
-    fn without_other_keys(self) -> Result<Self, ConfigError> {
-        let mut present = self.members.into_iter().flat_map(Map::keys);
-        match present.find(|key| !self.keys.contains(&key.as_str())) {
-            Some(other) => {
-                let problem = format!("expected one of the keys {}, got {other:?}", self.keys.join(", "));
-                Err(ConfigError::new(self.path, problem))
-            }
-            None => Ok(self),
+    fn without_other_keys(self) -> Self {
+        let present = self.members.into_iter().flat_map(Map::keys);
+        for other in present.filter(|key| !self.keys.contains(&key.as_str())) {
+            let problem = format!("expected one of the keys {}, got {other:?}", self.keys.join(", "));
+            let error = ConfigError::new(self.path.as_str(), problem);
+            self.context.note(&ConfigError { unknown_key: Some(other.clone()), ..error });
         }
+        self
     }
 
     /// The path of a key.
@@ -164,7 +194,7 @@ impl<'c> Item<'c> {
     /// An object with some of these keys and no others.
     pub(super) fn section(self, keys: &'static [&'static str]) -> Result<Section<'c>, ConfigError> {
         let members = Some(self.object()?);
-        Section { path: self.path, keys, members, context: self.context }.without_other_keys()
+        Ok(Section { path: self.path, keys, members, context: self.context }.without_other_keys())
     }
 
     /// The member of an object that has only this one, with what `alternatives` has for its key.
@@ -276,6 +306,37 @@ impl Context<'_> {
     /// Says that what stands under `path` is allowed but hardly meant.
     pub(super) fn warn(&self, path: &str, warning: &str) {
         self.warnings.borrow_mut().push([path, ": ", warning].concat());
+    }
+
+    /// All of these, or the first error among them; every other is told, too.
+    pub(super) fn all<T>(
+        &self,
+        results: impl IntoIterator<Item = Result<T, ConfigError>>,
+    ) -> Result<Vec<T>, ConfigError> {
+        let mut all = Ok(Vec::new());
+        for result in results {
+            match (result, &mut all) {
+                (Ok(one), Ok(others)) => others.push(one),
+                (Ok(_), Err(_)) => {}
+                (Err(error), so_far) => {
+                    self.note(&error);
+                    if so_far.is_ok() {
+                        all = Err(error);
+                    }
+                }
+            }
+        }
+        all
+    }
+
+    /// Refuses the configuration for this, whatever else is read of it.
+    #[cold]
+    #[inline(never)]
+    pub(super) fn note(&self, error: &ConfigError) {
+        let mut errors = self.errors.borrow_mut();
+        if !errors.contains(error) {
+            errors.push(error.clone());
+        }
     }
 }
 

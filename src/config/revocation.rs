@@ -20,19 +20,24 @@ use crate::token::Secret;
 /// The sources; none of them, unless it is named.
 pub(super) fn sources(
     root: &Section<'_>,
-    providers: &[Provider],
+    providers: &Result<Vec<Provider>, ConfigError>,
     jwks_path: Option<&str>,
 ) -> Result<Sources, ConfigError> {
     let section = root
         .section("revocation", &["endpoint", "back_channel_logout", "security_events", "admin", "settle"])?;
     let settles = Duration::ZERO..=Duration::from_secs(5 * 60);
     let of = |key: &str| section.get(key);
+    let admin = section.noted(of("admin").map(admin).transpose());
+    let providers = providers.as_deref().map_err(Clone::clone)?;
+    let endpoint = section.noted(of("endpoint").map(|item| endpoint(item, providers)).transpose());
+    let logout = section.noted(of("back_channel_logout").map(|item| logout(item, providers)).transpose());
+    let events = section.noted(of("security_events").map(|item| events(item, providers)).transpose());
     let sources = Sources {
-        endpoint: of("endpoint").map(|item| endpoint(item, providers)).transpose()?,
-        back_channel_logout: of("back_channel_logout").map(|item| logout(item, providers)).transpose()?,
-        security_events: of("security_events").map(|item| events(item, providers)).transpose()?.map(Rc::new),
-        admin: of("admin").map(admin).transpose()?,
-        settle: section.duration("settle", defaults::REVOCATION_SETTLE, settles)?,
+        endpoint: endpoint?,
+        back_channel_logout: logout?,
+        security_events: events?.map(Rc::new),
+        admin: admin?,
+        settle: section.duration("settle", defaults::REVOCATION_SETTLE, settles),
         providers: providers
             .iter()
             .map(|provider| (provider.name.clone(), ProviderTag::new(provider.identity())))
@@ -86,7 +91,7 @@ fn logout(item: Item<'_>, providers: &[Provider]) -> Result<LogoutReceiver, Conf
         rules: LogoutRules {
             issuer,
             audiences: audiences(&section)?,
-            require_exp: section.boolean("require_exp", defaults::REQUIRE_EXP)?,
+            require_exp: section.boolean("require_exp", defaults::REQUIRE_EXP),
         },
         unknown_sessions: section.get("unknown_sessions").map_or(Ok(defaults::UNKNOWN_SESSIONS), |item| {
             item.one_of(&[("withdraw", UnknownSessions::Withdraw), ("refuse", UnknownSessions::Refuse)])
@@ -130,8 +135,8 @@ fn poll(item: Item<'_>, issuer: &str) -> Result<Poll, ConfigError> {
         scheme,
         authority,
         path: section.required("path")?.path()?.to_owned(),
-        interval: section.duration("interval", defaults::POLL_INTERVAL, intervals)?,
-        timeout: section.duration("timeout", defaults::POLL_TIMEOUT, timeouts)?,
+        interval: section.duration("interval", defaults::POLL_INTERVAL, intervals),
+        timeout: section.duration("timeout", defaults::POLL_TIMEOUT, timeouts),
         authorization: section.get("authorization").map(|item| item.credential()).transpose()?,
     })
 }

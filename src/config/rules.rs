@@ -2,37 +2,62 @@
 
 use std::rc::Rc;
 
+use super::defaults;
 use super::error::ConfigError;
 use super::reader::{Item, Section};
 use crate::policy::{Match, Policy, Rule};
 use crate::request::host_of;
 
 /// The rules in their order.
-pub(super) fn rules(root: &Section<'_>, policies: &[Rc<Policy>]) -> Result<Vec<Rule>, ConfigError> {
-    let mut rules: Vec<Rule> = Vec::new();
-    for item in root.elements("rules")? {
-        let section = item.clone().section(&["match", "policy"])?;
-        let matches = match_of(&section)?;
-        if let Some(first) = rules.iter().position(|rule| covers(&rule.matches, &matches)) {
+pub(super) fn rules(root: &Section<'_>, policies: &Policies) -> Result<Vec<Rule>, ConfigError> {
+    let items = root.elements("rules")?;
+    let rules =
+        root.all(items.iter().map(|item| rule(item.clone().section(&["match", "policy"])?, policies)))?;
+    for (index, (item, rule)) in items.iter().zip(&rules).enumerate() {
+        let before = rules.iter().take(index);
+        if let Some(first) = before.into_iter().position(|other| covers(&other.matches, &rule.matches)) {
             item.warn(&format!("never reached, for rules[{first}] holds wherever this one does"));
         }
-        let policy = section.required("policy")?;
-        rules.push(Rule { matches, policy: named(policy.text()?, &policy.path, policies)? });
     }
     Ok(rules)
 }
 
+/// The policies, or why they are not known.
+type Policies = Result<Vec<Rc<Policy>>, ConfigError>;
+
+fn rule(section: Section<'_>, policies: &Policies) -> Result<Rule, ConfigError> {
+    let matches = section.noted(match_of(&section));
+    let policy = section.required("policy")?;
+    let policy = section.noted(named(&section, policy.text()?, &policy.path, policies));
+    Ok(Rule { matches: matches?, policy: policy? })
+}
+
 /// The policy of that name.
-pub(super) fn named(name: &str, path: &str, policies: &[Rc<Policy>]) -> Result<Rc<Policy>, ConfigError> {
-    policies.iter().find(|policy| policy.name == name).cloned().ok_or_else(|| {
-        let names: Vec<&str> = policies.iter().map(|policy| policy.name.as_str()).collect();
-        let wanted = if names.is_empty() {
-            "a section under policies".to_owned()
-        } else {
-            format!("one of {}", names.join(", "))
-        };
-        ConfigError::new(path, format!("expected {wanted}, got {name:?}"))
-    })
+pub(super) fn named(
+    section: &Section<'_>,
+    name: &str,
+    path: &str,
+    policies: &Policies,
+) -> Result<Rc<Policy>, ConfigError> {
+    let names: Vec<&str> = match policies {
+        Ok(policies) => match policies.iter().find(|policy| policy.name == name) {
+            Some(policy) => return Ok(Rc::clone(policy)),
+            None => policies.iter().map(|policy| policy.name.as_str()).collect(),
+        },
+        Err(error) => {
+            let names = section.names_in("policies");
+            if names.contains(&name) || name == defaults::POLICY {
+                return Err(error.clone());
+            }
+            names
+        }
+    };
+    let wanted = if names.is_empty() {
+        "a section under policies".to_owned()
+    } else {
+        format!("one of {}", names.join(", "))
+    };
+    Err(ConfigError::new(path, format!("expected {wanted}, got {name:?}")))
 }
 
 fn match_of(section: &Section<'_>) -> Result<Match, ConfigError> {

@@ -70,15 +70,28 @@ pub(super) fn named_providers<'p>(
     }
 }
 
+/// Fails if the policy names a provider that nobody has written down, well or badly.
+fn unwritten(section: &Section<'_>) -> Result<(), ConfigError> {
+    let names = section.names_in("providers");
+    let is_written = |item: &Item<'_>| item.value.as_str().is_some_and(|name| names.contains(&name));
+    let mut items = section.get("provider").into_iter().chain(section.elements("providers")?);
+    let other = items.find(|item| !is_written(item));
+    other.map_or(Ok(()), |item| Err(item.wrong(&format!("one of {}", names.join(", ")))))
+}
+
 /// How a policy judges tokens.
 pub(super) fn strategy(
     section: &Section<'_>,
     name: StrategyName,
-    providers: &[Provider],
+    providers: &Result<Vec<Provider>, ConfigError>,
 ) -> Result<Strategy, ConfigError> {
     if name == StrategyName::Allow {
         return Ok(Strategy::Allow);
     }
+    let providers = match providers {
+        Ok(providers) => providers,
+        Err(error) => return Err(unwritten(section).err().unwrap_or_else(|| error.clone())),
+    };
     let named = named_providers(section, name, providers)?;
     Ok(match name {
         StrategyName::Allow => Strategy::Allow,

@@ -183,7 +183,7 @@ pub(super) fn configure(root: u32) -> bool {
             is_known
         }
         Err(reason) => {
-            error!("{reason}");
+            reason.lines().for_each(|line| error!("{line}"));
             false
         }
     }

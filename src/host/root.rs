@@ -14,7 +14,7 @@ use super::shared_data::SharedData;
 use super::signatures::Signatures;
 use super::{logger, pairs};
 use crate::cache::{MAX_ENTRY_BYTES, max_first_level_bytes};
-use crate::config::Config;
+use crate::config::{Config, ConfigError};
 use crate::filter::{Event, Filter};
 use crate::http::Reply;
 
@@ -22,7 +22,7 @@ use crate::http::Reply;
 ///
 /// # Errors
 ///
-/// Why the configuration, or the host, does not do.
+/// Why the configuration, or the host, does not do; of a configuration all that is wrong, in a line each.
 pub(super) fn configure(root: u32) -> Result<Worker, String> {
     // The level is read once: asking at every line would be a host call of its own.
     logger::set_level(hostcalls::get_log_level().unwrap_or(LogLevel::Warn));
@@ -41,7 +41,7 @@ pub(super) fn configure(root: u32) -> Result<Worker, String> {
         if needs.get().is_none() { std::env::var(name).ok() } else { None }
     };
     let config = Config::parse(&json, &environment)
-        .map_err(|error| needs.get().map_or_else(|| error.to_string(), lacks))?;
+        .map_err(|errors| needs.get().map_or_else(|| lines(&errors), lacks))?;
     let signatures = Rc::new(Signatures);
     config.try_out_keys(signatures.as_ref()).map_err(|error| error.to_string())?;
     config.warnings.iter().for_each(|warning| warn!("{warning}"));
@@ -59,6 +59,10 @@ pub(super) fn configure(root: u32) -> Result<Worker, String> {
     let worker = Worker::new(root, filter, mailbox).map_err(no_metrics)?;
     worker.root_event(Event::Start);
     Ok(worker)
+}
+
+fn lines(errors: &[ConfigError]) -> String {
+    errors.iter().map(ConfigError::to_string).collect::<Vec<_>>().join("\n")
 }
 
 /// A call was answered, or its answer broke off.

@@ -18,6 +18,6 @@ fn what_fuzzing_begins_with_is_accepted() {
     };
     for configuration in corpus {
         let text = configuration.to_string();
-        Config::parse(text.as_bytes(), &env).unwrap_or_else(|error| panic!("{error}: {text}"));
+        Config::parse(text.as_bytes(), &env).unwrap_or_else(|error| panic!("{error:?}: {text}"));
     }
 }

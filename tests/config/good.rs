@@ -68,7 +68,13 @@ pub(crate) fn described(config: &Config) -> String {
     format!("{config:#?}")
 }
 
+/// The configuration, or the first thing that is wrong with it.
 pub(crate) fn parse(config: &Value) -> Result<Config, ConfigError> {
+    parse_all(config).map_err(|mut errors| errors.remove(0))
+}
+
+/// The configuration, or all that is wrong with it.
+pub(crate) fn parse_all(config: &Value) -> Result<Config, Vec<ConfigError>> {
     Config::parse(config.to_string().as_bytes(), &env)
 }
 

@@ -25,6 +25,7 @@ mod leases;
 mod memory;
 mod metrics;
 mod minted;
+mod operators_tool;
 mod outage;
 mod paths;
 mod phantom_token;
