@@ -94,10 +94,6 @@ impl Kubernetes {
         self.apply(&[json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})]);
     }
 
-    pub fn delete(&self, kind: &str, namespace: &str, name: &str) {
-        self.kubectl(&["delete", kind, name, "--namespace", namespace], "");
-    }
-
     pub fn annotate(&self, kind: &str, namespace: &str, name: &str, annotation: &str) {
         self.kubectl(&["annotate", kind, name, annotation, "--overwrite", "--namespace", namespace], "");
     }
