@@ -22,9 +22,9 @@ comma  := ,
 # $(call need,TOOL,WHERE FROM): stops with a clear message if TOOL is not there.
 need = command -v $(1) >/dev/null || { echo "$(1) is missing: $(2)" >&2; exit 1; }
 
-.PHONY: help run test next servers istio release build setup tools check bench fuzz smoke cargo
+.PHONY: help run test next servers istio envoy-gateway release build setup tools check bench fuzz smoke cargo
 help: ## this list
-	@awk -F ':[^#]*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' Makefile
+	@awk -F ':[^#]*## ' '/^[a-z-]+:.*## / {printf "make %-13s %s\n", $$1, $$2}' Makefile
 
 run: build tools ## the demo: authorization server, upstream and Envoy with the filter, until Ctrl-C
 	@exec node envoy/demo/run.mjs
@@ -43,7 +43,15 @@ servers: build setup ## the configurations of docs/servers.md before seven real 
 
 istio: release tools ## the resources of docs/istio.md before Istio's own control plane and agent, which it builds once
 	@$(call need,go,it builds Istio and a Kubernetes API server)
+	@$(call need,unshare,the package util-linux has it)
+	@$(call need,ip,the package iproute2 has it)
 	cargo test --test control_planes -- istio
+
+envoy-gateway: release tools ## the resources of docs/envoy-gateway.md before Envoy Gateway, which it builds once
+	@$(call need,go,it builds Envoy Gateway and a Kubernetes API server)
+	@$(call need,unshare,the package util-linux has it)
+	@$(call need,ip,the package iproute2 has it)
+	cargo test --test control_planes -- envoy-gateway
 
 build: cargo ## the Wasm module
 	cargo build --release --target wasm32-wasip1 --lib

@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 pub const ISTIO: &str = include_str!("../../docs/istio.md");
+pub const ENVOY_GATEWAY: &str = include_str!("../../docs/envoy-gateway.md");
 
 /// What stands in a page for things that are different everywhere, and what it is here.
 pub struct Here {

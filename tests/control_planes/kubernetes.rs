@@ -35,7 +35,7 @@ pub struct Kubernetes {
 
 impl Kubernetes {
     pub async fn start() -> Self {
-        let programs = installed("control_planes", "kubernetes-1.36.3", "kubectl", &install());
+        let programs = programs();
         let (etcd, etcd_directories, etcd_address) = start_etcd(&programs).await;
         let directory = tempfile::tempdir().expect("a temporary directory");
         let address = free_port();
@@ -94,6 +94,11 @@ impl Kubernetes {
         self.apply(&[json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})]);
     }
 
+    /// Deletes all resources of a kind, in every namespace.
+    pub fn delete_all(&self, kind: &str) {
+        self.kubectl(&["delete", kind, "--all", "--all-namespaces"], "");
+    }
+
     pub fn annotate(&self, kind: &str, namespace: &str, name: &str, annotation: &str) {
         self.kubectl(&["annotate", kind, name, annotation, "--overwrite", "--namespace", namespace], "");
     }
@@ -104,10 +109,10 @@ impl Kubernetes {
         serde_json::from_str(&self.kubectl(&words, "")).ok()
     }
 
-    /// All resources of a kind in a namespace.
-    pub fn list(&self, kind: &str, namespace: &str) -> Vec<Value> {
-        let list = self.kubectl(&["get", kind, "--namespace", namespace, "--output", "json"], "");
-        let list: Value = serde_json::from_str(&list).expect("JSON of kubectl");
+    /// All resources of a kind in a namespace that have a label.
+    pub fn labelled(&self, kind: &str, namespace: &str, label: &str) -> Vec<Value> {
+        let words = ["get", kind, "--namespace", namespace, "--selector", label, "--output", "json"];
+        let list: Value = serde_json::from_str(&self.kubectl(&words, "")).expect("JSON of kubectl");
         list["items"].as_array().cloned().unwrap_or_default()
     }
 
@@ -135,9 +140,10 @@ impl Kubernetes {
     }
 }
 
-fn install() -> String {
+/// The folder with etcd, the API server and kubectl.
+pub fn programs() -> PathBuf {
     let version = "k8s.io/component-base/version";
-    format!(
+    let install = format!(
         "
 export CGO_ENABLED=0
 cp '{ROOT}'/tests/control_planes/kubernetes/go.* '{ROOT}'/tests/control_planes/kubernetes/tools.go .
@@ -146,7 +152,8 @@ version='-X {version}.gitVersion=v1.36.3 -X {version}.gitMajor=1 -X {version}.gi
 go build -ldflags '-s -w' -o etcd go.etcd.io/etcd/server/v3
 go build -ldflags \"-s -w $version\" -o . k8s.io/kubernetes/cmd/kube-apiserver k8s.io/kubernetes/cmd/kubectl
 "
-    )
+    );
+    installed("control_planes", "kubernetes-1.36.3", "kubectl", &install)
 }
 
 async fn start_etcd(programs: &Path) -> (Process, [TempDir; 2], SocketAddr) {

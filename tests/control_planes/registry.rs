@@ -40,7 +40,8 @@ impl Registry {
     }
 }
 
-fn crane() -> PathBuf {
+/// The program that is the registry, and pushes to it.
+pub fn crane() -> PathBuf {
     let install =
         "GOBIN=\"$PWD\" CGO_ENABLED=0 go install github.com/google/go-containerregistry/cmd/crane@v0.22.1";
     installed("control_planes", "crane-0.22.1", "crane", install).join("crane")

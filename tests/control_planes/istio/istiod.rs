@@ -33,6 +33,11 @@ chmod u+w *
 go install ${istio%@*}/pilot/cmd/pilot-discovery@${istio#*@}
 ";
 
+/// The folder with istiod, the agent and what belongs to them.
+pub fn programs() -> PathBuf {
+    installed("control_planes", "istiod-1.31", "pilot-discovery", INSTALL)
+}
+
 pub struct Istiod {
     // In this order: the process ends before its files go.
     _process: Process,
@@ -45,7 +50,7 @@ pub struct Istiod {
 
 impl Istiod {
     pub async fn start(kubernetes: &Kubernetes) -> Self {
-        let programs = installed("control_planes", "istiod-1.31", "pilot-discovery", INSTALL);
+        let programs = programs();
         let crds = fs::read_to_string(programs.join("crd-all.gen.yaml")).expect("Istio's resources");
         kubernetes.apply_text(&crds);
         kubernetes.namespace("istio-system");

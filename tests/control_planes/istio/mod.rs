@@ -10,6 +10,7 @@ mod proxy;
 
 use std::sync::Arc;
 
+pub use self::istiod::programs;
 use self::mesh::Mesh;
 use crate::rows::Rows;
 

@@ -11,16 +11,13 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use super::mesh::Mesh;
+use crate::launcher::launcher;
 use crate::rig::{
-    ROOT,
     client::{Reply, Request},
     eventually,
-    process::{Process, envoy_command},
+    process::Process,
     started::{free_port, until_ready},
 };
-
-/// What the agent keeps modules in; it cannot be told another.
-const MODULES: &str = "/var/lib/istio/data";
 
 /// In which part a proxy is.
 #[derive(Clone, Copy)]
@@ -142,9 +139,6 @@ fn agent(
     directory: &Path,
     (admin, status): (SocketAddr, SocketAddr),
 ) -> Command {
-    if let Err(error) = fs::create_dir_all(MODULES) {
-        panic!("Istio's agent keeps modules in {MODULES}, which cannot be made: {error}");
-    }
     let (role, labels) = match part {
         Part::Gateway => ("router", json!({"istio": "ingressgateway"})),
         Part::Sidecar => ("sidecar", json!({"app": "accounts"})),
@@ -152,7 +146,7 @@ fn agent(
     let configuration = json!({
         "discoveryAddress": mesh.istiod.discovery.to_string(),
         "configPath": directory.join("envoy"),
-        "binaryPath": write_launcher(directory),
+        "binaryPath": launcher(directory),
         "proxyAdminPort": admin.port(), "statusPort": status.port(), "concurrency": 2,
         "drainDuration": "1s", "terminationDrainDuration": "1s",
         // As docs/istio.md has it.
@@ -180,21 +174,4 @@ fn agent(
         .env("SIGNING_KEY", &mesh.signing_key.pem)
         .env("REVOCATION_TOKEN", "a-token-of-the-administrator");
     command
-}
-
-/// Envoy's command may be several words; the agent takes one.
-fn write_launcher(directory: &Path) -> String {
-    let envoy = envoy_command();
-    // A program in the repository is named from there; one without a folder is looked for as usual.
-    let program = match Path::new(envoy.get_program()) {
-        path if path.components().count() > 1 => Path::new(ROOT).join(path),
-        name => name.to_owned(),
-    };
-    let words: Vec<_> = envoy.get_args().map(|word| word.to_string_lossy()).collect();
-    let file = directory.join("launch-envoy");
-    let script = format!("#!/bin/sh\nexec '{}' {} \"$@\"\n", program.display(), words.join(" "));
-    fs::write(&file, script).expect("the launcher, written");
-    let made = Command::new("chmod").arg("+x").arg(&file).status();
-    assert!(made.is_ok_and(|status| status.success()), "chmod +x");
-    file.to_string_lossy().into_owned()
 }
