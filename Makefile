@@ -63,6 +63,7 @@ release: build ## the module, its SHA-256 and an OCI image layout with it, in ta
 check: setup ## what CI runs: format, lints, docs, tests in both Envoys, the module's imports, fuzz targets
 	cargo fmt --check
 	cargo clippy --all-targets -- -D warnings
+	cargo clippy --test servers --test control_planes -- -D warnings
 	cargo clippy --target wasm32-wasip1 --lib -- -D warnings
 	RUSTDOCFLAGS='-D warnings' cargo doc --no-deps
 	$(MAKE) --no-print-directory test next

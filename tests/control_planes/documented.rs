@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+pub const README: &str = include_str!("../../README.md");
 pub const ISTIO: &str = include_str!("../../docs/istio.md");
 pub const ENVOY_GATEWAY: &str = include_str!("../../docs/envoy-gateway.md");
 
@@ -55,10 +56,11 @@ impl Here {
 }
 
 /// Those under a heading, in order.
-fn resources(page: &str, heading: &str) -> Vec<Value> {
+pub fn resources(page: &str, heading: &str) -> Vec<Value> {
     let (_, section) =
-        page.split_once(&format!("\n## {heading}\n")).unwrap_or_else(|| panic!("no heading {heading:?}"));
-    let section = section.split("\n## ").next().unwrap_or(section);
+        page.split_once(&format!("# {heading}\n")).unwrap_or_else(|| panic!("no heading {heading:?}"));
+    let end = ["\n## ", "\n### "].iter().filter_map(|next| section.find(next)).min();
+    let section = &section[..end.unwrap_or(section.len())];
     let blocks = section.split("```yaml\n").skip(1).filter_map(|block| Some(block.split_once("```")?.0));
     blocks
         .map(|block| {

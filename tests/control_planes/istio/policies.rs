@@ -9,7 +9,7 @@ use super::{
     proxy::{Part, Proxy},
 };
 use crate::{
-    documented::{ISTIO, configuration},
+    documented::{ISTIO, README, configuration, resources},
     rig::{client::Request, eventually},
 };
 
@@ -25,7 +25,10 @@ pub async fn opaque_tokens(mesh: Arc<Mesh>) {
     let mut authentication = mesh.documented(OWN_POLICIES, "RequestAuthentication", namespace);
     let keys = format!("http://{address}/.well-known/jwks.json");
     authentication["spec"]["jwtRules"][0]["jwksUri"] = json!(keys);
-    mesh.kubernetes.apply(&[authentication, mesh.documented(OWN_POLICIES, "AuthorizationPolicy", namespace)]);
+    let authorization = mesh.documented(OWN_POLICIES, "AuthorizationPolicy", namespace);
+    // README leads with it.
+    assert_eq!(resources(README, "In Istio")[0]["spec"], authorization["spec"]);
+    mesh.kubernetes.apply(&[authentication, authorization]);
 
     let read = mesh.server.token_for_audience("read").await;
     let write = mesh.server.token_for_audience("write").await;
