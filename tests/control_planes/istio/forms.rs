@@ -34,7 +34,11 @@ pub async fn wasm_plugin(mesh: Arc<Mesh>) {
     }
     // The filter's statistics are among those that Istio keeps, Envoy's own of updates are at the admin interface.
     let statistics = proxy.prometheus().await;
-    assert!(statistics.contains("phantom_token_jwt_minted"), "{statistics}");
+    for counter in
+        ["phantom_token_jwt_minted", "phantom_token_cache_miss", "phantom_token_requests_forwarded"]
+    {
+        assert!(statistics.contains(counter), "{counter}: {statistics}");
+    }
     let updates = proxy.admin("/stats?filter=config_reload").await;
     assert!(updates.contains("extension_config_discovery.http_filter."), "{updates}");
 

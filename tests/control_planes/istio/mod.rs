@@ -35,6 +35,7 @@ pub async fn rows(rows: &mut Rows) {
         "a running proxy whose plugin moves to a module that cannot be fetched answers 403" => faults::moved;
         "FAIL_OPEN without the module lets everything pass" => faults::fail_open;
         "the injector merges a Secret into the proxy's environment, at a gateway and beside a service" => pods::injected;
+        "the injector mounts the module of an init container into the proxy" => pods::module_in_the_pod;
         "a Sidecar without the authorization server: 503, and the log names the cluster" => pods::egress;
         "a DestinationRule gives the filter's calls TLS" => pods::tls;
     }

@@ -32,21 +32,58 @@ pub async fn injected(mesh: Arc<Mesh>) {
     }
 }
 
+pub async fn module_in_the_pod(mesh: Arc<Mesh>) {
+    let deployment = mesh.documented("The module in the pod", "Deployment", "accounts");
+    let mut template = deployment["spec"]["template"].clone();
+    let pod = after_injection(&mesh, &template).await;
+    let proxy =
+        named(&pod["spec"]["containers"], "istio-proxy").expect("the proxy after all init containers");
+    let mounts = proxy["volumeMounts"].as_array().expect("mounts");
+    let mount = json!({"name": "phantom-token-filter", "mountPath": "/var/local/phantom-token-filter"});
+    assert!(mounts.contains(&mount), "{proxy}");
+    assert!(named(&pod["spec"]["initContainers"], "phantom-token-filter").is_some(), "{pod}");
+    assert!(named(&pod["spec"]["volumes"], "phantom-token-filter").is_some(), "{pod}");
+
+    // Without the annotation that says so, the proxy would be the first to start.
+    let annotations = template["metadata"]["annotations"].as_object_mut().expect("annotations");
+    annotations.remove("sidecar.istio.io/nativeSidecar").expect("the annotation");
+    let pod = after_injection(&mesh, &template).await;
+    let names: Vec<_> =
+        pod["spec"]["initContainers"].as_array().expect("them").iter().map(|it| &it["name"]).collect();
+    assert_eq!(names, ["istio-init", "istio-proxy", "phantom-token-filter"]);
+}
+
+fn named<'a>(list: &'a Value, name: &str) -> Option<&'a Value> {
+    list.as_array()?.iter().find(|it| it["name"] == name)
+}
+
 /// The pod's container `istio-proxy`, of the injector's making.
 async fn container_after_injection(mesh: &Mesh, template: &Value) -> Value {
+    let pod = after_injection(mesh, template).await;
+    let lists = ["initContainers", "containers"].map(|key| &pod["spec"][key]);
+    let proxy = lists.iter().find_map(|list| named(list, "istio-proxy"));
+    proxy.unwrap_or_else(|| panic!("no istio-proxy in {pod}")).clone()
+}
+
+/// A pod of this template, of the injector's making.
+async fn after_injection(mesh: &Mesh, template: &Value) -> Value {
     let mut pod = template.clone();
     pod["apiVersion"] = json!("v1");
     pod["kind"] = json!("Pod");
     pod["metadata"]["name"] = json!("proxy");
+    // As the Kubernetes API fills it in before it asks the injector.
+    for containers in ["initContainers", "containers"] {
+        for container in pod["spec"][containers].as_array_mut().into_iter().flatten() {
+            container["resources"] = json!({});
+        }
+    }
     let review = mesh.istiod.inject(&pod, "istio-ingress").await;
     assert_eq!(review["response"]["allowed"], true, "{review}");
     let patch = review["response"]["patch"].as_str().expect("a patch");
     let patch = Base64::decode_vec(patch).expect("base64");
     let patch: Patch = serde_json::from_slice(&patch).expect("a JSON Patch");
     json_patch::patch(&mut pod, &patch).unwrap_or_else(|error| panic!("{error}: {patch}"));
-    let containers = ["initContainers", "containers"].map(|key| pod["spec"][key].as_array().cloned());
-    let mut containers = containers.into_iter().flatten().flatten();
-    containers.find(|it| it["name"] == "istio-proxy").unwrap_or_else(|| panic!("no istio-proxy in {pod}"))
+    pod
 }
 
 pub async fn egress(mesh: Arc<Mesh>) {
