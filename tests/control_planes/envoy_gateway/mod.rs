@@ -27,6 +27,7 @@ pub async fn rows(rows: &mut Rows) {
         "a policy on an HTTPRoute takes the place of the Gateway's, and that says so" => policies::overridden;
         "signals need a patch: 503, then 200" => signals::patched;
         "a patch on a running Envoy has taken effect when the configuration changes, too" => signals::patched_late;
+        "two listeners of one policy, one of them patched: both take signals, or neither" => signals::one_of_two_patched;
         "a body over the buffer of 32 KiB waits for its verdict, where signals are taken, too" => signals::bodies;
         "a wrong name of the cluster is accepted: 503, and the log names it" => faults::wrong_cluster;
         "a running Envoy that gets a bad configuration keeps the old one, and the policy stays accepted" => faults::bad_update;

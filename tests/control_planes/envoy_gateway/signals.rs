@@ -5,11 +5,11 @@ use std::{net::SocketAddr, sync::Arc};
 use serde_json::{Value, json};
 
 use super::{
-    edge::{Edge, config},
+    edge::{Edge, SHORTEST, config},
     policies::changed,
     proxy::Proxy,
 };
-use crate::rig::{client::Request, eventually};
+use crate::rig::{client::Request, eventually, started::free_port};
 
 const SIGNALS: &str = "Signals that come in";
 
@@ -47,6 +47,24 @@ pub async fn patched_late(edge: Arc<Edge>) {
     config(&mut policy)["challenge"] = json!({"realm": "changed"});
     edge.kubernetes.apply(&[policy]);
     proxy.answers(200, signal("any")).await;
+}
+
+pub async fn one_of_two_patched(edge: Arc<Edge>) {
+    let namespace = "one-of-two";
+    let (address, policy) = with_admin(&edge, namespace);
+    let other = free_port();
+    let mut gateway = edge.documented(SHORTEST, "Gateway", namespace);
+    let listener =
+        |name: &str, address: SocketAddr| json!({"name": name, "port": address.port(), "protocol": "HTTP"});
+    gateway["spec"]["listeners"] = json!([listener("http", address), listener("other", other)]);
+    edge.kubernetes.apply(&[gateway, patch(&edge, namespace), policy]);
+    edge.accepted(namespace, true).await;
+    let proxy = Proxy::start(&edge, namespace, address).await;
+    proxy.answers(401, Request::get("/")).await;
+    // Which of them made the plugin that they share is chance.
+    let patched = proxy.send(signal("any")).await.status;
+    assert!(patched == 200 || patched == 503, "{patched}");
+    assert_eq!(signal("any").send(other).await.status, patched);
 }
 
 pub async fn bodies(edge: Arc<Edge>) {
