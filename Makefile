@@ -15,14 +15,16 @@ SECOND := tests/e2e/rig/install-glewlwyd
 # Envoy and the tests look for the module here, wherever else the user's builds go.
 export CARGO_TARGET_DIR := $(CURDIR)/target
 
+VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -1)
+
 comma  := ,
 
 # $(call need,TOOL,WHERE FROM): stops with a clear message if TOOL is not there.
 need = command -v $(1) >/dev/null || { echo "$(1) is missing: $(2)" >&2; exit 1; }
 
-.PHONY: help run test next servers build setup tools check bench fuzz smoke cargo
+.PHONY: help run test next servers istio envoy-gateway release build setup tools check bench fuzz smoke cargo
 help: ## this list
-	@awk -F ':[^#]*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' Makefile
+	@awk -F ':[^#]*## ' '/^[a-z-]+:.*## / {printf "make %-13s %s\n", $$1, $$2}' Makefile
 
 run: build tools ## the demo: authorization server, upstream and Envoy with the filter, until Ctrl-C
 	@exec node envoy/demo/run.mjs
@@ -39,12 +41,29 @@ servers: build setup ## the configurations of docs/servers.md before seven real 
 	@$(call need,python3,it installs canaille)
 	cargo test --test servers
 
+istio: release tools ## the resources of docs/istio.md before Istio's own control plane and agent, which it builds once
+	@$(call need,go,it builds Istio and a Kubernetes API server)
+	@$(call need,unshare,the package util-linux has it)
+	@$(call need,ip,the package iproute2 has it)
+	cargo test --test control_planes -- istio
+
+envoy-gateway: release tools ## the resources of docs/envoy-gateway.md before Envoy Gateway, which it builds once
+	@$(call need,go,it builds Envoy Gateway and a Kubernetes API server)
+	@$(call need,unshare,the package util-linux has it)
+	@$(call need,ip,the package iproute2 has it)
+	cargo test --test control_planes -- envoy-gateway
+
 build: cargo ## the Wasm module
 	cargo build --release --target wasm32-wasip1 --lib
+
+release: build ## the module, its SHA-256 and an OCI image layout with it, in target/release-VERSION
+	@$(call need,node,install Node.js 20 or later)
+	@node .ci/release.mjs $(WASM) $(VERSION) target/release-$(VERSION)
 
 check: setup ## what CI runs: format, lints, docs, tests in both Envoys, the module's imports, fuzz targets
 	cargo fmt --check
 	cargo clippy --all-targets -- -D warnings
+	cargo clippy --test servers --test control_planes -- -D warnings
 	cargo clippy --target wasm32-wasip1 --lib -- -D warnings
 	RUSTDOCFLAGS='-D warnings' cargo doc --no-deps
 	$(MAKE) --no-print-directory test next

@@ -339,8 +339,11 @@ fn in_document(block: &Value, configurations: &mut Vec<String>) {
 /// The configurations somewhere below `value`.
 fn embedded(value: &Value, configurations: &mut Vec<String>) {
     match value {
-        // One with a type of its own belongs to another filter.
-        Value::Object(members) if members.contains_key("providers") && !members.contains_key("@type") => {
+        // One with a type of its own belongs to another filter, and a list of them to a SecurityPolicy of Envoy Gateway's.
+        Value::Object(members)
+            if members.get("providers").is_some_and(|providers| !providers.is_array())
+                && !members.contains_key("@type") =>
+        {
             configurations.push(value.to_string());
         }
         Value::Object(members) => members.values().for_each(|value| embedded(value, configurations)),

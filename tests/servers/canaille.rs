@@ -6,15 +6,16 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::{
-    installed::installed,
     rig::{
         ROOT,
         browser::{Browser, Session, query},
         client::{Reply, Request},
+        installed::installed,
         oauth_client::{basic, text},
         process::Process,
+        started::{free_port, started},
     },
-    server::{End, Gateway, Server, free_port, started},
+    server::{End, Gateway, Server},
 };
 
 /// It answers nobody under another name: 302, to itself.
@@ -35,7 +36,7 @@ impl Server for Canaille {
     async fn start(_gateway: &Gateway) -> Self {
         let folder = format!("{ROOT}/tests/servers/canaille");
         let install = format!("python3 -m venv . && bin/pip install -q -r '{folder}/requirements.txt'");
-        let python = installed("canaille-0.3.6", "bin/canaille", &install).join("bin/python");
+        let python = installed("servers", "canaille-0.3.6", "bin/canaille", &install).join("bin/python");
         let address = free_port();
         let mut command = Command::new(python);
         command.arg(format!("{folder}/server.py")).arg(address.port().to_string());

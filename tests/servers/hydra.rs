@@ -11,15 +11,16 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::{
-    installed::installed,
     rig::{
         browser::{Browser, Session, parameter, query},
         client::Request,
+        installed::installed,
         jose,
         oauth_client::{post_as, text},
         process::Process,
+        started::{free_port, until_ready},
     },
-    server::{End, Gateway, Server, free_port, session, until_ready},
+    server::{End, Gateway, Server, session},
 };
 
 const INSTALL: &str = "
@@ -55,7 +56,7 @@ impl Server for Hydra {
     const TELLS_LOGOUTS: bool = true;
 
     async fn start(_gateway: &Gateway) -> Self {
-        let hydra = installed("hydra-2.3.0", "hydra", INSTALL).join("hydra");
+        let hydra = installed("servers", "hydra-2.3.0", "hydra", INSTALL).join("hydra");
         let directory = tempfile::tempdir().expect("a temporary directory");
         let (public, admin) = (free_port(), free_port());
         let file = directory.path().join("hydra.json");

@@ -6,14 +6,15 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::{
-    installed::installed,
     rig::{
         browser::{self, Browser, Session, parameter, query},
         client::{Reply, Request},
+        installed::installed,
         oauth_client::{basic, post_as, text},
         process::Process,
+        started::{free_port, until_ready},
     },
-    server::{End, Gateway, Server, free_port, session, until_ready},
+    server::{End, Gateway, Server, session},
 };
 
 const INSTALL: &str = "
@@ -51,7 +52,7 @@ impl Server for Keycloak {
     const TELLS_LOGOUTS: bool = true;
 
     async fn start(gateway: &Gateway) -> Self {
-        let folder = installed("keycloak-26.7.3", "keycloak/bin/kc.sh", INSTALL).join("keycloak");
+        let folder = installed("servers", "keycloak-26.7.3", "keycloak/bin/kc.sh", INSTALL).join("keycloak");
         let directory = tempfile::tempdir().expect("a temporary directory");
         let address = free_port();
         let log = File::create(directory.path().join("log")).expect("a log file");

@@ -13,7 +13,6 @@ mod checks;
 mod documented;
 mod glewlwyd;
 mod hydra;
-mod installed;
 mod keycloak;
 mod oidc_provider;
 #[path = "../e2e/rig/mod.rs"]

@@ -1,15 +1,8 @@
 //! What the checks want of an authorization server.
 
-use std::{
-    fs::{self, File},
-    net::SocketAddr,
-    path::Path,
-    process::Command,
-    time::Duration,
-};
+use std::net::SocketAddr;
 
 use serde_json::{Value, json};
-use tempfile::TempDir;
 
 use crate::rig::{
     browser::{Browser, Session},
@@ -149,13 +142,6 @@ impl Gateway {
     }
 }
 
-/// A port of the loopback interface that nobody listens on now. Servers that cannot take the one they are given by a
-/// socket get it by number.
-pub fn free_port() -> SocketAddr {
-    let socket = std::net::TcpListener::bind("127.0.0.1:0").expect("a free loopback port");
-    socket.local_addr().expect("a bound address")
-}
-
 /// The session of a login that gave a refresh token, too.
 pub fn session(browser: Browser, reply: &Value) -> Session {
     let session = Session::of(browser, reply);
@@ -167,29 +153,4 @@ pub fn session(browser: Browser, reply: &Value) -> Session {
 pub async fn rotate_keys_of_ours(address: SocketAddr) {
     let reply = Request::post("/rotate", "").send(address).await;
     assert_eq!(reply.status, 200, "{reply:?}");
-}
-
-/// Starts a server that writes its log into a folder of its own, and waits until it answers `ready` with 200.
-pub async fn started(command: &mut Command, address: SocketAddr, ready: Request) -> (Process, TempDir) {
-    let directory = tempfile::tempdir().expect("a temporary directory");
-    let path = directory.path().join("log");
-    let log = File::create(&path).expect("a log file");
-    let mut process = Process::start(command.stdout(log.try_clone().expect("the log")).stderr(log));
-    until_ready(&mut process, address, ready, &path).await;
-    (process, directory)
-}
-
-/// Waits until a server answers `request` with 200; its log says why where it does not start. Longer than any wait of the
-/// rig's, for some start a JVM and a database.
-pub async fn until_ready(process: &mut Process, address: SocketAddr, request: Request, log: &Path) {
-    let log = || fs::read_to_string(log).unwrap_or_default();
-    for _ in 0..1200 {
-        assert!(!process.has_ended(), "the server does not start:\n{}", log());
-        let ready = request.try_send(address).await;
-        if ready.is_ok_and(|reply| reply.status == 200) {
-            return;
-        }
-        tokio::time::sleep(Duration::from_millis(100)).await;
-    }
-    panic!("no 200 within two minutes:\n{}", log());
 }

@@ -7,16 +7,17 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::{
-    installed::installed,
     rig::{
         ROOT,
         browser::{Browser, Session, parameter, query},
         client::Request,
         http_server::{HttpServer, whole},
+        installed::installed,
         oauth_client::{post_as, text},
         process::Process,
+        started::{free_port, started},
     },
-    server::{End, Gateway, Server, free_port, rotate_keys_of_ours, session, started},
+    server::{End, Gateway, Server, rotate_keys_of_ours, session},
 };
 
 const REDIRECT_URI: &str = "https://app.example/cb";
@@ -41,7 +42,8 @@ impl Server for Spring {
         })
         .await;
         let install = format!("cp -r '{ROOT}/tests/servers/spring/.' . && mvn -q -B package");
-        let jar = installed("spring-7.1.2", "target/server.jar", &install).join("target/server.jar");
+        let jar =
+            installed("servers", "spring-7.1.2", "target/server.jar", &install).join("target/server.jar");
         let address = free_port();
         let mut command = Command::new("java");
         command

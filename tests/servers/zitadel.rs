@@ -6,15 +6,16 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::{
-    installed::installed,
     rig::{
         ROOT,
         browser::{Browser, Session, parameter, query},
         client::Request,
+        installed::installed,
         oauth_client::{post_as, text},
         process::Process,
+        started::{free_port, started},
     },
-    server::{End, Gateway, Server, free_port, rotate_keys_of_ours, session, started},
+    server::{End, Gateway, Server, rotate_keys_of_ours, session},
 };
 
 const REDIRECT_URI: &str = "https://app.example/cb";
@@ -36,7 +37,7 @@ impl Server for Zitadel {
 
     async fn start(gateway: &Gateway) -> Self {
         let install = format!("cp '{ROOT}'/tests/servers/zitadel/* . && go build -o server .");
-        let server = installed("zitadel-3.52.0", "server", &install).join("server");
+        let server = installed("servers", "zitadel-3.52.0", "server", &install).join("server");
         let address = free_port();
         let mut command = Command::new(server);
         command.args([address.port().to_string(), gateway.jwk().to_string()]);

@@ -1,4 +1,4 @@
-//! Servers that are fetched once, by the ordinary clients, and kept.
+//! Programs that are fetched once, by the ordinary clients, and kept.
 
 use std::{
     fs,
@@ -7,16 +7,17 @@ use std::{
     process::Command,
 };
 
-use crate::rig::ROOT;
+use super::ROOT;
 
-/// The folder of a server, with `makes` in it: made by `install` in it, unless it was before and out of the same.
-pub fn installed(name: &str, makes: &str, install: &str) -> PathBuf {
+/// The folder of a program that the tests in `tests/KIND` need, below `target/KIND`, with `makes` in it: made by `install` in
+/// it, unless it was before and out of the same.
+pub fn installed(kind: &str, name: &str, makes: &str, install: &str) -> PathBuf {
     let mut made_of = DefaultHasher::new();
     install.hash(&mut made_of);
-    // The folder of the same name, of those servers that an application or a list of ours is part of.
-    let ours = name.split_once('-').map_or(name, |(server, _)| server);
-    hash_files(&Path::new(ROOT).join("tests/servers").join(ours), &mut made_of);
-    let folder = Path::new(ROOT).join("target/servers").join(format!("{name}-{:016x}", made_of.finish()));
+    // The folder of the same name, of those that an application or a list of ours is part of.
+    let ours = name.split_once('-').map_or(name, |(program, _)| program);
+    hash_files(&Path::new(ROOT).join("tests").join(kind).join(ours), &mut made_of);
+    let folder = Path::new(ROOT).join("target").join(kind).join(format!("{name}-{:016x}", made_of.finish()));
     if folder.join(makes).exists() {
         return folder;
     }
