@@ -4,8 +4,10 @@
 //! was there. Secrets come through `env`, which is the VM's environment.
 
 mod authentication;
+mod cache;
 mod choices;
 mod defaults;
+mod document;
 mod error;
 mod fingerprint;
 mod length;
@@ -13,6 +15,7 @@ mod phantom_token;
 mod place;
 mod policy;
 mod provider;
+mod published_keys;
 mod reader;
 mod revocation;
 mod rules;
@@ -21,22 +24,19 @@ mod text;
 
 use std::cell::RefCell;
 use std::rc::Rc;
-use std::time::Duration;
-
-use serde::de::IgnoredAny;
-use serde_json::{Map, Value};
 
 use crate::challenge::{Answer, Challenge};
-use crate::json::{self, NotAnObject};
 use crate::jwt::{JwksEndpoint, PhantomToken, SignError, Signatures};
 use crate::policy::{Denial, IdentityHeaders, InvalidRequest, Policy, Reading, Rule, Strategy, Unavailable};
-use crate::protobuf;
 use crate::provider::Provider;
-use crate::request::{RequestView, has_path, host_of};
+use crate::request::{RequestView, host_of};
 use crate::revocation::sources::{Receiver, Sources};
 
+pub use cache::CacheLimits;
 pub use error::ConfigError;
 
+use document::members;
+use published_keys::PublishedKeys;
 use reader::{Context, Item, Section};
 
 /// A configuration that the filter can work by.
@@ -47,7 +47,7 @@ pub struct Config {
     /// How phantom tokens are made, if they are.
     pub phantom_token: Option<PhantomToken>,
     /// The filter's own answer with the keys that verify phantom tokens.
-    jwks: Option<Jwks>,
+    jwks: Option<PublishedKeys>,
     policies: Vec<Rc<Policy>>,
     rules: Vec<Rule>,
     default_policy: Rc<Policy>,
@@ -69,23 +69,6 @@ pub struct Config {
     pub warnings: Vec<String>,
 }
 
-/// Bounds of the cache.
-#[derive(Clone, Copy, Debug)]
-pub struct CacheLimits {
-    /// Most active tokens.
-    pub max_entries: u32,
-    /// Most inactive tokens.
-    pub max_negative_entries: u32,
-    /// How long a token is known to be inactive without asking again.
-    pub negative_ttl: Duration,
-    /// After which part of its `cache_ttl` a verdict that is used is renewed; 0: never.
-    pub refresh_ahead: f64,
-    /// How long past `cache_ttl` a verdict may serve while the server is down.
-    pub stale_if_error: Duration,
-    /// By up to which part of itself `refresh_ahead` is put off, differently for each token.
-    pub jitter: f64,
-}
-
 /// What the configuration says of a request.
 #[derive(Clone, Debug)]
 pub struct Ruling<'c> {
@@ -103,12 +86,6 @@ pub enum OwnPath {
     Answer(Answer),
     /// A signal comes in here.
     Receiver(Receiver),
-}
-
-#[derive(Clone, Debug)]
-struct Jwks {
-    path: String,
-    body: String,
 }
 
 impl Config {
@@ -155,7 +132,7 @@ impl Config {
             Some(item) => item.one_of(&[("rules", false), ("route_metadata", true)]),
             None => Ok(defaults::POLICY_FROM_ROUTE),
         });
-        let cache = root.noted(cache(root));
+        let cache = root.noted(cache::limits(root));
         let challenge = root.noted(challenge(root));
         let access_log_hits = root
             .noted(root.section("access_log", &["hits"]))
@@ -166,7 +143,7 @@ impl Config {
         Ok(Self {
             revocation: revocation?,
             providers: providers?,
-            jwks: jwks.map(|(path, token)| Jwks { path, body: token.jwks() }),
+            jwks: jwks.map(|(path, token)| PublishedKeys::new(path, token.jwks())),
             phantom_token,
             may_hang_on_route: policy_from_route
                 || rules.iter().any(|rule| !rule.matches.route_names.is_empty()),
@@ -361,81 +338,15 @@ impl Config {
         }
         let target = request.header(":path")?;
         match self.jwks_of(&target) {
-            Some(jwks) => Some(OwnPath::Answer(Self::published_keys(jwks, request))),
+            Some(jwks) => Some(OwnPath::Answer(jwks.answer(request))),
             None => self.revocation.of_target(&target).map(OwnPath::Receiver),
         }
     }
 
     /// The published keys, if they are what this request target is for.
-    fn jwks_of(&self, target: &[u8]) -> Option<&Jwks> {
-        self.jwks.as_ref().filter(|jwks| has_path(target, &jwks.path))
+    fn jwks_of(&self, target: &[u8]) -> Option<&PublishedKeys> {
+        self.jwks.as_ref().filter(|jwks| jwks.is_at(target))
     }
-
-    fn published_keys(jwks: &Jwks, request: &dyn RequestView) -> Answer {
-        let answer = |status, headers, body, details| Answer {
-            status,
-            headers,
-            body,
-            details,
-            grpc_status: 12, // UNIMPLEMENTED: a key set is no gRPC method.
-            grpc_message: "not a gRPC method",
-        };
-        match request.header(":method").as_deref() {
-            Some(b"GET" | b"HEAD") => answer(
-                200,
-                vec![
-                    ("content-type", "application/jwk-set+json".to_owned()),
-                    ("cache-control", JWKS_CACHE_CONTROL.to_owned()),
-                ],
-                jwks.body.clone(),
-                "jwks",
-            ),
-            _ => {
-                answer(405, vec![("allow", "GET, HEAD".to_owned())], String::new(), "jwks_method_not_allowed")
-            }
-        }
-    }
-}
-
-/// The members of the configuration in either of its forms.
-fn members(configuration: &[u8]) -> Result<Map<String, Value>, ConfigError> {
-    let reason = match json::object(configuration) {
-        Ok(members) => return Ok(members),
-        Err(reason) => reason,
-    };
-    if let Some(Value::Object(members)) = protobuf::json_of_struct(configuration) {
-        return Ok(members);
-    }
-    let got = match reason {
-        NotAnObject::DuplicateMember => "a JSON object with a key that occurs twice".to_owned(),
-        NotAnObject::OtherValue => "another JSON value".to_owned(),
-        NotAnObject::Syntax => match serde_json::from_slice::<IgnoredAny>(configuration) {
-            Err(error) => format!("neither (not JSON at line {}, column {})", error.line(), error.column()),
-            Ok(_) => "neither".to_owned(),
-        },
-    };
-    Err(ConfigError::new("", format!("expected a google.protobuf.Struct or a JSON object, got {got}")))
-}
-
-fn cache(root: &Section<'_>) -> Result<CacheLimits, ConfigError> {
-    let section = root.section(
-        "cache",
-        &["max_entries", "max_negative_entries", "negative_ttl", "refresh_ahead", "stale_if_error", "jitter"],
-    )?;
-    let negative_ttls = Duration::ZERO..=Duration::from_secs(60 * 60);
-    let stale = Duration::ZERO..=Duration::from_secs(24 * 60 * 60);
-    Ok(CacheLimits {
-        max_entries: section.count("max_entries", defaults::MAX_ENTRIES, 1..=1_000_000),
-        max_negative_entries: section.count(
-            "max_negative_entries",
-            defaults::MAX_NEGATIVE_ENTRIES,
-            1..=1_000_000,
-        ),
-        negative_ttl: section.duration("negative_ttl", defaults::NEGATIVE_TTL, negative_ttls),
-        refresh_ahead: section.fraction("refresh_ahead", defaults::REFRESH_AHEAD),
-        stale_if_error: section.duration("stale_if_error", defaults::STALE_IF_ERROR, stale),
-        jitter: section.fraction("jitter", defaults::JITTER),
-    })
 }
 
 fn challenge(root: &Section<'_>) -> Result<Challenge, ConfigError> {
@@ -458,6 +369,3 @@ const KEYS: [&str; 10] = [
     "challenge",
     "access_log",
 ];
-
-/// Verifiers may keep the keys this long: what a new key must be published ahead of its first use.
-const JWKS_CACHE_CONTROL: &str = "public, max-age=300";
