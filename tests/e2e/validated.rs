@@ -167,8 +167,9 @@ fn in_block(yaml: &str, examples: &mut Vec<String>) {
             .take_while(|line| line.trim().is_empty() || depth(line) > above)
             .map(|line| format!("{}\n", line.get(depth(lines[number])..).unwrap_or_default()))
             .collect();
-        // One with a type of its own belongs to another filter.
-        if !lines[number - 1].contains("@type") {
+        // One with a type of its own belongs to another filter, and a list of them to a SecurityPolicy of Envoy Gateway's.
+        let is_a_list = block.lines().nth(1).is_some_and(|line| line.trim_start().starts_with("- "));
+        if !lines[number - 1].contains("@type") && !is_a_list {
             examples.push(block);
         }
     }
