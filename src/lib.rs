@@ -65,6 +65,9 @@
 //! | inquiry | a case with its token and the way to a verdict on it |
 //! | part, step | a piece of the state machine with a state of its own; one event on its way through the parts |
 //! | schedule | when something is fetched that is fetched again and again: keys, status lists, polled events |
+//! | basis | the epoch and the keys that what a request got rests on: with others it is not served again |
+//! | pushed out | said of a verdict whose slot another token took before its time: workers may still have copies of it |
+//! | dice | cheap random numbers that choose whose place in the first level a newcomer gets |
 //! | to settle | to tell streams that waited what became of their call, so many in one callback |
 //! | parking | where requests wait for something else than a verdict: keys, a status list |
 //! | doubt | a callback that has not been seen to come yet, for an operator may have left it out |
