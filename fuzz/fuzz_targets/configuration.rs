@@ -22,7 +22,17 @@ fn shows_no_secret(text: &str) {
     assert!(!text.is_empty() && !text.contains(SECRET) && !text.contains(key), "{text}");
 }
 
+/// Whether whoever wrote the configuration has written the secret himself: the fuzzer learns it from the comparisons.
+fn has_secret(bytes: &[u8]) -> bool {
+    let has = |text: &str| text.contains(SECRET);
+    has(&String::from_utf8_lossy(bytes))
+        || serde_json::from_slice::<Value>(bytes).is_ok_and(|value| has(&value.to_string()))
+}
+
 fuzz_target!(|bytes: &[u8]| {
+    if has_secret(bytes) {
+        return;
+    }
     let config = match Config::parse(bytes, &environment) {
         Ok(config) => config,
         Err(errors) => {
