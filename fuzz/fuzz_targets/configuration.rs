@@ -17,20 +17,23 @@ fn environment(name: &str) -> Option<String> {
 
 const SECRET: &str = "a value of the environment";
 
-fn shows_no_secret(text: &str) {
+fn has_secret(text: &str) -> bool {
     let key = include_str!("../../tests/keys/ec256.pem").lines().nth(1).expect("a key");
-    assert!(!text.is_empty() && !text.contains(SECRET) && !text.contains(key), "{text}");
+    text.contains(SECRET) || text.contains(key)
 }
 
-/// Whether whoever wrote the configuration has written the secret himself: the fuzzer learns it from the comparisons.
-fn has_secret(bytes: &[u8]) -> bool {
-    let has = |text: &str| text.contains(SECRET);
-    has(&String::from_utf8_lossy(bytes))
-        || serde_json::from_slice::<Value>(bytes).is_ok_and(|value| has(&value.to_string()))
+fn shows_no_secret(text: &str) {
+    assert!(!text.is_empty() && !has_secret(text), "{text}");
+}
+
+/// Whether whoever wrote the configuration has written a secret himself: the fuzzer learns it from the comparisons.
+fn is_given_away(bytes: &[u8]) -> bool {
+    has_secret(&String::from_utf8_lossy(bytes))
+        || serde_json::from_slice::<Value>(bytes).is_ok_and(|value| has_secret(&value.to_string()))
 }
 
 fuzz_target!(|bytes: &[u8]| {
-    if has_secret(bytes) {
+    if is_given_away(bytes) {
         return;
     }
     let config = match Config::parse(bytes, &environment) {
