@@ -40,6 +40,7 @@ fn two_workers_make_one_call() {
         assert!(two.calls.is_empty());
         assert_eq!((two.count(Counter::CacheMiss), two.count(Counter::CacheCoalesced)), (0, 100));
         assert_eq!(two.count(Counter::JwtMinted), 0, "the JWT is shared, too");
+        two.give_tick();
         assert_eq!(two.tick, IDLE, "nobody is waited for any more");
     }
 }
@@ -92,6 +93,7 @@ fn a_worker_that_died_keeps_nobody_waiting() {
     assert_eq!(two.calls.len(), 1);
     two.answer(&active());
     assert!(matches!(two.fate(stream), Fate::Forwarded(_)));
+    two.give_tick();
     assert_eq!(two.tick, IDLE);
 }
 

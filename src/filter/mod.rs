@@ -121,7 +121,7 @@ impl Filter {
         let worker = Rc::clone(&self.worker);
         let mut step = Step::new(&worker, now);
         self.judge(stream, request, likeness, &mut step);
-        self.set_tick(&mut step);
+        self.hasten(&mut step);
         Outcome::Judged(step.effects)
     }
 
@@ -138,7 +138,7 @@ impl Filter {
         let worker = Rc::clone(&self.worker);
         let mut step = Step::new(&worker, now);
         self.route(event, &mut step);
-        self.set_tick(&mut step);
+        self.hasten(&mut step);
         step.effects
     }
 
@@ -174,6 +174,7 @@ impl Filter {
             Event::Tick => {
                 self.parts_mut().into_iter().for_each(|part| part.tick(step));
                 self.settle(step);
+                self.ask_for_ticks(self.pace(), step);
             }
             Event::Turn => {
                 self.introspections.turn(step);
@@ -235,13 +236,25 @@ impl Filter {
         self.introspections.are_to_settle() || self.parking.has_ready() || self.signals.are_to_settle()
     }
 
-    /// Asks for ticks as often as something may fall due.
-    fn set_tick(&mut self, step: &mut Step<'_>) {
+    /// How often something may fall due.
+    fn pace(&self) -> Duration {
         let pace = self.parts().map(Part::pace).into_iter().max();
-        let tick = pace.map_or(Duration::ZERO, part::Pace::interval);
-        if tick != self.tick {
-            self.tick = tick;
-            step.push(Effect::Tick(tick));
+        pace.map_or(Duration::ZERO, part::Pace::interval)
+    }
+
+    /// Sees to it that the next tick comes soon enough. Only a tick makes them rarer: Envoy begins anew to wait for the
+    /// next one when it is told how often, and what comes and goes all the time would put it off for ever.
+    fn hasten(&mut self, step: &mut Step<'_>) {
+        let pace = self.pace();
+        if self.tick.is_zero() || pace < self.tick {
+            self.ask_for_ticks(pace, step);
+        }
+    }
+
+    fn ask_for_ticks(&mut self, period: Duration, step: &mut Step<'_>) {
+        if period != self.tick {
+            self.tick = period;
+            step.push(Effect::Tick(period));
         }
     }
 

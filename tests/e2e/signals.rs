@@ -1,8 +1,11 @@
 //! Signals in real Envoy: from the moment one is answered with success, no worker forwards by an earlier verdict.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
+    },
+    time::{Duration, Instant},
 };
 
 use serde_json::{Value, json};
@@ -283,4 +286,38 @@ async fn where_envoy_keeps_bodies_back_a_signal_is_refused_and_the_log_says_why(
     assert_eq!(reply.status, 503, "{reply:?}");
     assert!(revocable.gateway.envoy.log().contains("allow_on_headers_stop_iteration: true"));
     assert_eq!(revocable.gateway.upstream.requests(), 1, "no signal reaches the service");
+}
+
+/// Envoy begins anew to wait for the next tick whenever it is told how often they are wanted; which is sooner as long as a
+/// request waits for another worker's question.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_body_that_does_not_come_is_given_up_however_often_others_begin_and_end_to_wait() {
+    const SERVER_TAKES: Duration = Duration::from_millis(15);
+    let gateway = Gateway::with(patient_plugin("https://as.example", "/jwks").await, two_workers).await;
+    gateway.server.answer_all(Answer::inactive().after(SERVER_TAKES));
+    let [mut one, mut two]: [Vec<_>; 2] =
+        gateway.envoy.connect_to_every_worker(2).await.try_into().unwrap_or_else(|_| panic!("two workers"));
+    let slow =
+        Request::post("/revocations", "{}").header("authorization", "Bearer admin-secret-admin-secret");
+    one[1].write(&slow.head()).await.expect("the headers sent");
+    let start = Instant::now();
+    let mut held = one.remove(1);
+    let given_up = tokio::spawn(async move { (held.reply().await, start.elapsed()) });
+    for number in 0.. {
+        if given_up.is_finished() || start.elapsed() > Duration::from_secs(12) {
+            break;
+        }
+        let request = Request::get("/").bearer(&format!("made-up-{number}"));
+        let (asks, waits) =
+            if number % 2 == 0 { (&mut one[0], &mut two[0]) } else { (&mut two[0], &mut one[0]) };
+        let (first, second) = tokio::join!(asks.send(&request), async {
+            tokio::time::sleep(SERVER_TAKES / 3).await;
+            waits.send(&request).await
+        });
+        assert_eq!([first.expect("an answer").status, second.expect("an answer").status], [401, 401]);
+    }
+    let (reply, after) = given_up.await.expect("no panic");
+    assert_eq!(reply.expect("an answer").status, 503);
+    assert!(after <= Duration::from_secs(6), "given up after {after:?}");
+    assert!(gateway.envoy.counter("cache.coalesced").await > 100, "they did wait for each other");
 }

@@ -5,7 +5,7 @@ use phantom_token_filter::metrics::Counter;
 use serde_json::{Value, json};
 
 use crate::support::issuer::{jwk, sign};
-use crate::support::{START, Worker, merge};
+use crate::support::{Request, START, Worker, inactive, merge};
 use crate::{ISSUER, answer_call, event_token, is_remembered, remember, two_workers};
 
 #[test]
@@ -79,4 +79,40 @@ fn a_polled_event_of_an_unknown_key_is_left_to_come_again() {
     answer_call(&mut one, "/ssf/poll", 200, &sets);
     assert_eq!(one.count(Counter::RevocationReceived), 1);
     assert_eq!(one.count(Counter::RevocationRefused), 0);
+}
+
+#[test]
+fn however_often_requests_begin_and_end_to_wait_for_another_worker_events_are_polled() {
+    let (mut one, mut two) = two_workers(json!({}));
+    let mut polled = START;
+    for number in 0..1_000 {
+        // Anybody can have two workers look for the same token at the same time, now one first, now the other.
+        let (asks, waits) = if number % 2 == 0 { (&mut one, &mut two) } else { (&mut two, &mut one) };
+        let token = Request::bearer(&format!("made-up-{number}"));
+        asks.receive(&token);
+        asks.give_turns();
+        waits.receive(&token);
+        pass_with_ticks([&mut *asks, &mut *waits], Duration::from_millis(20));
+        answer_call(asks, "/introspect", 200, &inactive());
+        waits.read_letters(asks);
+        pass_with_ticks([&mut *asks, &mut *waits], Duration::from_millis(20));
+        for worker in [asks, waits] {
+            if worker.called().contains(&"/ssf/poll") {
+                polled = worker.now;
+                answer_call(worker, "/ssf/poll", 200, &json!({}));
+            }
+        }
+        let unpolled = one.now.since(polled);
+        assert!(unpolled <= Duration::from_secs(8), "no events are polled for {unpolled:?}");
+    }
+}
+
+/// Time passes, and ticks come if they are due.
+fn pass_with_ticks(workers: [&mut Worker; 2], time: Duration) {
+    for worker in workers {
+        worker.pass(time);
+        if worker.next_tick <= worker.now {
+            worker.give_tick();
+        }
+    }
 }

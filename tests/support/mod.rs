@@ -92,6 +92,8 @@ pub struct Worker {
     pub letters: Vec<(Mailbox, TokenDigest, Told)>,
     /// How often a tick is wanted; zero: not at all.
     pub tick: Duration,
+    /// When the next comes of those that are wanted; Envoy begins anew to wait for it whenever it is told how often.
+    pub next_tick: UnixMillis,
     /// Streams whose body is awaited.
     pub receiving: Vec<StreamId>,
     /// Streams that go on and are watched.
@@ -128,6 +130,7 @@ impl Worker {
             turns: 0,
             letters: Vec::new(),
             tick: Duration::ZERO,
+            next_tick: UnixMillis::MAX,
             receiving: Vec::new(),
             watched: Vec::new(),
             judges_all: false,
@@ -293,6 +296,7 @@ impl Worker {
     }
 
     pub fn give_tick(&mut self) -> &mut Self {
+        self.next_tick = self.now.plus(self.tick);
         self.step(Event::Tick);
         self.give_turns()
     }
@@ -361,7 +365,10 @@ impl Worker {
                 Effect::Receive(stream) => self.receiving.push(stream),
                 Effect::Watch(stream) => self.watched.push(stream),
                 Effect::Tell(mailbox, digest, told) => self.letters.push((mailbox, digest, told)),
-                Effect::Tick(period) => self.tick = period,
+                Effect::Tick(period) => {
+                    self.tick = period;
+                    self.next_tick = self.now.plus(period);
+                }
             }
         }
     }
