@@ -120,7 +120,46 @@ fn a_route_may_name_the_policy() {
 
 #[test]
 fn a_path_that_envoy_may_change_is_noted() {
-    says(&explain(&["GET", "/a/../healthz"], &[]), &["note      Envoy may bring this path to another form"]);
+    let note = "note      Envoy may bring this path to another form";
+    for path in ["/a/../healthz", "/healthz/..", "/./healthz", "//healthz", "/%68ealthz"] {
+        says(&explain(&["GET", path], &[]), &[note]);
+    }
+    let said = explain(&["GET", "/healthz?next=//a/../b%20c"], &[]);
+    assert!(!said.text.contains("note"), "a query stays as it is: {}", said.text);
+}
+
+#[test]
+fn a_url_in_a_query_is_not_where_the_request_goes() {
+    let default = ["policy    default (the default: no rule holds)"];
+    for url in [
+        "/other?next=https://app.example/healthz",
+        "https://api.example/other?next=/healthz",
+        "https://api.example?next=/healthz",
+        "http://api.example#/healthz",
+    ] {
+        says(&explain(&["GET", url], &[]), &default);
+    }
+    let health = ["policy    public (rules[0]"];
+    for url in ["/healthz?from=/other", "https://api.example/healthz#top"] {
+        says(&explain(&["GET", url], &[]), &health);
+    }
+}
+
+#[test]
+fn what_is_neither_a_url_nor_a_path_is_no_question() {
+    // Of the first nobody can tell whether it is a host or a path.
+    for url in [
+        "healthz",
+        "api.example/healthz",
+        "ftp://api.example/",
+        "https:///healthz",
+        "https://me@api.example/",
+        "",
+    ] {
+        let said = explain(&["GET", url], &[]);
+        assert_eq!(said.code, 2, "{url}: {said:?}");
+        assert!(said.errors.contains("expected https://HOST/PATH or /PATH"), "{said:?}");
+    }
 }
 
 #[test]

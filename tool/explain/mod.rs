@@ -91,7 +91,7 @@ fn explain(configured: &Configured, request: Request, known: Option<Known>) -> R
         );
     }
     let path = request.path();
-    if ["//", "/./", "/../", "%"].iter().any(|part| path.contains(part)) {
+    if may_be_normalised(&path) {
         lines.add(
             "note",
             "Envoy may bring this path to another form first; it is judged as it is written here",
@@ -115,6 +115,11 @@ fn explain(configured: &Configured, request: Request, known: Option<Known>) -> R
         _ => request,
     };
     Ok(conclude(lines, &config, &request, server.as_ref(), now))
+}
+
+/// Whether Envoy has another form for a path, if it is told to look for one.
+fn may_be_normalised(path: &str) -> bool {
+    path.contains("//") || path.contains('%') || path.split('/').any(|part| part == "." || part == "..")
 }
 
 fn has_token(policy: &Policy, request: &Request) -> bool {

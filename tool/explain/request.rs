@@ -18,12 +18,13 @@ pub(super) struct Request {
 impl Request {
     /// A request for a URL, or for a path alone; headers are written `name: value`.
     pub(super) fn new(method: &str, url: &str, headers: &[String]) -> Result<Self, String> {
-        let (scheme, rest) = url.split_once("://").unwrap_or(("https", url));
-        let (authority, path) = rest.find('/').map_or((rest, "/"), |slash| rest.split_at(slash));
+        let (scheme, authority, path) = parts(url).ok_or_else(|| {
+            format!("expected https://HOST/PATH or /PATH, without user information, got {url:?}")
+        })?;
         let mut all = vec![
             (":method".to_owned(), method.as_bytes().to_vec()),
-            (":scheme".to_owned(), scheme.as_bytes().to_vec()),
-            (":path".to_owned(), path.as_bytes().to_vec()),
+            (":scheme".to_owned(), scheme.into_bytes()),
+            (":path".to_owned(), path.into_bytes()),
         ];
         if !authority.is_empty() {
             all.push((":authority".to_owned(), authority.as_bytes().to_vec()));
@@ -51,10 +52,25 @@ impl Request {
         self
     }
 
-    /// The path as it is written.
+    /// The path as it is written, without a query.
     pub(super) fn path(&self) -> String {
-        String::from_utf8_lossy(&self.header(":path").unwrap_or_default()).into_owned()
+        let path = String::from_utf8_lossy(&self.header(":path").unwrap_or_default()).into_owned();
+        path.split_once('?').map_or_else(|| path.clone(), |(path, _)| path.to_owned())
     }
+}
+
+/// Scheme, authority and path of a request for this URL, as a client sends them: no fragment, and a path in any case.
+fn parts(url: &str) -> Option<(String, &str, String)> {
+    let url = url.split_once('#').map_or(url, |(url, _)| url);
+    if url.starts_with('/') {
+        return Some(("https".to_owned(), "", url.to_owned()));
+    }
+    let (scheme, rest) = url.split_once("://")?;
+    let (authority, path) = rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()));
+    let scheme = scheme.to_ascii_lowercase();
+    let is_http = matches!(&*scheme, "http" | "https") && !authority.is_empty() && !authority.contains('@');
+    let slash = if path.starts_with('/') { "" } else { "/" };
+    is_http.then(|| (scheme, authority, [slash, path].concat()))
 }
 
 impl RequestView for Request {
