@@ -306,3 +306,25 @@ fn forty_lists_of_usual_size_are_fetched_once_each() {
         assert!(matches!(worker.fate(stream), Fate::Forwarded(_)), "{number} was fetched again");
     }
 }
+
+#[test]
+fn ticks_come_soon_as_long_as_a_list_is_yet_to_be_asked_for() {
+    let mut worker = worker(json!({}));
+    let seldom = worker.give_tick().tick;
+    for uri in [LIST, "https://as.example/statuslists/2"] {
+        let first = worker.receive(&Request::bearer(&token(json!(1), uri)));
+        let second = worker.receive(&Request::bearer(&token(json!(2), uri)));
+        assert_eq!(worker.tick, Duration::from_millis(50));
+        worker.give_turns().give_tick();
+        assert_eq!(worker.tick, seldom, "it is asked for");
+        let third = worker.receive(&Request::bearer(&token(json!(5), uri)));
+        worker.give_tick();
+        assert_eq!(worker.tick, seldom, "it is asked for already");
+        answer_list(&mut worker, json!({"sub": uri}));
+        worker.give_tick();
+        assert_eq!(worker.tick, seldom);
+        for stream in [first, second, third] {
+            assert!(!worker.is_waiting(stream));
+        }
+    }
+}

@@ -24,7 +24,11 @@ use crate::token::UnixMillis;
 
 /// The lists that tokens have named.
 #[derive(Default)]
-pub(in crate::filter) struct StatusLists(BTreeMap<Key, Listed>);
+pub(in crate::filter) struct StatusLists {
+    lists: BTreeMap<Key, Listed>,
+    /// How many of them somebody waits for whose fetch has not begun: every request asks, and there may be thousands.
+    awaited: usize,
+}
 
 /// A list, by whose it is and where: what another provider says at the same address is none of this one's business.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -58,7 +62,7 @@ impl StatusLists {
     /// Makes room for so many bytes beside `key`: of those that nobody waits for, the oldest go.
     fn make_room(&mut self, key: &Key, bytes: usize, now: UnixMillis) -> bool {
         let others = |(other, listed): (&Key, &Listed)| if other == key { 0 } else { listed.len(other) };
-        let mut used: usize = self.0.iter().map(others).sum();
+        let mut used: usize = self.lists.iter().map(others).sum();
         while used + bytes > MAX_BYTES {
             let may_go = |(other, listed): &(&Key, &Listed)| {
                 *other != key
@@ -66,10 +70,10 @@ impl StatusLists {
                     && listed.waiting.is_empty()
                     && listed.stays_until <= now
             };
-            let idle = self.0.iter().filter(may_go);
+            let idle = self.lists.iter().filter(may_go);
             let oldest = idle.min_by_key(|(_, listed)| listed.current.as_ref().map(|list| list.fresh_until));
             let Some(oldest) = oldest.map(|(key, _)| key.clone()) else { return false };
-            used -= self.0.remove(&oldest).map_or(0, |listed| listed.len(&oldest));
+            used -= self.lists.remove(&oldest).map_or(0, |listed| listed.len(&oldest));
         }
         true
     }
@@ -104,7 +108,7 @@ impl StatusLists {
             Ok(Some(_)) | Err(_) => return Outcome::Refused(InvalidToken::UnknownStatus.into()),
         };
         let key = Key { provider: validator.origin.provider.clone(), uri: reference.uri };
-        if !self.0.contains_key(&key) {
+        if !self.lists.contains_key(&key) {
             if !self.make_room(&key, BYTES_PER_LIST, now) {
                 return Outcome::Refused(Unavailable::NoStatusList { seconds: 1 }.into());
             }
@@ -116,9 +120,9 @@ impl StatusLists {
                 is_used: true,
                 waiting: Vec::new(),
             };
-            self.0.insert(key.clone(), listed);
+            self.lists.insert(key.clone(), listed);
         }
-        let Some(listed) = self.0.get_mut(&key) else {
+        let Some(listed) = self.lists.get_mut(&key) else {
             return Outcome::Refused(Unavailable::NoStatusList { seconds: 1 }.into());
         };
         listed.is_used = true;
@@ -142,8 +146,10 @@ impl StatusLists {
 
     /// Lets a request wait for a list.
     pub(in crate::filter) fn wait(&mut self, key: &Key, stream: StreamId) {
-        if let Some(listed) = self.0.get_mut(key) {
+        if let Some(listed) = self.lists.get_mut(key) {
+            let was_awaited = listed.schedule.is_awaited();
             listed.schedule.want();
+            self.awaited += usize::from(listed.schedule.is_awaited() && !was_awaited);
             listed.waiting.push(stream);
         }
     }
@@ -151,10 +157,11 @@ impl StatusLists {
     /// Fetches the lists whose time has come; only in the root's callbacks.
     pub(in crate::filter) fn fetch(&mut self, step: &mut Step<'_>) {
         let now = step.now;
-        for (key, listed) in self.0.iter_mut().filter(|(_, listed)| listed.is_due(now)) {
+        for (key, listed) in self.lists.iter_mut().filter(|(_, listed)| listed.is_due(now)) {
             let request = listed.validator.status_lists.as_ref().and_then(|source| source.request(&key.uri));
             let Some(request) = request else { continue };
             let call = step.call(request);
+            self.awaited -= usize::from(listed.schedule.is_awaited());
             listed.schedule.begin(call, PAUSES, step.now);
             listed.is_used = false;
         }
@@ -168,13 +175,13 @@ impl StatusLists {
         keys: &mut KeyRings,
         step: &Step<'_>,
     ) -> Option<Vec<StreamId>> {
-        let (key, listed) = self.0.iter().find(|(_, listed)| listed.schedule.is(call))?;
+        let (key, listed) = self.lists.iter().find(|(_, listed)| listed.schedule.is(call))?;
         let (key, validator) = (key.clone(), Rc::clone(&listed.validator));
         let read = read(&key.uri, &validator, reply, keys, step).and_then(|list| {
             let is_room = self.make_room(&key, list.len() + BYTES_PER_LIST, step.now);
             is_room.then_some(list).ok_or_else(|| format!("those in use take more than {MAX_BYTES} bytes"))
         });
-        let listed = self.0.get_mut(&key)?;
+        let listed = self.lists.get_mut(&key)?;
         listed.schedule.ended(call);
         listed.stays_until = step.now.plus(STAYS);
         match read {
@@ -199,15 +206,15 @@ impl Part for StatusLists {
     }
 
     fn pace(&self) -> Pace {
-        match self.0.values().any(|listed| listed.schedule.is_awaited()) {
-            true => Pace::Soon,
-            false if self.0.is_empty() => Pace::Idle,
-            false => Pace::NowAndThen,
+        match self.awaited {
+            0 if self.lists.is_empty() => Pace::Idle,
+            0 => Pace::NowAndThen,
+            _ => Pace::Soon,
         }
     }
 
     fn clock_set_back(&mut self) {
-        for listed in self.0.values_mut() {
+        for listed in self.lists.values_mut() {
             (listed.current, listed.stays_until) = (None, UnixMillis::from_millis(0));
             listed.schedule.clock_set_back();
         }
