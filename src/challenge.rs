@@ -31,7 +31,8 @@ pub struct Answer {
 
 impl Challenge {
     /// What the client of a refused request gets. `scope`: those that its policy needs, separated by spaces.
-    pub fn answer(&self, denial: &Denial, scope: &str) -> Answer {
+    /// `resource_metadata`: where the metadata of its resource is (RFC 9728 §5.1), a URL without quotes.
+    pub fn answer(&self, denial: &Denial, scope: &str, resource_metadata: Option<&str>) -> Answer {
         let (status, grpc_status, error, description) = match denial {
             Denial::InsufficientScope(InsufficientScope::MissingScope) => (
                 403,
@@ -95,14 +96,25 @@ impl Challenge {
         if let Denial::InsufficientUserAuthentication(reason) = denial {
             challenge.push_str(&wanted(&reason.wanted));
         }
-        headers.push(match denial {
-            Denial::Unavailable(reason) => ("retry-after", reason.retry_after_seconds().to_string()),
+        if let Some(url) = resource_metadata {
+            challenge.push_str(&format!(", resource_metadata=\"{url}\""));
+        }
+        match denial {
+            Denial::Unavailable(reason) => {
+                headers.push(("retry-after", reason.retry_after_seconds().to_string()));
+            }
             Denial::InsufficientScope(_)
             | Denial::InsufficientUserAuthentication(_)
             | Denial::InvalidRequest(_)
             | Denial::InvalidToken(_)
-            | Denial::MissingToken => ("www-authenticate", challenge),
-        });
+            | Denial::MissingToken => {
+                headers.push(("www-authenticate", challenge));
+                if resource_metadata.is_some() {
+                    // Scripts that come from elsewhere read a challenge only if they may.
+                    headers.push(("access-control-expose-headers", "WWW-Authenticate".to_owned()));
+                }
+            }
+        }
         let body = if self.error_description {
             format!("{{\"error\":\"{error}\",\"error_description\":\"{description}\"}}")
         } else {
@@ -136,7 +148,7 @@ mod tests {
     use crate::policy::Unavailable;
 
     fn answer(denial: &Denial, error_description: bool) -> (u16, Option<String>, String) {
-        let answer = Challenge { realm: "api".to_owned(), error_description }.answer(denial, "");
+        let answer = Challenge { realm: "api".to_owned(), error_description }.answer(denial, "", None);
         let challenge = answer.headers.into_iter().find(|(name, _)| *name == "www-authenticate");
         (answer.status, challenge.map(|(_, value)| value), answer.body)
     }
@@ -169,10 +181,14 @@ mod tests {
 
     #[test]
     fn the_servers_trouble_is_a_503_without_challenge() {
-        let answer = Challenge { realm: "api".to_owned(), error_description: true }
-            .answer(&Unavailable::AuthorizationServer(ServerFailure::Timeout).into(), "read");
+        let answer = Challenge { realm: "api".to_owned(), error_description: true }.answer(
+            &Unavailable::AuthorizationServer(ServerFailure::Timeout).into(),
+            "read",
+            Some("https://api.example/.well-known/oauth-protected-resource"),
+        );
         assert_eq!((answer.status, answer.grpc_status, answer.details), (503, 14, "introspection_timeout"));
         assert!(answer.headers.contains(&("retry-after", "1".to_owned())));
-        assert!(!answer.headers.iter().any(|(name, _)| *name == "www-authenticate"));
+        let of_challenges = ["www-authenticate", "access-control-expose-headers"];
+        assert!(!answer.headers.iter().any(|(name, _)| of_challenges.contains(name)), "{answer:?}");
     }
 }

@@ -90,6 +90,7 @@ mod json;
 pub mod jwt;
 pub mod metrics;
 pub mod policy;
+pub mod protected_resource;
 mod protobuf;
 pub mod provider;
 pub mod request;

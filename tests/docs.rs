@@ -50,6 +50,7 @@ fn documented() -> Vec<Key> {
 fn concrete(path: &str) -> String {
     path.replace("providers.NAME", "providers.main")
         .replace("policies.NAME", "policies.default")
+        .replace("protected_resources.NAME", "protected_resources.api")
         .replace("[]", "[0]")
 }
 
@@ -64,6 +65,16 @@ fn with(section: &str) -> Value {
     if section == "providers.NAME.status_list" {
         let list = json!({"cluster": "as", "uri_prefixes": ["https://as.example/"]});
         return change(with("providers.NAME.jwks"), json!({"providers.main.status_list": list}));
+    }
+    if section.starts_with("protected_resources") {
+        let resource = json!({"resource": "https://api.example/v1"});
+        return change(
+            base,
+            json!({
+                "protected_resources.api": resource, "policies.default.resource": "api",
+                "providers.main.issuer": "https://as.example",
+            }),
+        );
     }
     if section.starts_with("revocation") {
         let secret = json!({"env": "CLIENT_SECRET"});

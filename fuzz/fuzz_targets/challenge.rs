@@ -63,7 +63,7 @@ fuzz_target!(|text: &str| {
             Unavailable::AuthorizationServer(ServerFailure::Timeout).into(),
             Unavailable::TooManyCalls.into(),
         ] {
-            let answer = config.challenge.answer(&denial, &scope);
+            let answer = config.challenge.answer(&denial, &scope, None);
             let challenges: Vec<_> =
                 answer.headers.iter().filter(|(name, _)| *name == "www-authenticate").collect();
             let error = serde_json::from_str::<Value>(&answer.body).expect("a body in JSON")["error"].clone();

@@ -11,9 +11,11 @@ mod document;
 mod error;
 mod fingerprint;
 mod length;
+mod own_paths;
 mod phantom_token;
 mod place;
 mod policy;
+mod protected_resources;
 mod provider;
 mod published_keys;
 mod reader;
@@ -25,17 +27,19 @@ mod text;
 use std::cell::RefCell;
 use std::rc::Rc;
 
-use crate::challenge::{Answer, Challenge};
+use crate::challenge::Challenge;
 use crate::jwt::{JwksEndpoint, PhantomToken, SignError, Signatures};
 use crate::policy::{Denial, IdentityHeaders, InvalidRequest, Policy, Reading, Rule, Strategy, Unavailable};
 use crate::provider::Provider;
 use crate::request::{RequestView, host_of};
-use crate::revocation::sources::{Receiver, Sources};
+use crate::revocation::sources::Sources;
 
 pub use cache::CacheLimits;
 pub use error::ConfigError;
+pub use own_paths::OwnPath;
 
 use document::members;
+use own_paths::OwnPaths;
 use published_keys::PublishedKeys;
 use reader::{Context, Item, Section};
 
@@ -46,8 +50,8 @@ pub struct Config {
     pub providers: Vec<Provider>,
     /// How phantom tokens are made, if they are.
     pub phantom_token: Option<PhantomToken>,
-    /// The filter's own answer with the keys that verify phantom tokens.
-    jwks: Option<PublishedKeys>,
+    /// What the filter answers itself.
+    own_paths: OwnPaths,
     policies: Vec<Rc<Policy>>,
     rules: Vec<Rule>,
     default_policy: Rc<Policy>,
@@ -77,15 +81,6 @@ pub struct Ruling<'c> {
     /// The host that it must be for. Envoy may tell hosts apart by their port, or not; rules do not. So where the port
     /// would make a difference, the request goes on without it, and to the host that the rules have matched.
     pub host: Option<Vec<u8>>,
-}
-
-/// A path of the filter's own.
-#[derive(Clone, Debug)]
-pub enum OwnPath {
-    /// This is the answer.
-    Answer(Answer),
-    /// A signal comes in here.
-    Receiver(Receiver),
 }
 
 impl Config {
@@ -122,10 +117,15 @@ impl Config {
         let has_phantom_token = root.get("phantom_token").is_some();
         let default_policy = root.get("default_policy");
         let default_name = default_policy.as_ref().map_or(Ok(defaults::POLICY), Item::text)?;
-        let policies = root.noted(policy::policies(root, default_name, &mut providers, has_phantom_token));
         let mut jwks_path = phantom_token.iter().flatten().map(|(_, path)| path.as_str());
         let jwks_path = jwks_path.find(|path| !path.is_empty());
-        let revocation = root.noted(revocation::sources(root, &providers, jwks_path));
+        let resources = root.noted(protected_resources::identifiers(root, jwks_path));
+        let policies = policy::policies(root, default_name, &mut providers, has_phantom_token, &resources);
+        let policies = root.noted(policies);
+        let metadata_paths = resources.iter().flatten().flat_map(|(_, it)| it.metadata_paths());
+        let taken: Vec<&str> = jwks_path.into_iter().chain(metadata_paths).collect();
+        let revocation = root.noted(revocation::sources(root, &providers, &taken));
+        let resources = root.noted(protected_resources::protected_resources(root, &resources, &policies));
         let rules = root.noted(rules::rules(root, &policies));
         let default_policy = root.noted(rules::named(root, default_name, "default_policy", &policies));
         let policy_from_route = root.noted(match root.get("policy_from") {
@@ -139,11 +139,12 @@ impl Config {
             .map(|section| section.boolean("hits", defaults::ACCESS_LOG_HITS));
         let (phantom_token, jwks_path) = phantom_token?.unzip();
         let jwks = jwks_path.filter(|path| !path.is_empty()).zip(phantom_token.as_ref());
+        let jwks = jwks.map(|(path, token)| PublishedKeys::new(path, token.jwks()));
         let (policies, rules, policy_from_route) = (policies?, rules?, policy_from_route?);
         Ok(Self {
             revocation: revocation?,
             providers: providers?,
-            jwks: jwks.map(|(path, token)| PublishedKeys::new(path, token.jwks())),
+            own_paths: OwnPaths::new(jwks, resources?),
             phantom_token,
             may_hang_on_route: policy_from_route
                 || rules.iter().any(|rule| !rule.matches.route_names.is_empty()),
@@ -324,28 +325,12 @@ impl Config {
 
     /// Whether the request is for one of the filter's own paths, and so for no policy to judge.
     pub fn is_own_path(&self, request: &dyn RequestView) -> bool {
-        // The one read of the path, and only where there is a path of our own.
-        (self.jwks.is_some() || self.revocation.is_any())
-            && request.header(":path").is_some_and(|target| {
-                self.jwks_of(&target).is_some() || self.revocation.of_target(&target).is_some()
-            })
+        self.own_paths.of(request, &self.revocation).is_some()
     }
 
     /// What the filter does itself with the request, if it is for one of its own paths.
     pub fn own_path(&self, request: &dyn RequestView) -> Option<OwnPath> {
-        if !self.is_own_path(request) {
-            return None;
-        }
-        let target = request.header(":path")?;
-        match self.jwks_of(&target) {
-            Some(jwks) => Some(OwnPath::Answer(jwks.answer(request))),
-            None => self.revocation.of_target(&target).map(OwnPath::Receiver),
-        }
-    }
-
-    /// The published keys, if they are what this request target is for.
-    fn jwks_of(&self, target: &[u8]) -> Option<&PublishedKeys> {
-        self.jwks.as_ref().filter(|jwks| jwks.is_at(target))
+        self.own_paths.of(request, &self.revocation).map(|found| found.own_path(request))
     }
 }
 
@@ -357,7 +342,7 @@ fn challenge(root: &Section<'_>) -> Result<Challenge, ConfigError> {
     })
 }
 
-const KEYS: [&str; 10] = [
+const KEYS: [&str; 11] = [
     "providers",
     "phantom_token",
     "policies",
@@ -365,6 +350,7 @@ const KEYS: [&str; 10] = [
     "rules",
     "policy_from",
     "cache",
+    "protected_resources",
     "revocation",
     "challenge",
     "access_log",

@@ -12,6 +12,7 @@ use super::reader::{Item, Section, number};
 use super::strategy::{named_providers, strategy, strategy_name};
 use crate::credentials::TokenSource;
 use crate::policy::{AllowMissing, Authorization, Policy, Requirements, Strategy, UserAuthentication};
+use crate::protected_resource::ResourceIdentifier;
 use crate::provider::{Introspector, OriginKind, Provider};
 
 /// The policies. The default one may be left out if its name is not changed: without a word about it, requests
@@ -21,6 +22,7 @@ pub(super) fn policies(
     default_name: &str,
     providers: &mut Result<Vec<Provider>, ConfigError>,
     has_phantom_token: bool,
+    resources: &Result<Vec<(&str, ResourceIdentifier)>, ConfigError>,
 ) -> Result<Vec<Rc<Policy>>, ConfigError> {
     let entries = root.entries("policies")?;
     let mut sections = root.all(entries.into_iter().map(|(name, item)| Ok((name, item.section(&KEYS)?))))?;
@@ -32,9 +34,9 @@ pub(super) fn policies(
         sections.iter().for_each(|(_, section)| _ = keep_verdicts(section, providers));
     }
     root.all(
-        sections
-            .iter()
-            .map(|(name, section)| policy(name, section, providers, has_phantom_token).map(Rc::new)),
+        (sections.iter())
+            .map(|(name, section)| policy(name, section, providers, has_phantom_token, resources))
+            .map(|policy| policy.map(Rc::new)),
     )
 }
 
@@ -47,13 +49,14 @@ fn in_words(error: ConfigError, section: &Section<'_>) -> ConfigError {
     ConfigError::new(error.path, [&error.problem, " ", hint].concat())
 }
 
-const KEYS: [&str; 9] = [
+const KEYS: [&str; 10] = [
     "strategy",
     "provider",
     "providers",
     "token_sources",
     "cache_ttl",
     "require",
+    "resource",
     "forward",
     "allow_missing",
     "allow_preflight",
@@ -64,6 +67,7 @@ fn policy(
     section: &Section<'_>,
     providers: &Result<Vec<Provider>, ConfigError>,
     has_phantom_token: bool,
+    resources: &Result<Vec<(&str, ResourceIdentifier)>, ConfigError>,
 ) -> Result<Policy, ConfigError> {
     let strategy_name = strategy_name(section)?;
     let other_key = section.any_key_but("strategy").filter(|_| strategy_name == StrategyName::Allow);
@@ -74,7 +78,8 @@ fn policy(
     }
     let strategy = strategy(section, strategy_name, providers);
     let strategy = section.noted(strategy.map_err(|error| in_words(error, section)));
-    let require = section.noted(requirements(section));
+    let resource = section.noted(section.get("resource").map(|item| resource(&item, resources)).transpose());
+    let require = section.noted(requirements(section, resource.as_ref().copied().unwrap_or_default()));
     let token_sources = section.noted(token_sources(section));
     let allow_missing = section.noted(allow_missing(section));
     let forward = section.section("forward", &["authorization", "claim_headers"])?;
@@ -90,7 +95,7 @@ fn policy(
             _ => (Authorization::Original, Authorization::Original),
         },
     };
-    let (strategy, require) = (strategy?, require?);
+    let (strategy, require, resource) = (strategy?, require?, resource?);
     if mints(&strategy, authorization, validated_authorization) && !has_phantom_token {
         let problem =
             "expected the section phantom_token, for this policy forwards a phantom token, got none";
@@ -99,6 +104,9 @@ fn policy(
     if !strategy.validators().is_empty() && require.audiences.is_empty() {
         let warning =
             "a JWT that is for another API passes, too (RFC 9068 §4); name yours in require.audiences";
+        section.warn("require.audiences", warning);
+    } else if resource.is_some() && require.audiences.is_empty() {
+        let warning = "a token that is for another API passes, too; left out, it is the resource";
         section.warn("require.audiences", warning);
     }
     let claim_headers = forward.get("claim_headers");
@@ -114,6 +122,7 @@ fn policy(
         validated_authorization,
         claim_headers: claim_headers.unwrap_or_default(),
         allow_missing: allow_missing?,
+        resource_metadata: resource.map(ResourceIdentifier::metadata_url),
         allow_preflight: section.boolean("allow_preflight", defaults::ALLOW_PREFLIGHT),
     })
 }
@@ -130,6 +139,17 @@ pub(super) fn mints(strategy: &Strategy, asked: Authorization, validated: Author
         Strategy::Introspect(introspector) => asked == Authorization::Jwt && !is_given(introspector),
         Strategy::Jwt(_) | Strategy::JwtAndIntrospection(_) => validated == Authorization::Jwt,
     }
+}
+
+/// The resource that a policy names.
+fn resource<'r>(
+    item: &Item<'_>,
+    resources: &'r Result<Vec<(&str, ResourceIdentifier)>, ConfigError>,
+) -> Result<&'r ResourceIdentifier, ConfigError> {
+    let name = item.text()?;
+    let resources = resources.as_ref().map_err(Clone::clone)?;
+    let named = resources.iter().find(|(other, _)| *other == name);
+    named.map(|(_, resource)| resource).ok_or_else(|| item.wrong("a name in protected_resources"))
 }
 
 fn allow_missing(section: &Section<'_>) -> Result<AllowMissing, ConfigError> {
@@ -202,7 +222,11 @@ fn token_source(item: &Item<'_>) -> Result<TokenSource, ConfigError> {
     }
 }
 
-fn requirements(section: &Section<'_>) -> Result<Requirements, ConfigError> {
+/// A token is for the resource, unless something else is written down.
+fn requirements(
+    section: &Section<'_>,
+    resource: Option<&ResourceIdentifier>,
+) -> Result<Requirements, ConfigError> {
     let keys =
         &["scopes", "any_scope", "audiences", "client_ids", "claims", "token_types", "acr_values", "max_age"];
     let section = section.section("require", keys)?;
@@ -213,10 +237,14 @@ fn requirements(section: &Section<'_>) -> Result<Requirements, ConfigError> {
         Some(_) => section.texts("token_types")?,
         None => defaults::TOKEN_TYPES.map(str::to_owned).to_vec(),
     };
+    let audiences = match (section.get("audiences"), resource) {
+        (None, Some(resource)) => vec![resource.as_str().to_owned()],
+        _ => section.texts("audiences")?,
+    };
     Ok(Requirements {
         scopes: scopes("scopes")?,
         any_scope: scopes("any_scope")?,
-        audiences: section.texts("audiences")?,
+        audiences,
         client_ids: section.texts("client_ids")?,
         claims: (section.entries("claims")?.iter())
             .map(|(name, item)| accepted_values(name, item))

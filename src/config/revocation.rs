@@ -17,11 +17,11 @@ use crate::revocation::sources::{
 };
 use crate::token::Secret;
 
-/// The sources; none of them, unless it is named.
+/// The sources; none of them, unless it is named. `taken`: paths that others have.
 pub(super) fn sources(
     root: &Section<'_>,
     providers: &Result<Vec<Provider>, ConfigError>,
-    jwks_path: Option<&str>,
+    taken: &[&str],
 ) -> Result<Sources, ConfigError> {
     let section = root
         .section("revocation", &["endpoint", "back_channel_logout", "security_events", "admin", "settle"])?;
@@ -49,7 +49,7 @@ pub(super) fn sources(
         ("security_events.push", push_path(&sources)),
         ("admin", sources.admin.as_ref().map(|it| &it.path)),
     ];
-    let mut seen: Vec<&str> = jwks_path.into_iter().collect();
+    let mut seen = taken.to_vec();
     for (key, path) in paths {
         let Some(path) = path else { continue };
         if seen.contains(&path.as_str()) {

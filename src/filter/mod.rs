@@ -296,7 +296,7 @@ impl Filter {
     /// What a stream gets that the host failed to treat as it should: closed on failure.
     pub fn host_failure(&mut self, stream: StreamId) -> Answer {
         self.parts_mut().into_iter().for_each(|part| part.forget(stream));
-        self.worker.config.challenge.answer(&Unavailable::Host.into(), "")
+        self.worker.config.challenge.answer(&Unavailable::Host.into(), "", None)
     }
 
     /// Forgets what requests got, so that the next ones are judged.

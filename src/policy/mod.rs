@@ -46,6 +46,8 @@ pub struct Policy {
     pub claim_headers: Vec<(String, String)>,
     /// Which requests are forwarded without a verdict, and then without a token.
     pub allow_missing: AllowMissing,
+    /// Where the metadata of its resource is (RFC 9728), if it has one.
+    pub resource_metadata: Option<String>,
     /// Whether a CORS preflight is forwarded without a look at its token, and without one.
     pub allow_preflight: bool,
 }

@@ -100,6 +100,43 @@ fn sides_of_a_provider_that_are_never_used() {
 }
 
 #[test]
+fn a_resource_that_no_policy_names() {
+    let api = json!({"resource": "https://api.example", "authorization_servers": ["https://as.example"]});
+    warned(&[
+        (
+            "its metadata is published for nobody",
+            json!({"protected_resources.api": api}),
+            &[
+                "protected_resources.api.resource: no challenge leads to its metadata, for no policy names this resource",
+            ],
+        ),
+        (
+            "a policy names it",
+            json!({"protected_resources.api": api, "policies.default.resource": "api"}),
+            &[],
+        ),
+        (
+            "a policy that names it and takes tokens for anybody",
+            json!({
+                "protected_resources.api": api, "policies.default.resource": "api",
+                "policies.default.require.audiences": [],
+            }),
+            &[
+                "policies.default.require.audiences: a token that is for another API passes, too; left out, it is the resource",
+            ],
+        ),
+        (
+            "it says for whom JWTs are to be",
+            with_keys(json!({
+                "protected_resources.api": api, "policies.default.resource": "api",
+                "policies.default.strategy": "auto",
+            })),
+            &[],
+        ),
+    ]);
+}
+
+#[test]
 fn phantom_tokens_that_are_never_made() {
     let never: &[&str] = &["phantom_token: never made, for no policy forwards it"];
     let audiences = "policies.default.require.audiences";

@@ -30,6 +30,7 @@ mod outage;
 mod paths;
 mod phantom_token;
 mod policies;
+mod protected_resources;
 mod real_servers;
 mod reload;
 mod renewal;

@@ -102,7 +102,9 @@ pub(in crate::filter) fn deny(
         Denial::Unavailable(_) => Counter::Unavailable,
     });
     step.push(Effect::Describe(stream, Description::new(denial.reason(), policy, source)));
-    step.push(Effect::Answer(stream, step.worker.config.challenge.answer(denial, &scope)));
+    let resource_metadata = policy.and_then(|policy| policy.resource_metadata.as_deref());
+    let answer = step.worker.config.challenge.answer(denial, &scope, resource_metadata);
+    step.push(Effect::Answer(stream, answer));
 }
 
 /// Keeps what a request gets for those that are like it.

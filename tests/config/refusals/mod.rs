@@ -3,6 +3,7 @@
 mod keys;
 mod phantom_token;
 mod policies;
+mod protected_resources;
 mod providers;
 mod revocation;
 mod several;
@@ -59,7 +60,7 @@ fn keys() {
         (
             "a misspelt key at the top",
             json!({"provider": {}}),
-            "configuration: expected one of the keys providers, phantom_token, policies, default_policy, rules, policy_from, cache, revocation, challenge, access_log, got \"provider\"",
+            "configuration: expected one of the keys providers, phantom_token, policies, default_policy, rules, policy_from, cache, protected_resources, revocation, challenge, access_log, got \"provider\"",
         ),
         (
             "a key without a value",
