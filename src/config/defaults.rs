@@ -65,6 +65,10 @@ pub(super) const REQUIRE_EXP: bool = false;
 pub(super) const POLL_INTERVAL: Duration = Duration::from_secs(5);
 pub(super) const POLL_TIMEOUT: Duration = Duration::from_secs(5);
 
+pub(super) const CERTIFICATE_IS_FORWARDED: bool = false;
+/// The nearest to the client.
+pub(super) const XFCC_ELEMENT: u32 = 0;
+
 pub(super) const ACCESS_LOG_HITS: bool = false;
 
 pub(super) const REALM: &str = "api";

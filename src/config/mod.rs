@@ -6,6 +6,7 @@
 mod authentication;
 mod cache;
 mod choices;
+mod client_certificate;
 mod defaults;
 mod document;
 mod error;
@@ -33,6 +34,7 @@ use crate::policy::{Denial, IdentityHeaders, InvalidRequest, Policy, Reading, Ru
 use crate::provider::Provider;
 use crate::request::{RequestView, host_of};
 use crate::revocation::sources::Sources;
+use crate::sender_constrained::ClientCertificate;
 
 pub use cache::CacheLimits;
 pub use error::ConfigError;
@@ -61,6 +63,8 @@ pub struct Config {
     may_hang_on_route: bool,
     /// Headers that say who the client is.
     pub identity_headers: IdentityHeaders,
+    /// Where clients' certificates are learned from.
+    pub client_certificate: ClientCertificate,
     /// Bounds of the cache.
     pub cache: CacheLimits,
     /// Where withdrawals come from.
@@ -133,6 +137,7 @@ impl Config {
             None => Ok(defaults::POLICY_FROM_ROUTE),
         });
         let cache = root.noted(cache::limits(root));
+        let client_certificate = root.noted(client_certificate::client_certificate(root));
         let challenge = root.noted(challenge(root));
         let access_log_hits = root
             .noted(root.section("access_log", &["hits"]))
@@ -153,6 +158,7 @@ impl Config {
             policy_from_route,
             identity_headers: IdentityHeaders::new(policies.iter().map(Rc::as_ref)),
             policies,
+            client_certificate: client_certificate?,
             cache: cache?,
             challenge: challenge?,
             access_log_hits: access_log_hits?,
@@ -342,7 +348,7 @@ fn challenge(root: &Section<'_>) -> Result<Challenge, ConfigError> {
     })
 }
 
-const KEYS: [&str; 11] = [
+const KEYS: [&str; 12] = [
     "providers",
     "phantom_token",
     "policies",
@@ -350,6 +356,7 @@ const KEYS: [&str; 11] = [
     "rules",
     "policy_from",
     "cache",
+    "client_certificate",
     "protected_resources",
     "revocation",
     "challenge",

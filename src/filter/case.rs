@@ -10,7 +10,7 @@ use crate::claims::Claims;
 use crate::policy::{self, Denial, Permit, Policy};
 use crate::provider::Origin;
 use crate::request::HeaderEditsBuf;
-use crate::sender_constrained::Possession;
+use crate::sender_constrained::{Possession, Shown};
 use crate::token::Scheme;
 
 /// A request to be judged.
@@ -21,6 +21,8 @@ pub(super) struct Case {
     pub(super) origin: Rc<Origin>,
     /// How it carries its token.
     pub(super) scheme: Scheme,
+    /// What else it shows of its sender; `None` until somebody looks.
+    pub(super) shown: Option<Shown>,
     /// What makes its route that of the host which the rules matched.
     pub(super) host: HeaderEditsBuf,
     /// What takes the client's token out of the request.
@@ -37,7 +39,7 @@ impl Case {
     ///
     /// Why it does not pass.
     pub(super) fn decide<'c>(&self, claims: Claims<'c>, step: &Step<'_>) -> Result<Permit<'c>, Denial> {
-        let possession = Possession { scheme: self.scheme };
+        let possession = Possession { scheme: self.scheme, shown: self.shown.as_ref() };
         policy::decide(&self.policy.require, &self.origin.expects, claims, &possession, step.now)
     }
 }

@@ -4,9 +4,12 @@ use std::rc::Rc;
 
 use super::case::Case;
 use super::judge::ready::Likeness;
+use crate::config::Config;
 use crate::jwt::{JwksEndpoint, UntrustedJwt};
 use crate::policy::{InvalidToken, Policy, Strategy};
 use crate::provider::{Introspector, Origin, TokenFormat, Validator};
+use crate::request::RequestView;
+use crate::sender_constrained::{SenderConstrained, Shown};
 use crate::token::AccessToken;
 
 /// A request that carries a token.
@@ -32,6 +35,15 @@ pub(super) enum Way {
 }
 
 impl Inquiry {
+    /// Reads what the request shows of its sender, if its policy is to look at that. Once it has to wait, there is nothing
+    /// left to read.
+    pub(super) fn look_at_sender(&mut self, request: &dyn RequestView, config: &Config) {
+        let Case { policy, shown, .. } = &mut self.case;
+        if shown.is_none() && policy.require.sender_constrained != SenderConstrained::Ignore {
+            *shown = Some(Shown::by(request, config.client_certificate));
+        }
+    }
+
     /// How many bytes of the client's it holds.
     pub(super) fn bytes(&self) -> usize {
         self.token.secret().len() + self.case.removal.size()

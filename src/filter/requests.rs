@@ -74,6 +74,7 @@ impl Filter {
             policy: Rc::clone(policy),
             origin,
             scheme,
+            shown: None,
             host: edits,
             removal,
             source: Source::None,
@@ -84,7 +85,7 @@ impl Filter {
     }
 
     /// Looks for a verdict: in the cache, and where that has none, on the token's way.
-    fn inquire(&mut self, inquiry: Inquiry, request: &dyn RequestView, step: &mut Step<'_>) {
+    fn inquire(&mut self, mut inquiry: Inquiry, request: &dyn RequestView, step: &mut Step<'_>) {
         let Some(digest) = self.keys.digest(&inquiry) else {
             return self.wait_for_keys(inquiry, KeysWanted::Any, request, step);
         };
@@ -92,6 +93,10 @@ impl Filter {
         let cache_ttl = inquiry.case.policy.cache_ttl;
         match step.worker.cache.find(&digest, now) {
             Some(Cached::Active(entry)) if is_fresh(entry.asked(), cache_ttl, now) => {
+                // Of most tokens nobody has to know who sends them.
+                if inquiry.case.policy.require.asks_for_proof(&entry.claims()) {
+                    inquiry.look_at_sender(request, config);
+                }
                 let passed = self.with_status(inquiry, entry.claims(), request, step);
                 let Some(inquiry) = passed else { return };
                 if step.now >= renewal_due(&entry, &inquiry, step) {
@@ -108,6 +113,7 @@ impl Filter {
                 refuse(&case, &InvalidToken::from(refused).into(), step);
             }
             Some(Cached::Active(entry)) if may_serve_stale(&entry, &inquiry, step) => {
+                inquiry.look_at_sender(request, config);
                 let passed = self.with_status(inquiry, entry.claims(), request, step);
                 let Some(inquiry) = passed else { return };
                 if self.introspections.is_down(&inquiry) {
@@ -124,12 +130,13 @@ impl Filter {
     /// The cache has no verdict that is fresh enough.
     fn miss(
         &mut self,
-        inquiry: Inquiry,
+        mut inquiry: Inquiry,
         digest: TokenDigest,
         stale: Option<Rc<ActiveEntry>>,
         request: &dyn RequestView,
         step: &mut Step<'_>,
     ) {
+        inquiry.look_at_sender(request, &step.worker.config);
         let Some(validator) = inquiry.way.validator() else {
             if is_ours(&inquiry.token, step) {
                 return missed(inquiry.case, &InvalidToken::Ours.into(), step);
@@ -175,11 +182,12 @@ impl Filter {
     /// Lets a request wait for keys.
     fn wait_for_keys(
         &mut self,
-        inquiry: Inquiry,
+        mut inquiry: Inquiry,
         wanted: KeysWanted,
         request: &dyn RequestView,
         step: &mut Step<'_>,
     ) {
+        inquiry.look_at_sender(request, &step.worker.config);
         let waits = match self.is_full() {
             true => Err(Unavailable::TooManyWaiting),
             false => self.keys.wait_with_request(&inquiry, wanted, step.now),
@@ -194,7 +202,7 @@ impl Filter {
     /// been refused, or waits.
     fn with_status(
         &mut self,
-        inquiry: Inquiry,
+        mut inquiry: Inquiry,
         claims: Claims<'_>,
         request: &dyn RequestView,
         step: &mut Step<'_>,
@@ -210,6 +218,7 @@ impl Filter {
                 refuse(&inquiry.case, &Unavailable::TooManyWaiting.into(), step);
             }
             Status::Wait(list) => {
+                inquiry.look_at_sender(request, &step.worker.config);
                 self.status_lists.wait(&list, inquiry.case.stream);
                 self.parking.park(inquiry, request, step);
             }

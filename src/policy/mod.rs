@@ -154,7 +154,7 @@ pub fn decide<'a>(
     require: &Requirements,
     expects: &Expectation,
     claims: Claims<'a>,
-    possession: &Possession,
+    possession: &Possession<'_>,
     now: UnixMillis,
 ) -> Result<Permit<'a>, Denial> {
     if now >= expects.end(claims.exp) {

@@ -2,17 +2,20 @@
 
 use super::SenderConstrained;
 use super::confirmation::Confirmation;
+use super::shown::Shown;
 use super::unproven::{BadBinding, Unproven};
 use crate::token::Scheme;
 
 /// What a request shows of its sender.
 #[derive(Clone, Copy, Debug)]
-pub struct Possession {
+pub struct Possession<'a> {
     /// How it carries its token.
     pub scheme: Scheme,
+    /// What else it shows; `None` if nobody has looked, which is taken for nothing.
+    pub shown: Option<&'a Shown>,
 }
 
-impl Possession {
+impl Possession<'_> {
     /// Judges whether a token that is bound to this is its sender's.
     ///
     /// # Errors
@@ -35,9 +38,10 @@ impl Possession {
             (None, Scheme::DPoP) => return Err(BadBinding::NotBound.into()),
             (None, Scheme::Bare | Scheme::Bearer) => {}
         }
-        if certificate.is_some() {
-            return Err(BadBinding::NoCertificate.into());
+        match (certificate, self.shown.and_then(|shown| shown.certificate)) {
+            (Some(_), None) => Err(BadBinding::NoCertificate.into()),
+            (Some(wanted), Some(shown)) if wanted != shown => Err(BadBinding::OtherCertificate.into()),
+            _ => Ok(()),
         }
-        Ok(())
     }
 }

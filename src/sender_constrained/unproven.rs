@@ -18,6 +18,8 @@ pub enum BadBinding {
     NoProofsHere,
     /// It is not bound, and was to be, or came as if it were.
     NotBound,
+    /// It is bound to another certificate than its client has shown.
+    OtherCertificate,
     /// It is bound to what cannot be verified.
     Unverifiable,
 }
@@ -30,6 +32,7 @@ impl BadBinding {
             Self::NoCertificate => "token_without_its_certificate",
             Self::NoProofsHere => "dpop_not_configured",
             Self::NotBound => "token_not_bound",
+            Self::OtherCertificate => "token_of_other_certificate",
             Self::Unverifiable => "token_of_unknown_binding",
         }
     }

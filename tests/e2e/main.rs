@@ -6,6 +6,7 @@
 
 mod answers;
 mod called_hosts;
+mod certificates;
 mod client_authentication;
 mod coalescing;
 mod configuration;

@@ -20,6 +20,7 @@ pub mod glewlwyd;
 pub mod http2;
 pub mod http2_frames;
 pub mod http_server;
+pub mod https;
 pub mod installed;
 pub mod jose;
 pub mod node;
