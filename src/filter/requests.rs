@@ -63,12 +63,19 @@ impl Filter {
             Err(denial) if policy.takes_for_missing(&denial) => {
                 return forward_anonymous(stream, policy, edits, removal(), step);
             }
-            Err(denial) => return deny(stream, Some(policy), Source::None, &denial, step),
+            Err(denial) => {
+                let scheme = credentials::scheme(request);
+                return deny(stream, Some((policy, scheme)), Source::None, &denial, step);
+            }
         };
         let origin = Rc::clone(way.origin());
         let stays = policy.authorization(&origin) == Authorization::Original
             && policy.allow_missing != AllowMissing::MissingOrInvalid;
-        let removal = if stays { HeaderEditsBuf::default() } else { removal() };
+        let mut removal = if stays { HeaderEditsBuf::default() } else { removal() };
+        if !stays && scheme == Scheme::DPoP {
+            // It is for the client's token, which does not go on.
+            removal.remove("dpop");
+        }
         let case = Case {
             stream,
             policy: Rc::clone(policy),
@@ -95,7 +102,7 @@ impl Filter {
             Some(Cached::Active(entry)) if is_fresh(entry.asked(), cache_ttl, now) => {
                 // Of most tokens nobody has to know who sends them.
                 if inquiry.case.policy.require.asks_for_proof(&entry.claims()) {
-                    inquiry.look_at_sender(request, config);
+                    inquiry.look_at_sender(request, step);
                 }
                 let passed = self.with_status(inquiry, entry.claims(), request, step);
                 let Some(inquiry) = passed else { return };
@@ -113,7 +120,7 @@ impl Filter {
                 refuse(&case, &InvalidToken::from(refused).into(), step);
             }
             Some(Cached::Active(entry)) if may_serve_stale(&entry, &inquiry, step) => {
-                inquiry.look_at_sender(request, config);
+                inquiry.look_at_sender(request, step);
                 let passed = self.with_status(inquiry, entry.claims(), request, step);
                 let Some(inquiry) = passed else { return };
                 if self.introspections.is_down(&inquiry) {
@@ -136,7 +143,7 @@ impl Filter {
         request: &dyn RequestView,
         step: &mut Step<'_>,
     ) {
-        inquiry.look_at_sender(request, &step.worker.config);
+        inquiry.look_at_sender(request, step);
         let Some(validator) = inquiry.way.validator() else {
             if is_ours(&inquiry.token, step) {
                 return missed(inquiry.case, &InvalidToken::Ours.into(), step);
@@ -187,7 +194,7 @@ impl Filter {
         request: &dyn RequestView,
         step: &mut Step<'_>,
     ) {
-        inquiry.look_at_sender(request, &step.worker.config);
+        inquiry.look_at_sender(request, step);
         let waits = match self.is_full() {
             true => Err(Unavailable::TooManyWaiting),
             false => self.keys.wait_with_request(&inquiry, wanted, step.now),
@@ -218,7 +225,7 @@ impl Filter {
                 refuse(&inquiry.case, &Unavailable::TooManyWaiting.into(), step);
             }
             Status::Wait(list) => {
-                inquiry.look_at_sender(request, &step.worker.config);
+                inquiry.look_at_sender(request, step);
                 self.status_lists.wait(&list, inquiry.case.stream);
                 self.parking.park(inquiry, request, step);
             }

@@ -131,8 +131,10 @@ impl Policy {
             Denial::InvalidToken(_) => self.allow_missing == AllowMissing::MissingOrInvalid,
             Denial::InsufficientScope(_)
             | Denial::InsufficientUserAuthentication(_)
+            | Denial::InvalidDpopProof(_)
             | Denial::InvalidRequest(_)
-            | Denial::Unavailable(_) => false,
+            | Denial::Unavailable(_)
+            | Denial::UseDpopNonce(_) => false,
         }
     }
 

@@ -3,6 +3,7 @@
 
 pub(crate) mod certificate;
 mod confirmation;
+pub mod dpop;
 mod possession;
 mod shown;
 mod unproven;
@@ -10,7 +11,7 @@ mod unproven;
 pub use certificate::ClientCertificate;
 pub use confirmation::{Confirmation, Thumbprint};
 pub use possession::Possession;
-pub use shown::Shown;
+pub use shown::{Look, Shown};
 pub use unproven::{BadBinding, Unproven};
 
 /// What a policy makes of tokens that are bound to their holder.

@@ -9,9 +9,12 @@ use crate::rig::{
     ROOT,
     answer::Answer,
     bootstrap::Bootstrap,
+    browser::form,
     envoy::Envoy,
     gateway::{Gateway, plugin},
     https::{self, Request},
+    oauth_client::{basic, text},
+    oidc_provider::OidcProvider,
 };
 
 /// `x5t#S256` of a certificate of `tests/keys`.
@@ -86,6 +89,29 @@ async fn a_token_passes_with_its_certificate_and_with_no_other() {
         }
     }
     assert_eq!(gateway.upstream.requests(), 2 * 4, "none of the others was forwarded");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_token_that_oidc_provider_has_bound_to_a_certificate_passes_with_it_alone() {
+    let server = OidcProvider::start().await;
+    let pem = std::fs::read_to_string(format!("{ROOT}/tests/keys/client.cert.pem")).expect("a certificate");
+    let pem: String = form_urlencoded::byte_serialize(pem.as_bytes()).collect();
+    let grant = form("/token", &[("grant_type", "client_credentials"), ("scope", "read")])
+        .header("authorization", basic("app-mtls", "app-mtls-secret"))
+        .header("x-client-cert", pem.replace('+', "%20"));
+    let token = text(&grant.send(server.address()).await.json(), "access_token");
+    let said = server.introspect(&token).await;
+    assert_eq!(said["cnf"], json!({"x5t#S256": thumbprint("client.cert.pem")}), "{said}");
+    let gateway = Gateway::with_oidc_provider(server, plugin().await, Bootstrap::tls).await;
+    for (certificate, status) in [
+        (Some("client.cert.pem"), 200),
+        (Some("impostor.cert.pem"), 401),
+        (None, 401),
+        (Some("client.cert.pem"), 200),
+    ] {
+        let reply = https::send(gateway.envoy.address(), with(&token, "/", certificate)).await;
+        assert_eq!(reply.status, status, "{certificate:?}: {reply:?}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -11,6 +11,7 @@ mod client_authentication;
 mod coalescing;
 mod configuration;
 mod dialects;
+mod dpop;
 mod examples;
 mod floods;
 mod host_traps;

@@ -4,12 +4,15 @@ use std::rc::Rc;
 
 use super::passage::Passage;
 use super::ready::{Likeness, Ready, Repeat};
+use crate::challenge::Occasion;
 use crate::filter::case::{Case, Source};
 use crate::filter::event::{Description, Effect, StreamId};
 use crate::filter::step::Step;
 use crate::metrics::Counter;
 use crate::policy::{Authorization, Denial, Permit, Policy, Unavailable};
 use crate::request::HeaderEditsBuf;
+use crate::sender_constrained::SenderConstrained;
+use crate::token::Scheme;
 
 /// Passes a permitted request on. Without a phantom token where the policy wants one, it does not pass.
 pub(super) fn forward(case: Case, permit: &Permit<'_>, jwt: Option<&[u8]>, step: &mut Step<'_>) {
@@ -17,8 +20,11 @@ pub(super) fn forward(case: Case, permit: &Permit<'_>, jwt: Option<&[u8]>, step:
     if authorization == Authorization::Jwt && jwt.is_none() {
         return refuse(&case, &Unavailable::NotSigned.into(), step);
     }
-    let Case { stream, policy, host: mut edits, removal, source, repeat, .. } = case;
+    let Case { stream, policy, scheme, host: mut edits, mut removal, source, repeat, .. } = case;
     let claims = permit.claims();
+    if scheme == Scheme::Bare && claims.confirmation.is_some_and(|it| it.needs_key()) {
+        removal.remove("dpop");
+    }
     match authorization {
         Authorization::Jwt => {
             edits.append(removal);
@@ -81,29 +87,38 @@ pub(in crate::filter) fn refuse(case: &Case, denial: &Denial, step: &mut Step<'_
         let (edits, removal) = (case.host.clone(), case.removal.clone());
         return forward_anonymous(case.stream, &case.policy, edits, removal, step);
     }
-    deny(case.stream, Some(&case.policy), case.source, denial, step);
+    deny(case.stream, Some((&case.policy, case.scheme)), case.source, denial, step);
 }
 
+/// Refuses a request under this policy, which carries its token so.
 pub(in crate::filter) fn deny(
     stream: StreamId,
-    policy: Option<&Policy>,
+    under: Option<(&Policy, Scheme)>,
     source: Source,
     denial: &Denial,
     step: &mut Step<'_>,
 ) {
     log::debug!("request refused: {}", denial.reason());
+    let policy = under.map(|(policy, _)| policy);
     let scope = policy.map(|policy| policy.require.scope()).unwrap_or_default();
     step.count(match denial {
         Denial::InsufficientScope(_) => Counter::DeniedInsufficientScope,
         Denial::InsufficientUserAuthentication(_) => Counter::DeniedInsufficientUserAuthentication,
+        Denial::InvalidDpopProof(_) => Counter::DeniedInvalidDpopProof,
         Denial::InvalidRequest(_) => Counter::DeniedInvalidRequest,
         Denial::InvalidToken(_) => Counter::DeniedInvalidToken,
         Denial::MissingToken => Counter::DeniedMissingToken,
         Denial::Unavailable(_) => Counter::Unavailable,
+        Denial::UseDpopNonce(_) => Counter::DeniedUseDpopNonce,
     });
     step.push(Effect::Describe(stream, Description::new(denial.reason(), policy, source)));
-    let resource_metadata = policy.and_then(|policy| policy.resource_metadata.as_deref());
-    let answer = step.worker.config.challenge.answer(denial, &scope, resource_metadata);
+    let occasion = under.map_or(Occasion::UNKNOWN, |(policy, scheme)| Occasion {
+        scope: &scope,
+        resource_metadata: policy.resource_metadata.as_deref(),
+        scheme,
+        verifies_sender: policy.require.sender_constrained != SenderConstrained::Ignore,
+    });
+    let answer = step.worker.config.challenge.answer(denial, occasion);
     step.push(Effect::Answer(stream, answer));
 }
 

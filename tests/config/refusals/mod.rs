@@ -61,7 +61,7 @@ fn keys() {
         (
             "a misspelt key at the top",
             json!({"provider": {}}),
-            "configuration: expected one of the keys providers, phantom_token, policies, default_policy, rules, policy_from, cache, client_certificate, protected_resources, revocation, challenge, access_log, got \"provider\"",
+            "configuration: expected one of the keys providers, phantom_token, policies, default_policy, rules, policy_from, cache, client_certificate, dpop, protected_resources, revocation, challenge, access_log, got \"provider\"",
         ),
         (
             "a key without a value",

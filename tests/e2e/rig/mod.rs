@@ -24,6 +24,7 @@ pub mod https;
 pub mod installed;
 pub mod jose;
 pub mod node;
+pub mod oauth4webapi;
 pub mod oauth_client;
 pub mod oidc_provider;
 pub mod process;
