@@ -6,11 +6,13 @@ mod support;
 
 use std::time::Duration;
 
+use base64ct::{Base64UrlUnpadded, Encoding};
 use phantom_token_filter::cache::SharedData;
 use phantom_token_filter::jwt::Algorithm;
 use phantom_token_filter::metrics::Counter;
 use phantom_token_filter::token::UnixMillis;
 use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
 use support::dpop::{Proof, request, thumbprint};
 use support::{Fate, Map, Request, Worker, active, config, merge};
 
@@ -244,6 +246,36 @@ fn a_proof_is_as_old_as_its_request_and_not_as_the_answer_of_the_server() {
     let stream = worker.receive(&alone(proof));
     worker.pass(Duration::from_secs(3)).answer(&bound());
     assert_eq!(reason(&worker.fate(stream)), "forwarded");
+}
+
+/// The slot in which a proof by the usual key is remembered.
+fn slot(jti: &str) -> u64 {
+    let key = Base64UrlUnpadded::decode_vec(&thumbprint(Algorithm::ES256)).unwrap();
+    let digest = Sha256::new().chain_update(key).chain_update(jti).finalize();
+    u64::from_le_bytes(digest[..8].try_into().unwrap()) % 4096
+}
+
+#[test]
+fn a_proof_is_not_forgotten_while_somebody_waits_with_it() {
+    let mut worker = Worker::new(taking_proofs(json!({})));
+    let proof = Proof::of("tok", "jti", worker.now);
+    assert_eq!(reason(&worker.call(&alone(proof.clone()), &bound())), "forwarded");
+    // It comes again while it is just young enough, and has to wait for a new verdict.
+    worker.pass(Duration::from_secs(65));
+    let replayed = worker.receive(&alone(proof));
+    worker.pass(Duration::from_secs(4));
+    // Meanwhile another falls into its slot, on another worker, which throws away what is too old.
+    let other = (0..).map(|number| number.to_string()).find(|jti| slot(jti) == slot("jti")).unwrap();
+    let mut beside = Worker::sharing(taking_proofs(json!({})), worker.shared.clone());
+    beside.now = worker.now;
+    let beside_it = request("beside", &Proof::of("beside", &other, beside.now).sign());
+    assert_eq!(reason(&beside.call(&beside_it, &bound())), "forwarded");
+    worker.answer(&bound());
+    assert_eq!(reason(&worker.fate(replayed)), "dpop_replayed");
+    // Nobody waits so long that it would have to be remembered for ever.
+    let slow = worker.receive(&request("slow", &Proof::of("slow", "slow", worker.now).sign()));
+    worker.pass(Duration::from_secs(81)).answer(&bound());
+    assert_eq!(reason(&worker.fate(slow)), "dpop_too_old");
 }
 
 #[test]

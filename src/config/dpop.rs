@@ -13,7 +13,7 @@ use crate::sender_constrained::dpop::{NonceKey, Origin, Rules};
 /// is no other.
 pub(super) fn rules(
     root: &Section<'_>,
-    phantom_token: Option<&PhantomToken>,
+    phantom_token: Result<Option<&PhantomToken>, ConfigError>,
 ) -> Result<Option<Rules>, ConfigError> {
     let Some(item) = root.get("dpop") else { return Ok(None) };
     let section = item.section(&KEYS)?;
@@ -53,12 +53,16 @@ fn origins(section: &Section<'_>) -> Result<Vec<Origin>, ConfigError> {
 fn origin(item: &Item<'_>) -> Result<Origin, ConfigError> {
     let wanted = "a URL such as \"https://api.example\", without user, query and fragment";
     let text = item.text_such(wanted, |text| Origin::parse(text).is_some())?;
-    Origin::parse(text).ok_or_else(|| item.wrong(wanted))
+    let origin = Origin::parse(text).ok_or_else(|| item.wrong(wanted))?;
+    if origin.is_in_the_clear() {
+        item.warn("clients send tokens and proofs there for everybody on the way to read");
+    }
+    Ok(origin)
 }
 
 fn nonces(
     section: &Section<'_>,
-    phantom_token: Option<&PhantomToken>,
+    phantom_token: Result<Option<&PhantomToken>, ConfigError>,
 ) -> Result<Option<NonceKey>, ConfigError> {
     let is_required = match section.get("nonce") {
         Some(item) => item.one_of(&[("none", false), ("required", true)])?,
@@ -79,7 +83,7 @@ fn nonces(
         }
         return Ok(Some(NonceKey::new(bytes.to_vec())));
     }
-    let signing_key = phantom_token.map(|it| &it.signing_key).ok_or_else(|| {
+    let signing_key = phantom_token?.map(|it| &it.signing_key).ok_or_else(|| {
         let problem = "expected a secret, for there is no phantom_token whose key could stand in, got none";
         section.error("nonce_secret", problem)
     })?;

@@ -142,8 +142,8 @@ impl Config {
         });
         let cache = root.noted(cache::limits(root));
         let client_certificate = root.noted(client_certificate::client_certificate(root));
-        let minting = phantom_token.iter().flatten().map(|(token, _)| token).next();
-        let dpop = root.noted(dpop::rules(root, minting));
+        let minting = phantom_token.as_ref().map(|it| it.as_ref().map(|(token, _)| token));
+        let dpop = root.noted(dpop::rules(root, minting.map_err(Clone::clone)));
         let challenge = root.noted(challenge(root, dpop.iter().flatten().next()));
         let access_log_hits = root
             .noted(root.section("access_log", &["hits"]))

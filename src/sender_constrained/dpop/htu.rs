@@ -28,6 +28,15 @@ impl Origin {
     }
 }
 
+impl Origin {
+    /// Whether anybody on the way to it can read what is sent there.
+    pub fn is_in_the_clear(&self) -> bool {
+        let host = crate::request::host_of(self.authority.as_bytes());
+        let is_loopback = [&b"localhost"[..], b"[::1]"].contains(&host) || host.starts_with(b"127.");
+        self.root.starts_with("http:") && !is_loopback
+    }
+}
+
 impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}{}", self.root, self.prefix)

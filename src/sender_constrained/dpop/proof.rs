@@ -2,6 +2,7 @@
 
 use std::cell::OnceCell;
 use std::fmt;
+use std::time::Duration;
 
 use sha2::{Digest, Sha256};
 
@@ -111,7 +112,7 @@ impl ShownProof {
             return Err(BadProof::OtherToken.into());
         }
         self.check_nonce(&proof, rules, now)?;
-        let until = self.check_times(&proof, rules)?;
+        let until = self.check_times(&proof, rules, now)?;
         match seen.note(key, jti, until, now) {
             Sighting::First => Ok(()),
             Sighting::Again => Err(BadProof::Replayed.into()),
@@ -128,20 +129,27 @@ impl ShownProof {
         }
     }
 
-    /// Until when it is young enough.
-    fn check_times(&self, proof: &VerifiedJwt, rules: &Rules) -> Result<UnixMillis, BadProof> {
+    /// Until when one like it can pass. It counts how old it was when it came; but who waits for long, waits in vain, or it
+    /// would have to be remembered for ever.
+    fn check_times(
+        &self,
+        proof: &VerifiedJwt,
+        rules: &Rules,
+        now: UnixMillis,
+    ) -> Result<UnixMillis, BadProof> {
         let time = |name| proof.time(name).map_err(|_| BadProof::BadClaim);
-        let (now, leeway) = (self.received, rules.leeway);
+        let (received, leeway) = (self.received, rules.leeway);
         let issued = time("iat")?.ok_or(BadProof::BadClaim)?;
-        let latest = now.plus(leeway);
+        let latest = received.plus(leeway);
         if issued > latest || time("nbf")?.is_some_and(|start| start > latest) {
             return Err(BadProof::FromTheFuture);
         }
         let end = issued.plus(rules.max_age).plus(leeway);
-        if end < now || time("exp")?.is_some_and(|exp| exp.plus(leeway) <= now) {
+        let last = end.plus(LONGEST_WAIT);
+        if end < received || last < now || time("exp")?.is_some_and(|exp| exp.plus(leeway) <= received) {
             return Err(BadProof::TooOld);
         }
-        Ok(end)
+        Ok(last)
     }
 }
 
@@ -174,6 +182,9 @@ impl From<NotByOwnKey> for Unproven {
 
 /// RFC 9449 §4.2.
 const TYP: &str = "dpop+jwt";
+
+/// How long a request may wait for its verdict and its proof be as young as when it came.
+const LONGEST_WAIT: Duration = Duration::from_secs(15);
 
 /// Longest proof. One by RSA is 2 KB.
 const MAX_PROOF_BYTES: usize = 8 << 10;
