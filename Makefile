@@ -1,16 +1,18 @@
 # Builds, tests and runs the filter. Every command works on a fresh clone and installs what it lacks into the clone:
 # Envoy and the tests' PyJWT and canaille in .venv, another Envoy in .venv-next, the demo's authorization server in
-# envoy/demo/node_modules, the module in target. The tests' second authorization server, glewlwyd, is a package of the
-# system: `make test` installs it with apt-get, `make run` needs none.
+# envoy/demo/node_modules, the tests' clients of other hands in tests/node/node_modules, the module in target. The tests'
+# second authorization server, glewlwyd, is a package of the system: `make test` installs it with apt-get, `make run` needs
+# none.
 #
 # ENVOY="..." chooses another Envoy, e.g. `make run ENVOY="func-e run"`; nothing is then installed in .venv.
 
-WASM   := target/wasm32-wasip1/release/phantom_token_filter.wasm
-SERVER := envoy/demo/node_modules/.package-lock.json
-VENV   := .venv/bin/envoy
-NEXT   := .venv-next/bin/envoy
-PYTHON := .venv/.tests
-SECOND := tests/e2e/rig/install-glewlwyd
+WASM    := target/wasm32-wasip1/release/phantom_token_filter.wasm
+SERVER  := envoy/demo/node_modules/.package-lock.json
+CLIENTS := tests/node/node_modules/.package-lock.json
+VENV    := .venv/bin/envoy
+NEXT    := .venv-next/bin/envoy
+PYTHON  := .venv/.tests
+SECOND  := tests/e2e/rig/install-glewlwyd
 
 # Envoy and the tests look for the module here, wherever else the user's builds go.
 export CARGO_TARGET_DIR := $(CURDIR)/target
@@ -80,7 +82,7 @@ fuzz: ## every parser of foreign bytes under libFuzzer, FUZZ_SECONDS each (600)
 smoke: ## the same, two seconds each
 	@fuzz/run $(or $(FUZZ_SECONDS),2)
 
-setup: tools $(PYTHON) ## all that the above need; says nothing if there is nothing to do
+setup: tools $(CLIENTS) $(PYTHON) ## all that the above need; says nothing if there is nothing to do
 	@$(SECOND)
 
 # What the demo needs, too.
@@ -113,8 +115,10 @@ $(PYTHON): tests/requirements.txt | $(if $(ENVOY),,$(VENV))
 	@touch $@
 
 $(SERVER): envoy/demo/package-lock.json
+$(CLIENTS): tests/node/package-lock.json
+$(SERVER) $(CLIENTS):
 	@$(call need,node,install Node.js 20 or later)
 	@$(call need,npm,it comes with Node.js)
-	@echo "installing the demo's authorization server"
-	@npm ci --prefix envoy/demo --no-audit --no-fund --loglevel=error >/dev/null
+	@echo "installing the packages of $(<:/package-lock.json=)"
+	@npm ci --prefix $(<:/package-lock.json=) --no-audit --no-fund --loglevel=error >/dev/null
 	@touch $@
