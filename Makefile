@@ -24,7 +24,7 @@ comma  := ,
 # $(call need,TOOL,WHERE FROM): stops with a clear message if TOOL is not there.
 need = command -v $(1) >/dev/null || { echo "$(1) is missing: $(2)" >&2; exit 1; }
 
-.PHONY: help run test next servers istio envoy-gateway release build setup tools check bench fuzz smoke cargo
+.PHONY: help run test next servers istio envoy-gateway func-e release build setup tools check bench fuzz smoke cargo
 help: ## this list
 	@awk -F ':[^#]*## ' '/^[a-z-]+:.*## / {printf "make %-13s %s\n", $$1, $$2}' Makefile
 
@@ -55,6 +55,10 @@ envoy-gateway: release tools ## the resources of docs/envoy-gateway.md before En
 	@$(call need,ip,the package iproute2 has it)
 	cargo test --test control_planes -- envoy-gateway
 
+func-e: build setup ## a first use of func-e over a slow line, which it builds once
+	@$(call need,go,it builds func-e)
+	cargo test --test func_e
+
 build: cargo ## the Wasm module
 	cargo build --release --target wasm32-wasip1 --lib
 
@@ -65,7 +69,7 @@ release: build ## the module, its SHA-256 and an OCI image layout with it, in ta
 check: setup ## what CI runs: format, lints, docs, tests in both Envoys, the module's imports, fuzz targets
 	cargo fmt --check
 	cargo clippy --all-targets -- -D warnings
-	cargo clippy --test servers --test control_planes -- -D warnings
+	cargo clippy --test servers --test control_planes --test func_e -- -D warnings
 	cargo clippy --target wasm32-wasip1 --lib -- -D warnings
 	RUSTDOCFLAGS='-D warnings' cargo doc --no-deps
 	$(MAKE) --no-print-directory test next
