@@ -101,7 +101,7 @@ async fn an_mcp_client_accepts_the_metadata_of_every_form_of_resource() {
 fn rules(resources: &[&str], policy: impl Fn(usize) -> String) -> Vec<Value> {
     let rule = |(index, resource): (usize, &&str)| {
         let (host, rest) =
-            resource.trim_start_matches("https://").split_once('/').unwrap_or((&resource[8..], ""));
+            resource.trim_start_matches("https://").split_once('/').unwrap_or_else(|| (&resource[8..], ""));
         let path = rest.split('?').next().unwrap_or_default();
         json!({"match": {"hosts": [host.to_lowercase()], "path": format!("/{path}")}, "policy": policy(index)})
     };
