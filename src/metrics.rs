@@ -51,13 +51,15 @@ pub enum Counter {
     RevocationReceived,
     /// A signal was refused.
     RevocationRefused,
+    /// A request that was passed on was ended: its verdict was withdrawn, or its token's time is over.
+    StreamsEnded,
     /// Refused with 503.
     Unavailable,
 }
 
 impl Counter {
     /// Every counter.
-    pub const ALL: [Self; 25] = [
+    pub const ALL: [Self; 26] = [
         Self::CacheEvicted,
         Self::CacheHit,
         Self::CacheMiss,
@@ -82,6 +84,7 @@ impl Counter {
         Self::Forwarded,
         Self::RevocationReceived,
         Self::RevocationRefused,
+        Self::StreamsEnded,
         Self::Unavailable,
     ];
 
@@ -114,6 +117,7 @@ impl Counter {
             Self::Forwarded => "phantom_token.requests.forwarded",
             Self::RevocationReceived => "phantom_token.revocation.received",
             Self::RevocationRefused => "phantom_token.revocation.refused",
+            Self::StreamsEnded => "phantom_token.streams.ended",
             Self::Unavailable => "phantom_token.requests.unavailable",
         }
     }

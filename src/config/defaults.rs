@@ -49,6 +49,7 @@ pub(super) const SENDER_CONSTRAINED: SenderConstrained = SenderConstrained::Veri
 pub(super) const MAX_AGE: Duration = Duration::ZERO;
 pub(super) const ALLOW_MISSING: AllowMissing = AllowMissing::Never;
 pub(super) const ALLOW_PREFLIGHT: bool = false;
+pub(super) const END_ON_EXPIRY: bool = false;
 
 pub(super) const POLICY_FROM_ROUTE: bool = false;
 

@@ -191,6 +191,11 @@ impl Config {
         }
     }
 
+    /// Whether any policy ends requests that were passed on.
+    pub fn ends_open_streams(&self) -> bool {
+        self.policies.iter().any(|policy| policy.open_streams.are_watched())
+    }
+
     /// Signs once with every key, so that a host that cannot sign stops the start and not a request.
     ///
     /// # Errors

@@ -15,6 +15,7 @@
 //! | `fetches` | what is fetched on a schedule: keys, status lists, events that are polled |
 //! | `signals` | signals that come in, and what they withdraw later |
 //! | `parking` | requests that wait for something else than a verdict |
+//! | `open_streams` | requests that were passed on and are still open |
 //!
 //! What becomes of a request whose verdict is here (`judge`) has no state; `requests` is a request's way through the parts.
 //! All of them are given a `Step`: the time, what workers share, and the effects so far.
@@ -30,6 +31,7 @@ mod inquiry;
 mod introspections;
 mod judge;
 mod kept;
+mod open_streams;
 mod parking;
 mod part;
 mod requests;
@@ -65,6 +67,8 @@ use introspections::overtaken::MAX_OVERTAKEN;
 pub use judge::Passage;
 use judge::ready::Likeness;
 pub use judge::ready::{Outcome, Ready};
+use open_streams::OpenStreams;
+pub use open_streams::PassedBy;
 use parking::Parking;
 use part::Part;
 use signals::Signals;
@@ -80,6 +84,7 @@ pub struct Filter {
     polls: Polls,
     signals: Signals,
     parking: Parking,
+    open_streams: OpenStreams,
     clock: Clock,
     /// How often a tick comes; zero: not at all.
     tick: Duration,
@@ -103,6 +108,7 @@ impl Filter {
             polls,
             signals: Signals::default(),
             parking: Parking::default(),
+            open_streams: OpenStreams::new(worker.config.ends_open_streams()),
             clock: Clock::new(),
             tick: Duration::ZERO,
             worker: Rc::new(worker),
@@ -115,14 +121,17 @@ impl Filter {
         self.look_at_clock(now);
         let likeness = self.likeness(request);
         let ready = likeness.and_then(|it| self.worker.first_level.borrow_mut().get(it.tag, it.basis, now));
-        if let Some(ready) = ready {
+        // Where no more can be noted, it is refused as any other.
+        if let Some(ready) = ready.filter(|it| it.passed_by.is_none() || !self.open_streams.are_full()) {
+            if let Some(by) = &ready.passed_by {
+                self.open_streams.passed(stream, Rc::clone(by));
+            }
             return Outcome::Again(ready);
         }
         let worker = Rc::clone(&self.worker);
         let mut step = Step::new(&worker, now);
         self.judge(stream, request, likeness, &mut step);
-        self.hasten(&mut step);
-        Outcome::Judged(step.effects)
+        Outcome::Judged(self.done(step))
     }
 
     /// Takes one event and says what is to be done, in this order.
@@ -138,6 +147,14 @@ impl Filter {
         let worker = Rc::clone(&self.worker);
         let mut step = Step::new(&worker, now);
         self.route(event, &mut step);
+        self.done(step)
+    }
+
+    /// What is left to do of every step; gives back its effects.
+    fn done(&mut self, mut step: Step<'_>) -> Vec<Effect> {
+        for (stream, by) in std::mem::take(&mut step.passed) {
+            self.open_streams.passed(stream, by);
+        }
         self.hasten(&mut step);
         step.effects
     }
@@ -178,6 +195,7 @@ impl Filter {
             }
             Event::Turn => {
                 self.introspections.turn(step);
+                self.open_streams.look(step);
                 self.keys.fetch(step);
                 self.status_lists.fetch(step);
                 self.settle(step);
@@ -226,6 +244,9 @@ impl Filter {
         while !batch.is_full() && (self.take_up_one(step) || self.signals.settle_one(&mut self.keys, step)) {
             batch.taken_up();
         }
+        while !batch.is_full() && self.open_streams.end_one(step) {
+            batch.settled();
+        }
         if batch.is_full() {
             step.push(Effect::AskForTurn);
         }
@@ -233,7 +254,10 @@ impl Filter {
 
     /// Whether somebody waits no more and has yet to be told. Whoever leaves it so has asked for a turn.
     fn is_to_settle(&self) -> bool {
-        self.introspections.are_to_settle() || self.parking.has_ready() || self.signals.are_to_settle()
+        self.introspections.are_to_settle()
+            || self.parking.has_ready()
+            || self.signals.are_to_settle()
+            || self.open_streams.are_to_end()
     }
 
     /// How often something may fall due.
@@ -263,7 +287,7 @@ impl Filter {
         let Some(latest) = self.clock.show(now) else { return };
         log::warn!("the clock was set back by {:?}: all verdicts are asked for anew", latest.since(now));
         self.worker.cache.withdrawals().withdraw_all_until(latest);
-        self.parts_mut().into_iter().for_each(Part::clock_set_back);
+        self.parts_mut().into_iter().for_each(|part| part.clock_set_back(now));
     }
 
     /// What a request has in common with those that get the same. Only what stands in `authorization` can be told so
@@ -293,6 +317,11 @@ impl Filter {
         self.signals.awaits_body(stream)
     }
 
+    /// A stream is no more that was passed on, and of which nothing else is noted.
+    pub fn closed(&mut self, stream: StreamId) {
+        self.open_streams.forget(stream);
+    }
+
     /// What a stream gets that the host failed to treat as it should: closed on failure.
     pub fn host_failure(&mut self, stream: StreamId) -> Answer {
         self.parts_mut().into_iter().for_each(|part| part.forget(stream));
@@ -310,14 +339,14 @@ impl Filter {
         ["authorization"].into_iter().chain(self.worker.config.identity_headers.names())
     }
 
-    fn parts(&self) -> [&dyn Part; 6] {
-        let Self { introspections, keys, status_lists, polls, signals, parking, .. } = self;
-        [introspections, keys, status_lists, polls, signals, parking]
+    fn parts(&self) -> [&dyn Part; 7] {
+        let Self { introspections, keys, status_lists, polls, signals, parking, open_streams, .. } = self;
+        [introspections, keys, status_lists, polls, signals, parking, open_streams]
     }
 
-    fn parts_mut(&mut self) -> [&mut dyn Part; 6] {
-        let Self { introspections, keys, status_lists, polls, signals, parking, .. } = self;
-        [introspections, keys, status_lists, polls, signals, parking]
+    fn parts_mut(&mut self) -> [&mut dyn Part; 7] {
+        let Self { introspections, keys, status_lists, polls, signals, parking, open_streams, .. } = self;
+        [introspections, keys, status_lists, polls, signals, parking, open_streams]
     }
 }
 

@@ -53,6 +53,9 @@ impl Filter {
         if let Strategy::Allow = policy.strategy {
             return forward_unjudged(stream, policy, edits, step);
         }
+        if policy.open_streams.are_watched() && self.open_streams.are_full() {
+            return deny(stream, Some(policy), Source::None, &Unavailable::TooManyOpenStreams.into(), step);
+        }
         let removal = || credentials::removal(request, &policy.token_sources);
         if policy.allow_preflight && is_preflight(request) {
             return forward_anonymous(stream, policy, edits, removal(), step);

@@ -75,7 +75,7 @@ pub enum InvalidToken {
     OtherIssuer,
     /// It is of another type: a refresh token, say.
     OtherType,
-    /// Its status list says so.
+    /// Its status list says so, or a signal came while its stream was open.
     Revoked,
     /// It names a status list that is not to be looked into, or has no place in it.
     UnknownStatus,
@@ -102,6 +102,8 @@ pub enum Unavailable {
     TooManyCalls,
     /// As many unknown tokens as allowed were asked about within a second.
     TooManyUnknownTokens,
+    /// As many streams as allowed are open on this worker.
+    TooManyOpenStreams,
     /// As many requests as allowed are waiting on this worker.
     TooManyWaiting,
     /// The route names a policy that does not exist, or its metadata cannot be read.
@@ -122,6 +124,7 @@ impl Unavailable {
             | Self::NoKeys { .. }
             | Self::NoStatusList { .. }
             | Self::NotSigned
+            | Self::TooManyOpenStreams
             | Self::TooManyWaiting
             | Self::UnknownPolicy => false,
         }
@@ -183,6 +186,7 @@ impl Denial {
                 Unavailable::NotSigned => "phantom_token_not_signed",
                 Unavailable::TooManyCalls => "too_many_introspection_calls",
                 Unavailable::TooManyUnknownTokens => "too_many_unknown_tokens",
+                Unavailable::TooManyOpenStreams => "too_many_open_streams",
                 Unavailable::TooManyWaiting => "too_many_waiting_requests",
                 Unavailable::UnknownPolicy => "unknown_policy",
             },

@@ -26,6 +26,7 @@ mod mcp;
 mod memory;
 mod metrics;
 mod minted;
+mod open_streams;
 mod operators_tool;
 mod outage;
 mod paths;

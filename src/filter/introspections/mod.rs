@@ -25,7 +25,7 @@ use super::kept::Kept;
 use super::part::{Pace, Part};
 use super::step::Step;
 use super::worker::CallIds;
-use crate::token::TokenDigest;
+use crate::token::{TokenDigest, UnixMillis};
 use calls::Calls;
 pub(super) use calls::trace_headers;
 use settlement::Settlement;
@@ -85,7 +85,7 @@ impl Part for Introspections {
         self.waiting.remove(stream);
     }
 
-    fn clock_set_back(&mut self) {
+    fn clock_set_back(&mut self, _: UnixMillis) {
         self.calls.servers.clock_set_back();
     }
 }
