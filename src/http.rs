@@ -56,6 +56,14 @@ impl Scheme {
         }
     }
 
+    /// The port of URLs that name none (RFC 9110 §4.2).
+    pub fn default_port(self) -> u16 {
+        match self {
+            Self::Http => 80,
+            Self::Https => 443,
+        }
+    }
+
     /// The header that says it; none where it is not known, so that Envoy says what it likes.
     pub fn header(scheme: Option<Self>) -> Option<(String, String)> {
         scheme.map(|scheme| (":scheme".to_owned(), scheme.as_str().to_owned()))

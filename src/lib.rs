@@ -79,7 +79,9 @@ pub mod claims;
 pub mod config;
 pub mod credentials;
 mod date;
+pub mod discovery;
 pub mod filter;
+mod fingerprint;
 #[cfg(fuzzing)]
 pub mod fuzzing;
 #[cfg(target_arch = "wasm32")]
@@ -95,6 +97,7 @@ mod protobuf;
 pub mod provider;
 pub mod request;
 pub mod revocation;
+pub mod target;
 pub mod token;
 mod token_kind;
 mod two_sources;

@@ -110,6 +110,12 @@ impl Schedule {
         self.under_way.is_some_and(|(fetch, _)| fetch == call)
     }
 
+    /// The fetch that is under way, if one is, is of no use any more; there must be another.
+    pub(super) fn start_over(&mut self) {
+        self.under_way = None;
+        self.is_wanted = true;
+    }
+
     /// It brought something that is good until then.
     pub(super) fn succeeded(&mut self, due: UnixMillis) {
         self.failures = 0;
