@@ -132,7 +132,7 @@ impl Url {
     /// Where it is: with its port, whether it names it or not.
     pub fn host(&self) -> Option<Host> {
         let Host { name, port } = Host::parse(&self.authority)?;
-        Some(Host { name, port: port.or(Some(self.scheme.default_port())) })
+        Some(Host { name, port: port.or_else(|| Some(self.scheme.default_port())) })
     }
 }
 

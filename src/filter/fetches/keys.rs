@@ -97,9 +97,9 @@ impl KeyRings {
         rings.flat_map(KeyRing::lose).collect()
     }
 
-    /// Whether the last fetch of a provider's keys failed.
+    /// Whether the last fetch of a provider's keys failed, or it is not to be found out where they are.
     pub(in crate::filter) fn are_out_of_reach(&self, jwks: &Rc<JwksEndpoint>) -> bool {
-        self.ring(jwks).is_none_or(|ring| ring.schedule().has_failed())
+        self.ring(jwks).is_none_or(|ring| ring.is_lost() || ring.schedule().has_failed())
     }
 
     /// That a provider's keys are not here, and when they are fetched again.
