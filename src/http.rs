@@ -124,6 +124,12 @@ impl Reply<'_> {
         Ok(body.strip_prefix(BYTE_ORDER_MARK).unwrap_or(body))
     }
 
+    /// Whether the server says that what was asked for is not there, but elsewhere or nowhere (RFC 9110 §15.4, §15.5.5,
+    /// §15.5.11).
+    pub fn is_of_another_place(&self) -> bool {
+        !self.from_envoy && matches!(self.status, 300..=399 | 404 | 410)
+    }
+
     /// The answer, to keep.
     pub fn to_owned(&self) -> OwnedReply {
         let Self { status, content_type, content_encoding, from_envoy, body, .. } = *self;

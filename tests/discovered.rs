@@ -498,3 +498,77 @@ fn a_signal_that_comes_before_the_metadata_waits_for_the_keys() {
     worker.give_turns();
     assert_eq!(worker.fate(next).status(), 503);
 }
+
+#[test]
+fn an_endpoint_that_is_gone_is_looked_for_again_at_once() {
+    let moved = document(json!({
+        "introspection_endpoint": "https://as.example/v2/introspect", "jwks_uri": "https://as.example/v2/jwks",
+    }));
+    for status in [301, 307, 404, 410] {
+        let mut worker = knowing(&document(json!({})));
+        worker.pass(secs(10));
+        // So many that calls are held back.
+        for index in 0..10 {
+            worker.receive(&Request::bearer(&format!("tok{index}")));
+        }
+        worker.give_turns();
+        while worker.called().contains(&"/introspect") {
+            let place = worker.called().iter().position(|path| *path == "/introspect").unwrap();
+            let (id, _) = worker.calls.remove(place);
+            worker.reply(id, status, "text/html", b"");
+        }
+        worker.give_tick();
+        assert_eq!(worker.called(), [OAUTH], "{status}");
+        worker.answer(&moved);
+        let next = worker.receive(&Request::bearer("tok"));
+        worker.give_turns();
+        assert_eq!(
+            worker.called(),
+            ["/v2/introspect"],
+            "what the former endpoint did is not held against it"
+        );
+        worker.answer(&active());
+        assert!(is_forwarded(&worker, next));
+    }
+    // Keys, too; and not more often than once a second, whatever comes.
+    let mut worker = Worker::new(validating("jwt"));
+    worker.start().answer(&document(json!({}))).pass(secs(2));
+    let early = worker.receive(&Request::bearer(&jwt(NEW)));
+    worker.answer_with(404, "text/html", b"");
+    assert_eq!(worker.fate(early).reason(), "jwks_unavailable");
+    worker.give_tick();
+    assert_eq!(worker.called(), [OAUTH]);
+    worker.answer(&moved);
+    assert_eq!(worker.called(), ["/v2/jwks"]);
+    worker.answer(&jwks(NEW));
+    let next = worker.receive(&Request::bearer(&jwt(NEW)));
+    assert!(is_forwarded(&worker, next));
+}
+
+#[test]
+fn a_server_that_is_down_after_it_has_moved_is_asked_at_its_new_place_at_once() {
+    let mut worker = worker(
+        json!({"discovery": {"refresh_interval": "20s"}, "introspection": {"breaker": {"failures": 1}}}),
+    );
+    worker.start().answer(&document(json!({})));
+    let down = worker.receive(&Request::bearer("tok"));
+    worker.give_turns().fail_call();
+    assert_eq!(worker.fate(down).status(), 503);
+    worker.pass(secs(20)).give_tick();
+    let held = worker.receive(&Request::bearer("tok"));
+    worker.give_turns();
+    for _ in 0..2 {
+        if worker.called().contains(&"/introspect") {
+            let place = worker.called().iter().position(|path| *path == "/introspect").unwrap();
+            let (id, _) = worker.calls.remove(place);
+            worker.reply(id, 503, "text/html", b"");
+        }
+    }
+    assert_eq!(worker.fate(held).status(), 503);
+    worker.answer(&document(json!({"introspection_endpoint": "https://as.example/v2/introspect"})));
+    let next = worker.receive(&Request::bearer("tok"));
+    worker.give_turns();
+    assert_eq!(worker.called(), ["/v2/introspect"]);
+    worker.answer(&active());
+    assert!(is_forwarded(&worker, next));
+}

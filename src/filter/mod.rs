@@ -192,15 +192,21 @@ impl Filter {
 
     /// Gives a call's answer, if there is one, to whoever made it.
     fn call_ended(&mut self, call: CallId, reply: Option<&Reply<'_>>, step: &mut Step<'_>) {
+        if reply.is_some_and(Reply::is_of_another_place) {
+            let asked = self.introspections.asked(call).map(|introspector| &*introspector.origin.provider);
+            let astray = asked.or_else(|| self.keys.fetched(call));
+            astray.into_iter().for_each(|provider| self.discoveries.want(provider));
+        }
         if let Some((provider, ended)) = self.discoveries.ended(call, reply, step) {
             match ended {
                 Ended::GoesOn => {}
-                Ended::Known(found, waiting) => {
+                Ended::Found(found, waiting) => {
                     self.keys.found(provider, &found);
+                    found.introspector.iter().for_each(|it| self.introspections.moved(it));
                     self.keys.fetch(step);
                     waiting.into_iter().for_each(|stream| self.parking.metadata_came(stream));
                 }
-                Ended::Unknown(waiting) => {
+                Ended::Nothing(waiting) => {
                     let woken = self.keys.not_found(provider);
                     waiting.into_iter().for_each(|stream| self.parking.metadata_came(stream));
                     self.wake(woken, step);

@@ -70,6 +70,11 @@ impl Discoveries {
         }
     }
 
+    /// An endpoint of a provider is not where it was found: the metadata may say better by now.
+    pub(in crate::filter) fn want(&mut self, provider: &str) {
+        self.searches.iter_mut().filter(|it| it.provider() == provider).for_each(Searching::want);
+    }
+
     /// Sends the fetches whose time has come; only in the root's callbacks.
     pub(in crate::filter) fn fetch(&mut self, step: &mut Step<'_>) {
         self.searches.iter_mut().for_each(|searching| searching.fetch(step));

@@ -97,6 +97,12 @@ impl KeyRings {
         rings.flat_map(KeyRing::lose).collect()
     }
 
+    /// Whose keys a call fetches.
+    pub(in crate::filter) fn fetched(&self, call: CallId) -> Option<&str> {
+        let ring = self.rings.iter().find(|ring| ring.schedule().is(call))?;
+        Some(&ring.jwks.provider)
+    }
+
     /// Whether the last fetch of a provider's keys failed, or it is not to be found out where they are.
     pub(in crate::filter) fn are_out_of_reach(&self, jwks: &Rc<JwksEndpoint>) -> bool {
         self.ring(jwks).is_none_or(|ring| ring.is_lost() || ring.schedule().has_failed())

@@ -110,10 +110,9 @@ impl Schedule {
         self.under_way.is_some_and(|(fetch, _)| fetch == call)
     }
 
-    /// The fetch that is under way, if one is, is of no use any more; there must be another.
+    /// It is fetched from elsewhere: what came of fetches before says nothing, and one that is under way is of no use.
     pub(super) fn start_over(&mut self) {
-        self.under_way = None;
-        self.is_wanted = true;
+        *self = Self { is_wanted: true, ..Self::new() };
     }
 
     /// It brought something that is good until then.

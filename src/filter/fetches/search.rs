@@ -53,10 +53,10 @@ pub(in crate::filter) struct Found {
 pub(in crate::filter) enum Ended {
     /// Another document is looked at now.
     GoesOn,
-    /// This is known now: newly, still or otherwise. These wait no more.
-    Known(Found, BTreeSet<StreamId>),
-    /// Nothing is known yet. These wait no more.
-    Unknown(BTreeSet<StreamId>),
+    /// This is known from now on. These wait no more.
+    Found(Found, BTreeSet<StreamId>),
+    /// What is known stays, if anything is. These wait no more.
+    Nothing(BTreeSet<StreamId>),
 }
 
 impl Searching {
@@ -116,11 +116,16 @@ impl Searching {
             let seconds = retry_after(self.schedule.not_before().since(now));
             return Err(Unavailable::NoMetadata { seconds });
         }
+        self.want();
+        self.waiting.insert(stream);
+        Ok(())
+    }
+
+    /// Something else may be found than before.
+    pub(super) fn want(&mut self) {
         if !self.schedule.is_under_way() {
             self.schedule.want();
         }
-        self.waiting.insert(stream);
-        Ok(())
     }
 
     pub(super) fn forget(&mut self, stream: StreamId) {
@@ -154,7 +159,13 @@ impl Searching {
         match reply.map_or(Err(Refused::NoAnswer), |reply| self.read(reply)) {
             Ok((found, metadata)) => {
                 self.schedule.succeeded(sent.plus(self.age(sent)));
-                self.take(found, &metadata, step);
+                self.schedule.is_not_wanted();
+                let is_new = self.take(found, &metadata, step);
+                let waiting = std::mem::take(&mut self.waiting);
+                return Some(match self.found.clone().filter(|_| is_new) {
+                    Some(found) => Ended::Found(found, waiting),
+                    None => Ended::Nothing(waiting),
+                });
             }
             Err(reason) => {
                 let discovery = &self.search.discovery;
@@ -182,11 +193,7 @@ impl Searching {
             }
         }
         self.schedule.is_not_wanted();
-        let waiting = std::mem::take(&mut self.waiting);
-        Some(match &self.found {
-            Some(found) => Ended::Known(found.clone(), waiting),
-            None => Ended::Unknown(waiting),
-        })
+        Some(Ended::Nothing(std::mem::take(&mut self.waiting)))
     }
 
     pub(super) fn clock_set_back(&mut self) {
@@ -204,11 +211,11 @@ impl Searching {
         Ok((Found { introspector, jwks }, metadata))
     }
 
-    /// Takes over what a good document says.
-    fn take(&mut self, found: Found, metadata: &Metadata, step: &Step<'_>) {
+    /// Takes over what a good document says. Returns whether it is something else than before.
+    fn take(&mut self, found: Found, metadata: &Metadata, step: &Step<'_>) -> bool {
         let provider = self.provider();
         match &self.found {
-            Some(before) if before.is_same(&found) => return,
+            Some(before) if before.is_same(&found) => return false,
             Some(before) => {
                 log::warn!("provider {provider:?}: discovery: {found}; before: {before}");
             }
@@ -219,6 +226,7 @@ impl Searching {
         }
         self.found = Some(found);
         self.generation += 1;
+        true
     }
 
     /// Says what the document has to say besides.
