@@ -14,27 +14,6 @@ const CHECK: &str = "by its issuer (`discovery`)";
 impl<S: Server> Checks<'_, S> {
     pub(super) async fn discovery(&mut self, upstream: &Upstream) {
         let mut plugin = configuration(S::NAME, &self.server.replaced());
-        // TEMPORARY
-        {
-            let main = &plugin["providers"]["main"];
-            let issuer = self.server.issuer().unwrap_or_else(|| main["issuer"].as_str().unwrap().to_owned());
-            let cluster = main["jwks"]["cluster"].as_str().unwrap_or(&self.cluster).to_owned();
-            let rest = issuer.split_once("://").unwrap().1;
-            let (host, path) =
-                rest.split_once('/').map_or((rest, String::new()), |(h, p)| (h, format!("/{p}")));
-            let path = path.trim_end_matches('/');
-            for (n, p) in [
-                ("oauth", format!("/.well-known/oauth-authorization-server{path}")),
-                ("openid", format!("{path}/.well-known/openid-configuration")),
-            ] {
-                let reply = Request::new_at("GET", host, &p).send(self.server.address(&cluster)).await;
-                std::fs::write(
-                    format!("/tmp/rec.{}.{n}", S::NAME.replace('/', "-")),
-                    format!("{issuer}\n{p}\n{}\n{}", reply.status, String::from_utf8_lossy(&reply.body)),
-                )
-                .unwrap();
-            }
-        }
         let main = &mut plugin["providers"]["main"];
         if let Some(running) = self.server.issuer() {
             main["issuer"] = json!(running);
