@@ -279,7 +279,7 @@ fn head(kind: u8, digest: &TokenDigest, asked: UnixMillis, useful_until: UnixMil
     bytes
 }
 
-const VERSION: u8 = 2;
+const VERSION: u8 = 3;
 
 /// Where `checked` begins.
 const HEAD_BYTES: usize = 1 + 1 + 32 + 8 + 8;

@@ -9,6 +9,7 @@ use crate::introspection::SecretEncoding;
 use crate::jwt::Algorithm;
 use crate::policy::AllowMissing;
 use crate::revocation::sources::UnknownSessions;
+use crate::sender_constrained::SenderConstrained;
 
 pub(super) const DOCUMENT: &[WellKnown] = &[WellKnown::Oauth, WellKnown::Openid];
 pub(super) const DISCOVERY_TIMEOUT: Duration = Duration::from_secs(2);
@@ -48,6 +49,7 @@ pub(super) const STRATEGY: StrategyName = StrategyName::PhantomToken;
 pub(super) const TOKEN_SOURCE: TokenSource = TokenSource::AuthorizationHeader;
 pub(super) const CACHE_TTL: Duration = Duration::from_secs(60);
 pub(super) const TOKEN_TYPES: [&str; 2] = ["bearer", "dpop"];
+pub(super) const SENDER_CONSTRAINED: SenderConstrained = SenderConstrained::Verify;
 /// Any.
 pub(super) const MAX_AGE: Duration = Duration::ZERO;
 pub(super) const ALLOW_MISSING: AllowMissing = AllowMissing::Never;

@@ -14,6 +14,7 @@ use crate::credentials::TokenSource;
 use crate::policy::{AllowMissing, Authorization, Policy, Requirements, Strategy, UserAuthentication};
 use crate::protected_resource::ResourceIdentifier;
 use crate::provider::{Introspector, OriginKind, Provider};
+use crate::sender_constrained::SenderConstrained;
 
 /// The policies. The default one may be left out if its name is not changed: without a word about it, requests
 /// need a phantom token. Tells the providers how long their verdicts are of use.
@@ -227,9 +228,7 @@ fn requirements(
     section: &Section<'_>,
     resource: Option<&ResourceIdentifier>,
 ) -> Result<Requirements, ConfigError> {
-    let keys =
-        &["scopes", "any_scope", "audiences", "client_ids", "claims", "token_types", "acr_values", "max_age"];
-    let section = section.section("require", keys)?;
+    let section = section.section("require", &REQUIRE_KEYS)?;
     let scopes = |key| -> Result<Vec<String>, ConfigError> {
         section.all(section.elements(key)?.iter().map(|scope| scope.scope().map(str::to_owned)))
     };
@@ -250,8 +249,19 @@ fn requirements(
             .map(|(name, item)| accepted_values(name, item))
             .collect::<Result<_, _>>()?,
         token_types,
+        sender_constrained: sender_constrained(&section)?,
         user_authentication: user_authentication(&section)?,
     })
+}
+
+fn sender_constrained(section: &Section<'_>) -> Result<SenderConstrained, ConfigError> {
+    let key = "sender_constrained";
+    let Some(item) = section.get(key) else { return Ok(defaults::SENDER_CONSTRAINED) };
+    let rule = item.one_of(&SENDER_CONSTRAINED)?;
+    if rule == SenderConstrained::Ignore {
+        item.warn("whoever has stolen a token that is bound to its holder (RFC 9449, RFC 8705) can use it");
+    }
+    Ok(rule)
 }
 
 fn user_authentication(section: &Section<'_>) -> Result<UserAuthentication, ConfigError> {
@@ -303,6 +313,24 @@ fn number_of_text(text: &str) -> Option<Value> {
         _ => Number::from_f64(number(&Value::from(text))?).map(Value::Number),
     }
 }
+
+const REQUIRE_KEYS: [&str; 9] = [
+    "scopes",
+    "any_scope",
+    "audiences",
+    "client_ids",
+    "claims",
+    "token_types",
+    "sender_constrained",
+    "acr_values",
+    "max_age",
+];
+
+const SENDER_CONSTRAINED: [(&str, SenderConstrained); 3] = [
+    ("verify", SenderConstrained::Verify),
+    ("require", SenderConstrained::Require),
+    ("ignore", SenderConstrained::Ignore),
+];
 
 const AUTHORIZATIONS: [(&str, Authorization); 3] =
     [("jwt", Authorization::Jwt), ("original", Authorization::Original), ("remove", Authorization::Remove)];

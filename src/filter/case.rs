@@ -4,10 +4,14 @@ use std::rc::Rc;
 
 use super::event::StreamId;
 use super::judge::ready::Repeat;
+use super::step::Step;
 use crate::cache::ActiveEntry;
-use crate::policy::Policy;
+use crate::claims::Claims;
+use crate::policy::{self, Denial, Permit, Policy};
 use crate::provider::Origin;
 use crate::request::HeaderEditsBuf;
+use crate::sender_constrained::Possession;
+use crate::token::Scheme;
 
 /// A request to be judged.
 pub(super) struct Case {
@@ -15,6 +19,8 @@ pub(super) struct Case {
     pub(super) policy: Rc<Policy>,
     /// Where the verdict on its token comes from.
     pub(super) origin: Rc<Origin>,
+    /// How it carries its token.
+    pub(super) scheme: Scheme,
     /// What makes its route that of the host which the rules matched.
     pub(super) host: HeaderEditsBuf,
     /// What takes the client's token out of the request.
@@ -22,6 +28,18 @@ pub(super) struct Case {
     pub(super) source: Source,
     /// How those that come after may get the same.
     pub(super) repeat: Option<Repeat>,
+}
+
+impl Case {
+    /// Judges the request by what is said of its token.
+    ///
+    /// # Errors
+    ///
+    /// Why it does not pass.
+    pub(super) fn decide<'c>(&self, claims: Claims<'c>, step: &Step<'_>) -> Result<Permit<'c>, Denial> {
+        let possession = Possession { scheme: self.scheme };
+        policy::decide(&self.policy.require, &self.origin.expects, claims, &possession, step.now)
+    }
 }
 
 /// A request that waits for a verdict.

@@ -5,6 +5,7 @@ use super::user_authentication::{InsufficientUserAuthentication, Lack};
 use crate::cache::Refused;
 use crate::introspection::ServerFailure;
 use crate::jwt::BadJwt;
+use crate::sender_constrained::{BadBinding, Unproven};
 
 /// Why a request is not forwarded.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -48,6 +49,8 @@ pub enum InvalidRequest {
 /// What is wrong with a token.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum InvalidToken {
+    /// It is bound to another than who sends it, as far as is known.
+    Binding(BadBinding),
     /// Its end has passed.
     Expired,
     /// The authorization server says that it is not active.
@@ -162,6 +165,7 @@ impl Denial {
             Self::InvalidRequest(InvalidRequest::PortInHost) => "port_in_host",
             Self::InvalidRequest(InvalidRequest::SeveralTokens) => "several_tokens",
             Self::InvalidToken(reason) => match reason {
+                InvalidToken::Binding(reason) => reason.reason(),
                 InvalidToken::Expired => "token_expired",
                 InvalidToken::Inactive => "token_inactive",
                 InvalidToken::Jwt(reason) => reason.reason(),
@@ -200,6 +204,14 @@ impl From<Refused> for InvalidToken {
             Refused::Expired => Self::Expired,
             Refused::Inactive => Self::Inactive,
             Refused::NoAccessToken => Self::NoAccessToken,
+        }
+    }
+}
+
+impl From<Unproven> for Denial {
+    fn from(reason: Unproven) -> Self {
+        match reason {
+            Unproven::Binding(reason) => InvalidToken::Binding(reason).into(),
         }
     }
 }

@@ -23,6 +23,7 @@ use std::time::Duration;
 use crate::claims::Claims;
 use crate::credentials::TokenSource;
 use crate::provider::{Introspector, Origin, OriginKind, Validator};
+use crate::sender_constrained::Possession;
 use crate::token::UnixMillis;
 
 /// What a kind of request needs, and what its upstream gets.
@@ -144,7 +145,7 @@ impl Policy {
     }
 }
 
-/// Judges an active token: its times, its issuer, and what the policy requires.
+/// Judges an active token: its times, its issuer, whether it is its sender's, and what the policy requires.
 ///
 /// # Errors
 ///
@@ -153,6 +154,7 @@ pub fn decide<'a>(
     require: &Requirements,
     expects: &Expectation,
     claims: Claims<'a>,
+    possession: &Possession,
     now: UnixMillis,
 ) -> Result<Permit<'a>, Denial> {
     if now >= expects.end(claims.exp) {
@@ -166,6 +168,7 @@ pub fn decide<'a>(
     {
         return Err(InvalidToken::OtherIssuer.into());
     }
+    possession.check(require.sender_constrained, claims.confirmation)?;
     require.check(&claims, now)?;
     Ok(Permit { claims })
 }

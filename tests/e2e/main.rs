@@ -23,6 +23,7 @@ mod jwt_vectors;
 mod key_rotation;
 mod launcher;
 mod leases;
+mod mcp;
 mod memory;
 mod metrics;
 mod minted;

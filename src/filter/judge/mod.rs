@@ -16,7 +16,7 @@ use crate::claims::Claims;
 use crate::introspection::ServerFailure;
 use crate::jwt::Minted;
 use crate::metrics::Counter;
-use crate::policy::{self, Unavailable};
+use crate::policy::Unavailable;
 use outcome::forward;
 pub(super) use outcome::{deny, forward_anonymous, forward_unjudged, refuse};
 pub use passage::Passage;
@@ -38,7 +38,7 @@ pub(super) fn stale(case: Case, entry: Rc<ActiveEntry>, step: &mut Step<'_>) {
 /// Judges a request by a remembered verdict.
 pub(super) fn serve(mut case: Case, entry: &ActiveEntry, step: &mut Step<'_>) {
     let Case { policy, origin, .. } = &case;
-    let permit = match policy::decide(&policy.require, &origin.expects, entry.claims(), step.now) {
+    let permit = match case.decide(entry.claims(), step) {
         Ok(permit) => permit,
         Err(denial) => return refuse(&case, &denial, step),
     };
@@ -63,6 +63,8 @@ pub(super) fn serve(mut case: Case, entry: &ActiveEntry, step: &mut Step<'_>) {
             }
         },
     };
+    // Who has its token only does not get the same.
+    case.repeat = case.repeat.filter(|_| !policy.require.asks_for_proof(permit.claims()));
     case.repeat = case.repeat.map(|repeat| repeat.within(window)).filter(|repeat| repeat.holds_at(step.now));
     forward(case, &permit, jwt, step);
 }
@@ -81,7 +83,7 @@ pub(super) fn without_verdict(waiter: Waiter, reason: &Unavailable, step: &mut S
 
 /// Judges a request by a verdict that has just come.
 pub(super) fn conclude(case: Case, claims: Claims<'_>, jwt: Option<&Minted>, step: &mut Step<'_>) {
-    match policy::decide(&case.policy.require, &case.origin.expects, claims, step.now) {
+    match case.decide(claims, step) {
         Ok(permit) => forward(case, &permit, jwt.map(|jwt| jwt.jwt.as_bytes()), step),
         Err(denial) => refuse(&case, &denial, step),
     }

@@ -11,7 +11,7 @@ use crate::filter::inquiry::Inquiry;
 use crate::filter::step::Step;
 use crate::jwt::UntrustedJwt;
 use crate::metrics::Counter;
-use crate::policy::{self, Denial, InvalidToken, Unavailable};
+use crate::policy::{Denial, InvalidToken, Unavailable};
 use crate::provider::{Origin, Validator};
 use crate::token::{AccessToken, TokenDigest};
 
@@ -92,7 +92,7 @@ pub(in crate::filter) fn validated(
         };
         remember(&verdict, &case.origin.provider, step);
     }
-    let denial = policy::decide(&case.policy.require, &case.origin.expects, claims.view(), step.now).err();
+    let denial = case.decide(claims.view(), step).err();
     let Origin { provider, expects, .. } = &*case.origin;
     step.worker.first_verdicts.note(provider, denial.as_ref(), expects, claims.view().iss);
     step.worker.first_verdicts.note_lack(provider, &case.policy, denial.as_ref(), claims.view());

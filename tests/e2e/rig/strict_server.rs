@@ -5,7 +5,11 @@ use std::net::SocketAddr;
 
 use serde_json::{Value, json};
 
-use super::{ROOT, announced::Announced, node};
+use super::{
+    ROOT,
+    announced::Announced,
+    node::{self, Packages},
+};
 
 /// Its host.
 pub const HOST: &str = "as.example";
@@ -24,7 +28,7 @@ impl StrictServer {
         let options = json!({
             "host": host, "behind": behind.to_string(), "cert": file(certificate), "key": file("ec256.pem"),
         });
-        let mut command = node::module(include_str!("strict-server.mjs"));
+        let mut command = node::module(Packages::Demo, include_str!("strict-server.mjs"));
         Self(Announced::start("the strict server", command.env("OPTIONS", options.to_string())).await)
     }
 
