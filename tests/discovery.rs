@@ -120,6 +120,31 @@ fn real_servers_say_where_their_endpoints_are() {
             "//api/oidc/revoke",
             false,
         ),
+        (
+            "canaille.oauth",
+            "https://canaille.example",
+            Some("/oauth/introspect"),
+            "/oauth/jwks.json",
+            "/oauth/revoke",
+            false,
+        ),
+        (
+            "canaille.openid",
+            "https://canaille.example",
+            Some("/oauth/introspect"),
+            "/oauth/jwks.json",
+            "/oauth/revoke",
+            false,
+        ),
+        (
+            "zitadel-oidc.openid",
+            "https://zitadel.example/",
+            Some("/oauth/introspect"),
+            "/keys",
+            "/revoke",
+            false,
+        ),
+        ("hydra.openid", "https://hydra.example", None, "/.well-known/jwks.json", "/oauth2/revoke", true),
     ] {
         let (discovery, (path, body)) = (discovery(issuer), recorded(name));
         assert!(discovery.documents.iter().any(|document| document.path == path), "{name}: {path}");
