@@ -1,8 +1,8 @@
 //! The answer to a refused request: one exhaustive match from [`Denial`] to status, `WWW-Authenticate`
 //! (RFC 6750 §3, RFC 9110 §11.6.1), body and gRPC status.
 
-use crate::policy::{Denial, InsufficientScope, InvalidRequest, InvalidToken, UserAuthentication};
-use crate::sender_constrained::BadBinding;
+use crate::policy::{Denial, InsufficientScope, InvalidRequest, InvalidToken, Policy, UserAuthentication};
+use crate::sender_constrained::{BadBinding, SenderConstrained};
 use crate::token::Scheme;
 
 /// How challenges are worded.
@@ -29,7 +29,17 @@ pub struct Occasion<'a> {
     pub verifies_sender: bool,
 }
 
-impl Occasion<'_> {
+impl<'a> Occasion<'a> {
+    /// A request under this policy, which needs these scopes.
+    pub fn under(policy: &'a Policy, scope: &'a str, scheme: Scheme) -> Self {
+        Self {
+            scope,
+            resource_metadata: policy.resource_metadata.as_deref(),
+            scheme,
+            verifies_sender: policy.require.sender_constrained != SenderConstrained::Ignore,
+        }
+    }
+
     /// One of which nothing is known.
     pub const UNKNOWN: Self =
         Self { scope: "", resource_metadata: None, scheme: Scheme::Bearer, verifies_sender: false };

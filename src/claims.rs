@@ -131,6 +131,20 @@ impl<'a> Claims<'a> {
         self.aud.iter()
     }
 
+    /// Those that a verdict can be withdrawn by, to keep.
+    pub fn to_withdraw_by(&self) -> ClaimsBuf {
+        let mut flat = Vec::with_capacity(128 + self.json.len());
+        [ABSENT_TIME; 2].iter().for_each(|time| flat.extend_from_slice(&time.to_le_bytes()));
+        put(&mut flat, Some(b""));
+        flat.extend_from_slice(&length(0));
+        for value in [self.client_id, None, self.sub, self.sid, None] {
+            put(&mut flat, value);
+        }
+        Confirmation::write(None, &mut flat);
+        flat.extend_from_slice(self.json);
+        ClaimsBuf(flat)
+    }
+
     /// All members, parsed. Not for the hot path.
     pub fn members(&self) -> Map<String, Value> {
         json::object(self.json).unwrap_or_default()

@@ -55,13 +55,15 @@ pub enum Counter {
     RevocationReceived,
     /// A signal was refused.
     RevocationRefused,
+    /// A request that was passed on was ended: its verdict was withdrawn, or its token's time is over.
+    StreamsEnded,
     /// Refused with 503.
     Unavailable,
 }
 
 impl Counter {
     /// Every counter.
-    pub const ALL: [Self; 27] = [
+    pub const ALL: [Self; 28] = [
         Self::CacheEvicted,
         Self::CacheHit,
         Self::CacheMiss,
@@ -88,6 +90,7 @@ impl Counter {
         Self::Forwarded,
         Self::RevocationReceived,
         Self::RevocationRefused,
+        Self::StreamsEnded,
         Self::Unavailable,
     ];
 
@@ -122,6 +125,7 @@ impl Counter {
             Self::Forwarded => "phantom_token.requests.forwarded",
             Self::RevocationReceived => "phantom_token.revocation.received",
             Self::RevocationRefused => "phantom_token.revocation.refused",
+            Self::StreamsEnded => "phantom_token.streams.ended",
             Self::Unavailable => "phantom_token.requests.unavailable",
         }
     }

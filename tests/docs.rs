@@ -69,6 +69,13 @@ fn with(section: &str) -> Value {
     if section == "dpop" {
         return change(base, json!({"dpop.origins": ["https://api.example"], "dpop.nonce": "required"}));
     }
+    if section == "providers.NAME.discovery" {
+        let discovery = json!({"cluster": "authorization_server"});
+        return change(
+            base,
+            json!({"providers.main.issuer": "https://as.example", "providers.main.discovery": discovery}),
+        );
+    }
     if section.starts_with("protected_resources") {
         let resource = json!({"resource": "https://api.example/v1"});
         return change(
@@ -92,12 +99,15 @@ fn with(section: &str) -> Value {
         }
         return change(with("providers.NAME.jwks"), json!({"revocation": sources}));
     }
+    if section == "providers.NAME.introspection.auth.client_secret" {
+        base = with("providers.NAME.discovery");
+    }
     let auth = "providers.NAME.introspection.auth";
     let Some(way) = section.strip_prefix(auth) else { return base };
     let Some(way) = way.strip_prefix('.') else { return change(base, json!({(concrete(auth)): {}})) };
     let (client_id, client_secret) = (json!("gateway"), json!({"env": "CLIENT_SECRET"}));
     let settings = match way {
-        "client_secret_basic" | "client_secret_post" => {
+        "client_secret" | "client_secret_basic" | "client_secret_post" => {
             json!({"client_id": client_id, "client_secret": client_secret})
         }
         "private_key_jwt" => {

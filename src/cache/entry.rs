@@ -205,7 +205,8 @@ impl ActiveEntry {
         Asked { at: self.asked, moment: self.checked }
     }
 
-    pub(super) fn withdrawable(&self) -> Withdrawable<'_> {
+    /// What it can be withdrawn by.
+    pub fn withdrawable(&self) -> Withdrawable<'_> {
         Withdrawable { token: self.token, provider: self.provider, claims: self.claims() }
     }
 

@@ -4,11 +4,16 @@ use std::time::Duration;
 
 use super::choices::{Form, StrategyName};
 use crate::credentials::TokenSource;
+use crate::discovery::WellKnown;
 use crate::introspection::SecretEncoding;
 use crate::jwt::Algorithm;
 use crate::policy::AllowMissing;
 use crate::revocation::sources::UnknownSessions;
 use crate::sender_constrained::SenderConstrained;
+
+pub(super) const DOCUMENT: &[WellKnown] = &[WellKnown::Oauth, WellKnown::Openid];
+pub(super) const DISCOVERY_TIMEOUT: Duration = Duration::from_secs(2);
+pub(super) const DISCOVERY_REFRESH_INTERVAL: Duration = Duration::from_secs(10 * 60);
 
 pub(super) const INTROSPECTION_TIMEOUT: Duration = Duration::from_secs(2);
 pub(super) const INTROSPECTION_RETRIES: u32 = 1;
@@ -49,6 +54,7 @@ pub(super) const SENDER_CONSTRAINED: SenderConstrained = SenderConstrained::Veri
 pub(super) const MAX_AGE: Duration = Duration::ZERO;
 pub(super) const ALLOW_MISSING: AllowMissing = AllowMissing::Never;
 pub(super) const ALLOW_PREFLIGHT: bool = false;
+pub(super) const END_ON_EXPIRY: bool = false;
 
 pub(super) const POLICY_FROM_ROUTE: bool = false;
 

@@ -6,9 +6,9 @@ use std::time::Duration;
 use serde_json::{Map, Value};
 
 use super::error::ConfigError;
-use super::fingerprint::{fingerprint, flat};
 use super::reader::{Item, Section};
 use super::{defaults, length};
+use crate::fingerprint::{fingerprint, flat};
 use crate::jwt::{
     self, Algorithm, ClaimMapping, PhantomToken, PhantomTokenId, PrivateKey, PublicKey, SigningKey,
 };

@@ -12,9 +12,10 @@
 //! | part | owns |
 //! |---|---|
 //! | `introspections` | questions to authorization servers and how these are, requests that wait for a verdict |
-//! | `fetches` | what is fetched on a schedule: keys, status lists, events that are polled |
+//! | `fetches` | what is fetched on a schedule: metadata, keys, status lists, events that are polled |
 //! | `signals` | signals that come in, and what they withdraw later |
 //! | `parking` | requests that wait for something else than a verdict |
+//! | `open_streams` | requests that were passed on and are still open |
 //!
 //! What becomes of a request whose verdict is here (`judge`) has no state; `requests` is a request's way through the parts.
 //! All of them are given a `Step`: the time, what workers share, and the effects so far.
@@ -30,8 +31,10 @@ mod inquiry;
 mod introspections;
 mod judge;
 mod kept;
+mod open_streams;
 mod parking;
 mod part;
+mod passed_by;
 mod requests;
 mod security_events;
 mod signals;
@@ -55,7 +58,8 @@ use crate::token::{AccessToken, UnixMillis};
 use batch::Batch;
 use clock::Clock;
 pub use event::{CallId, Description, Effect, Event, MAX_BODY_BYTES, StreamId, Told};
-use fetches::keys::{KeyRings, Wait};
+use fetches::discoveries::{Discoveries, Ended};
+use fetches::keys::{KeyRings, Wait, Woken};
 use fetches::polls::Polls;
 #[cfg(fuzzing)]
 pub(crate) use fetches::polls::fuzz_poll_reply;
@@ -65,8 +69,10 @@ use introspections::overtaken::MAX_OVERTAKEN;
 pub use judge::Passage;
 use judge::ready::Likeness;
 pub use judge::ready::{Outcome, Ready};
+use open_streams::OpenStreams;
 use parking::Parking;
 use part::Part;
+pub use passed_by::PassedBy;
 use signals::Signals;
 use step::Step;
 use worker::Worker;
@@ -75,11 +81,13 @@ use worker::Worker;
 pub struct Filter {
     worker: Rc<Worker>,
     introspections: Introspections,
+    discoveries: Discoveries,
     keys: KeyRings,
     status_lists: StatusLists,
     polls: Polls,
     signals: Signals,
     parking: Parking,
+    open_streams: OpenStreams,
     clock: Clock,
     /// How often a tick comes; zero: not at all.
     tick: Duration,
@@ -94,15 +102,18 @@ impl Filter {
         mailbox: Mailbox,
     ) -> Self {
         let (keys, polls) = (KeyRings::new(&config), Polls::new(&config));
+        let discoveries = Discoveries::new(&config, mailbox);
         let longest_life = longest_life(&config);
         let worker = Worker::new(config, shared, signatures, mailbox, longest_life);
         Self {
             introspections: Introspections::new(worker.call_ids().clone()),
+            discoveries,
             keys,
             status_lists: StatusLists::default(),
             polls,
             signals: Signals::default(),
             parking: Parking::default(),
+            open_streams: OpenStreams::new(worker.config.ends_open_streams()),
             clock: Clock::new(),
             tick: Duration::ZERO,
             worker: Rc::new(worker),
@@ -115,14 +126,17 @@ impl Filter {
         self.look_at_clock(now);
         let likeness = self.likeness(request);
         let ready = likeness.and_then(|it| self.worker.first_level.borrow_mut().get(it.tag, it.basis, now));
-        if let Some(ready) = ready {
+        // Where no more can be noted, it is refused as any other.
+        if let Some(ready) = ready.filter(|it| it.passed_by.is_none() || !self.open_streams.are_full()) {
+            if let Some(by) = &ready.passed_by {
+                self.open_streams.passed(stream, Rc::clone(by));
+            }
             return Outcome::Again(ready);
         }
         let worker = Rc::clone(&self.worker);
         let mut step = Step::new(&worker, now);
         self.judge(stream, request, likeness, &mut step);
-        self.hasten(&mut step);
-        Outcome::Judged(step.effects)
+        Outcome::Judged(self.done(step))
     }
 
     /// Takes one event and says what is to be done, in this order.
@@ -138,6 +152,14 @@ impl Filter {
         let worker = Rc::clone(&self.worker);
         let mut step = Step::new(&worker, now);
         self.route(event, &mut step);
+        self.done(step)
+    }
+
+    /// What is left to do of every step; gives back its effects.
+    fn done(&mut self, mut step: Step<'_>) -> Vec<Effect> {
+        for (stream, by) in std::mem::take(&mut step.passed) {
+            self.open_streams.passed(stream, by);
+        }
         self.hasten(&mut step);
         step.effects
     }
@@ -178,6 +200,8 @@ impl Filter {
             }
             Event::Turn => {
                 self.introspections.turn(step);
+                self.open_streams.look(step);
+                self.discoveries.fetch(step);
                 self.keys.fetch(step);
                 self.status_lists.fetch(step);
                 self.settle(step);
@@ -187,16 +211,28 @@ impl Filter {
 
     /// Gives a call's answer, if there is one, to whoever made it.
     fn call_ended(&mut self, call: CallId, reply: Option<&Reply<'_>>, step: &mut Step<'_>) {
-        if let Some(woken) = self.keys.ended(call, reply, step) {
-            for it in woken {
-                match it.wait {
-                    Wait::Reply(id) => {
-                        self.introspections.read_held_reply(id, it.was_served, &mut self.keys, step);
-                    }
-                    Wait::Signal(stream) => self.signals.keys_came(stream, it.was_served),
-                    Wait::Request(stream) => self.parking.keys_came(stream, it.was_served),
+        if reply.is_some_and(Reply::is_of_another_place) {
+            let asked = self.introspections.asked(call).map(|introspector| &*introspector.origin.provider);
+            let astray = asked.or_else(|| self.keys.fetched(call));
+            astray.into_iter().for_each(|provider| self.discoveries.want(provider));
+        }
+        if let Some((provider, ended)) = self.discoveries.ended(call, reply, step) {
+            match ended {
+                Ended::GoesOn => {}
+                Ended::Found(found, waiting) => {
+                    self.keys.found(provider, &found);
+                    found.introspector.iter().for_each(|it| self.introspections.moved(it));
+                    self.keys.fetch(step);
+                    waiting.into_iter().for_each(|stream| self.parking.metadata_came(stream));
+                }
+                Ended::Nothing(waiting) => {
+                    let woken = self.keys.not_found(provider);
+                    waiting.into_iter().for_each(|stream| self.parking.metadata_came(stream));
+                    self.wake(woken, step);
                 }
             }
+        } else if let Some(woken) = self.keys.ended(call, reply, step) {
+            self.wake(woken, step);
         } else if let Some(waiting) = self.status_lists.ended(call, reply, &mut self.keys, step) {
             waiting.into_iter().for_each(|stream| self.parking.wait_is_over(stream));
         } else if !self.polls.ended(call, reply, &mut self.keys, step) {
@@ -205,14 +241,28 @@ impl Filter {
         self.introspections.send_queued(step);
     }
 
+    /// Those who waited for keys go on.
+    fn wake(&mut self, woken: Vec<Woken>, step: &mut Step<'_>) {
+        for it in woken {
+            match it.wait {
+                Wait::Reply(id) => {
+                    self.introspections.read_held_reply(id, it.was_served, &mut self.keys, step);
+                }
+                Wait::Signal(stream) => self.signals.keys_came(stream, it.was_served),
+                Wait::Request(stream) => self.parking.keys_came(stream, it.was_served),
+            }
+        }
+    }
+
     /// The server has answered a request that passed through.
     fn answered(&mut self, stream: StreamId, status: u16, step: &mut Step<'_>) {
-        let Self { worker, keys, introspections, signals, .. } = self;
+        let Self { worker, discoveries, keys, introspections, signals, .. } = self;
         let now = step.now;
         // Whether there is a verdict on a token of this provider, or one is asked for.
         let knows = |provider: &str, token: &AccessToken| {
             let provider = worker.config.providers.iter().find(|it| it.name == provider);
-            let digests = provider.map(|provider| keys.digests(provider, token)).unwrap_or_default();
+            let digests = |it| keys.digests(it, discoveries.introspector(it), token);
+            let digests = provider.map(digests).unwrap_or_default();
             digests.iter().any(|digest| introspections.ask_about(digest) || worker.knows(digest, now))
         };
         signals.answered(stream, status, &knows, step);
@@ -226,6 +276,9 @@ impl Filter {
         while !batch.is_full() && (self.take_up_one(step) || self.signals.settle_one(&mut self.keys, step)) {
             batch.taken_up();
         }
+        while !batch.is_full() && self.open_streams.end_one(step) {
+            batch.settled();
+        }
         if batch.is_full() {
             step.push(Effect::AskForTurn);
         }
@@ -233,7 +286,10 @@ impl Filter {
 
     /// Whether somebody waits no more and has yet to be told. Whoever leaves it so has asked for a turn.
     fn is_to_settle(&self) -> bool {
-        self.introspections.are_to_settle() || self.parking.has_ready() || self.signals.are_to_settle()
+        self.introspections.are_to_settle()
+            || self.parking.has_ready()
+            || self.signals.are_to_settle()
+            || self.open_streams.are_to_end()
     }
 
     /// How often something may fall due.
@@ -263,7 +319,7 @@ impl Filter {
         let Some(latest) = self.clock.show(now) else { return };
         log::warn!("the clock was set back by {:?}: all verdicts are asked for anew", latest.since(now));
         self.worker.cache.withdrawals().withdraw_all_until(latest);
-        self.parts_mut().into_iter().for_each(Part::clock_set_back);
+        self.parts_mut().into_iter().for_each(|part| part.clock_set_back(now));
     }
 
     /// What a request has in common with those that get the same. Only what stands in `authorization` can be told so
@@ -279,7 +335,8 @@ impl Filter {
         let value = request.authorization()?;
         let tag = first_level.borrow().tag(&policy.name, &value)?;
         // Before the verdict is read: what changes meanwhile makes it worthless.
-        let basis = Basis { epoch: cache.epoch()?, keys: self.keys.generation() };
+        let basis =
+            Basis { epoch: cache.epoch()?, keys: self.keys.generation() + self.discoveries.generation() };
         Some(Likeness::new(tag, basis, value.len()))
     }
 
@@ -291,6 +348,11 @@ impl Filter {
     /// Whether a request's body is still of interest.
     pub fn awaits_body(&self, stream: StreamId) -> bool {
         self.signals.awaits_body(stream)
+    }
+
+    /// A stream is no more that was passed on, and of which nothing else is noted.
+    pub fn closed(&mut self, stream: StreamId) {
+        self.open_streams.forget(stream);
     }
 
     /// What a stream gets that the host failed to treat as it should: closed on failure.
@@ -310,14 +372,34 @@ impl Filter {
         ["authorization"].into_iter().chain(self.worker.config.identity_headers.names())
     }
 
-    fn parts(&self) -> [&dyn Part; 6] {
-        let Self { introspections, keys, status_lists, polls, signals, parking, .. } = self;
-        [introspections, keys, status_lists, polls, signals, parking]
+    fn parts(&self) -> [&dyn Part; 8] {
+        let Self {
+            introspections,
+            discoveries,
+            keys,
+            status_lists,
+            polls,
+            signals,
+            parking,
+            open_streams,
+            ..
+        } = self;
+        [introspections, discoveries, keys, status_lists, polls, signals, parking, open_streams]
     }
 
-    fn parts_mut(&mut self) -> [&mut dyn Part; 6] {
-        let Self { introspections, keys, status_lists, polls, signals, parking, .. } = self;
-        [introspections, keys, status_lists, polls, signals, parking]
+    fn parts_mut(&mut self) -> [&mut dyn Part; 8] {
+        let Self {
+            introspections,
+            discoveries,
+            keys,
+            status_lists,
+            polls,
+            signals,
+            parking,
+            open_streams,
+            ..
+        } = self;
+        [introspections, discoveries, keys, status_lists, polls, signals, parking, open_streams]
     }
 }
 

@@ -1,4 +1,4 @@
-//! Requests that wait for something else than a verdict: keys, or a status list. They are taken up again where they were.
+//! Requests that wait for something else than a verdict: metadata, keys, or a status list. They are taken up again where they were.
 
 use std::collections::VecDeque;
 
@@ -9,6 +9,7 @@ use super::kept::Kept;
 use super::part::{Pace, Part};
 use super::step::Step;
 use crate::request::{KeptHeaders, RequestView};
+use crate::token::UnixMillis;
 
 /// All requests that wait so.
 #[derive(Default)]
@@ -25,7 +26,8 @@ struct Parked {
 
 impl Parking {
     /// Lets a request wait until it is taken up.
-    pub(super) fn park(&mut self, inquiry: Inquiry, request: &dyn RequestView, step: &mut Step<'_>) {
+    pub(super) fn park(&mut self, mut inquiry: Inquiry, request: &dyn RequestView, step: &mut Step<'_>) {
+        inquiry.look_at_sender(request, step);
         let headers = trace_headers(request);
         let (stream, bytes) = (inquiry.case.stream, inquiry.bytes() + headers.size());
         self.parked.insert(stream, Parked { inquiry, headers }, bytes);
@@ -45,6 +47,14 @@ impl Parking {
     pub(super) fn keys_came(&mut self, stream: StreamId, was_served: bool) {
         if let Some(Parked { inquiry, .. }) = self.parked.get_mut(stream) {
             inquiry.has_waited_for_keys |= was_served;
+            self.ready.push_back(stream);
+        }
+    }
+
+    /// The metadata that a request waited for is here, or is not to be had.
+    pub(super) fn metadata_came(&mut self, stream: StreamId) {
+        if let Some(Parked { inquiry, .. }) = self.parked.get_mut(stream) {
+            inquiry.has_waited_for_metadata = true;
             self.ready.push_back(stream);
         }
     }
@@ -82,5 +92,5 @@ impl Part for Parking {
         self.parked.remove(stream);
     }
 
-    fn clock_set_back(&mut self) {}
+    fn clock_set_back(&mut self, _: UnixMillis) {}
 }

@@ -53,6 +53,10 @@ impl Filter {
         if let Strategy::Allow = policy.strategy {
             return forward_unjudged(stream, policy, edits, step);
         }
+        if policy.open_streams.are_watched() && self.open_streams.are_full() {
+            let under = Some((&**policy, Scheme::Bearer));
+            return deny(stream, under, Source::None, &Unavailable::TooManyOpenStreams.into(), step);
+        }
         let removal = || credentials::removal(request, &policy.token_sources);
         if policy.allow_preflight && is_preflight(request) {
             return forward_anonymous(stream, policy, edits, removal(), step);
@@ -87,12 +91,22 @@ impl Filter {
             source: Source::None,
             repeat: None,
         };
-        let inquiry = Inquiry { case, token, way, likeness, has_waited_for_keys: false };
+        let inquiry = Inquiry {
+            case,
+            token,
+            way,
+            likeness,
+            has_waited_for_keys: false,
+            has_waited_for_metadata: false,
+        };
         self.inquire(inquiry, request, step);
     }
 
     /// Looks for a verdict: in the cache, and where that has none, on the token's way.
     fn inquire(&mut self, mut inquiry: Inquiry, request: &dyn RequestView, step: &mut Step<'_>) {
+        if !self.discoveries.complete(&mut inquiry.way) {
+            return self.wait_for_metadata(inquiry, request, step);
+        }
         let Some(digest) = self.keys.digest(&inquiry) else {
             return self.wait_for_keys(inquiry, KeysWanted::Any, request, step);
         };
@@ -186,15 +200,26 @@ impl Filter {
         self.introspections.wait(about, validated, request, stale, step);
     }
 
+    /// Lets a request wait for what discovery finds.
+    fn wait_for_metadata(&mut self, inquiry: Inquiry, request: &dyn RequestView, step: &mut Step<'_>) {
+        let waits = match self.is_full() {
+            true => Err(Unavailable::TooManyWaiting),
+            false => self.discoveries.wait(&inquiry, step.now),
+        };
+        match waits {
+            Ok(()) => self.parking.park(inquiry, request, step),
+            Err(reason) => missed(inquiry.case, &reason.into(), step),
+        }
+    }
+
     /// Lets a request wait for keys.
     fn wait_for_keys(
         &mut self,
-        mut inquiry: Inquiry,
+        inquiry: Inquiry,
         wanted: KeysWanted,
         request: &dyn RequestView,
         step: &mut Step<'_>,
     ) {
-        inquiry.look_at_sender(request, step);
         let waits = match self.is_full() {
             true => Err(Unavailable::TooManyWaiting),
             false => self.keys.wait_with_request(&inquiry, wanted, step.now),
@@ -209,7 +234,7 @@ impl Filter {
     /// been refused, or waits.
     fn with_status(
         &mut self,
-        mut inquiry: Inquiry,
+        inquiry: Inquiry,
         claims: Claims<'_>,
         request: &dyn RequestView,
         step: &mut Step<'_>,
@@ -225,7 +250,6 @@ impl Filter {
                 refuse(&inquiry.case, &Unavailable::TooManyWaiting.into(), step);
             }
             Status::Wait(list) => {
-                inquiry.look_at_sender(request, step);
                 self.status_lists.wait(&list, inquiry.case.stream);
                 self.parking.park(inquiry, request, step);
             }
@@ -233,7 +257,7 @@ impl Filter {
         None
     }
 
-    /// Takes up a request that has waited for keys or a status list. Returns whether there was one.
+    /// Takes up a request that has waited for metadata, keys or a status list. Returns whether there was one.
     pub(super) fn take_up_one(&mut self, step: &mut Step<'_>) -> bool {
         let Some((inquiry, headers)) = self.parking.take() else { return false };
         self.inquire(inquiry, &headers, step);

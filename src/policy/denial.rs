@@ -80,7 +80,7 @@ pub enum InvalidToken {
     OtherIssuer,
     /// It is of another type: a refresh token, say.
     OtherType,
-    /// Its status list says so.
+    /// Its status list says so, or a signal came while its stream was open.
     Revoked,
     /// It names a status list that is not to be looked into, or has no place in it.
     UnknownStatus,
@@ -91,6 +91,11 @@ pub enum InvalidToken {
 pub enum Unavailable {
     /// The authorization server did not give one.
     AuthorizationServer(ServerFailure),
+    /// It is not known where to ask, or where the keys are: the server's metadata could not be fetched, or was refused.
+    NoMetadata {
+        /// When it is fetched again: at least one.
+        seconds: u32,
+    },
     /// The keys that verify the token could not be fetched.
     NoKeys {
         /// When they are fetched again: at least one.
@@ -109,6 +114,8 @@ pub enum Unavailable {
     TooManyProofs,
     /// As many unknown tokens as allowed were asked about within a second.
     TooManyUnknownTokens,
+    /// As many streams as allowed are open on this worker.
+    TooManyOpenStreams,
     /// As many requests as allowed are waiting on this worker.
     TooManyWaiting,
     /// The route names a policy that does not exist, or its metadata cannot be read.
@@ -128,8 +135,10 @@ impl Unavailable {
             | Self::TooManyUnknownTokens
             | Self::Host
             | Self::NoKeys { .. }
+            | Self::NoMetadata { .. }
             | Self::NoStatusList { .. }
             | Self::NotSigned
+            | Self::TooManyOpenStreams
             | Self::TooManyWaiting
             | Self::UnknownPolicy => false,
         }
@@ -143,6 +152,7 @@ impl Unavailable {
         match self {
             Self::AuthorizationServer(ServerFailure::RetryLater { seconds, .. })
             | Self::NoKeys { seconds }
+            | Self::NoMetadata { seconds }
             | Self::NoStatusList { seconds } => *seconds,
             _ => 1,
         }
@@ -188,11 +198,13 @@ impl Denial {
                 Unavailable::AuthorizationServer(failure) => failure.reason(),
                 Unavailable::Host => "host_failure",
                 Unavailable::NoKeys { .. } => "jwks_unavailable",
+                Unavailable::NoMetadata { .. } => "discovery_unavailable",
                 Unavailable::NoStatusList { .. } => "status_list_unavailable",
                 Unavailable::NotSigned => "phantom_token_not_signed",
                 Unavailable::TooManyCalls => "too_many_introspection_calls",
                 Unavailable::TooManyProofs => "too_many_dpop_proofs",
                 Unavailable::TooManyUnknownTokens => "too_many_unknown_tokens",
+                Unavailable::TooManyOpenStreams => "too_many_open_streams",
                 Unavailable::TooManyWaiting => "too_many_waiting_requests",
                 Unavailable::UnknownPolicy => "unknown_policy",
             },

@@ -6,6 +6,7 @@
 mod denial;
 mod expectation;
 mod identity;
+mod open_streams;
 mod requirements;
 mod rules;
 mod user_authentication;
@@ -13,6 +14,7 @@ mod user_authentication;
 pub use denial::{Denial, InsufficientScope, InvalidRequest, InvalidToken, Unavailable};
 pub use expectation::Expectation;
 pub use identity::IdentityHeaders;
+pub use open_streams::OpenStreams;
 pub use requirements::Requirements;
 pub use rules::{Match, Reading, Rule};
 pub use user_authentication::{InsufficientUserAuthentication, Lack, UserAuthentication};
@@ -51,6 +53,8 @@ pub struct Policy {
     pub resource_metadata: Option<String>,
     /// Whether a CORS preflight is forwarded without a look at its token, and without one.
     pub allow_preflight: bool,
+    /// What ends requests that were passed on.
+    pub open_streams: OpenStreams,
 }
 
 /// Which requests pass as those of somebody unknown.

@@ -182,3 +182,24 @@ fn no_token_of_a_client_is_shown() {
     says(&said, &["forwarded with"]);
     assert!(!said.text.contains("a-clients-own-token"), "{}", said.text);
 }
+
+#[test]
+fn where_endpoints_are_found_by_discovery_they_are_called_as_they_are_there() {
+    let bootstrap = BOOTSTRAP.replace("                          path: /token/introspection\n", "").replace(
+        "jwks: {cluster: authorization_server, path: /jwks}",
+        "discovery: {cluster: authorization_server}",
+    );
+    assert_ne!(bootstrap, BOOTSTRAP);
+    let said = explain_by(&bootstrap, &["GET", "/", "--header", "Authorization: Bearer opaque"], &[]);
+    says(&said, &["GET /.well-known/oauth-authorization-server of as.example", "the answer decides"]);
+    let claims = r#"{"sub": "alice", "client_id": "app", "scope": "read", "iss": "https://as.example"}"#;
+    let said = explain_by(&bootstrap, &["GET", "/", "--claims", "claims.json"], &[("claims.json", claims)]);
+    says(
+        &said,
+        &[
+            "asks      GET /.well-known/oauth-authorization-server of as.example",
+            "asks      POST /introspection_endpoint of as.example:443 in the cluster authorization_server",
+            "forwarded with",
+        ],
+    );
+}

@@ -88,6 +88,7 @@ impl Worker {
                 Effect::Call(id, call) => self.calls.push_back((id, call)),
                 Effect::Describe(_, description) => self.outcome = Some(description.outcome),
                 Effect::Count(_)
+                | Effect::End(..)
                 | Effect::IntrospectionDuration(_)
                 | Effect::Tell(..)
                 | Effect::Tick(_)

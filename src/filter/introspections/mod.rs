@@ -19,13 +19,14 @@ mod unusable;
 use std::collections::VecDeque;
 
 use super::case::Waiter;
-use super::event::StreamId;
+use super::event::{CallId, StreamId};
 use super::inquiry::Inquiry;
 use super::kept::Kept;
 use super::part::{Pace, Part};
 use super::step::Step;
 use super::worker::CallIds;
-use crate::token::TokenDigest;
+use crate::provider::Introspector;
+use crate::token::{TokenDigest, UnixMillis};
 use calls::Calls;
 pub(super) use calls::trace_headers;
 use settlement::Settlement;
@@ -53,6 +54,16 @@ impl Introspections {
     /// How many bytes of clients' they hold.
     pub(super) fn waiting_bytes(&self) -> usize {
         self.waiting.bytes()
+    }
+
+    /// Who is asked by a call.
+    pub(super) fn asked(&self, call: CallId) -> Option<&Introspector> {
+        self.calls.get(call).map(|call| &*call.introspector)
+    }
+
+    /// A server is asked elsewhere, or otherwise, from now on: what it did before says nothing of what it will do.
+    pub(super) fn moved(&mut self, introspector: &Introspector) {
+        self.calls.servers.moved(introspector);
     }
 
     /// Whether the server that a request's token goes to is taken to be down.
@@ -85,7 +96,7 @@ impl Part for Introspections {
         self.waiting.remove(stream);
     }
 
-    fn clock_set_back(&mut self) {
+    fn clock_set_back(&mut self, _: UnixMillis) {
         self.calls.servers.clock_set_back();
     }
 }

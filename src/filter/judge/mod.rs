@@ -10,6 +10,7 @@ pub(super) mod validate;
 use std::rc::Rc;
 
 use super::case::{Case, Source, Waiter};
+use super::passed_by::PassedBy;
 use super::step::Step;
 use crate::cache::ActiveEntry;
 use crate::claims::Claims;
@@ -66,7 +67,8 @@ pub(super) fn serve(mut case: Case, entry: &ActiveEntry, step: &mut Step<'_>) {
     // Who has its token only does not get the same.
     case.repeat = case.repeat.filter(|_| !policy.require.asks_for_proof(permit.claims()));
     case.repeat = case.repeat.map(|repeat| repeat.within(window)).filter(|repeat| repeat.holds_at(step.now));
-    forward(case, &permit, jwt, step);
+    let passed_by = PassedBy::of(&case.policy, &case.origin, entry.asked(), || entry.withdrawable());
+    forward(case, &permit, jwt, passed_by, step);
 }
 
 /// Settles a stream that gets no verdict: by an older one where that is allowed and the server is down.
@@ -82,9 +84,15 @@ pub(super) fn without_verdict(waiter: Waiter, reason: &Unavailable, step: &mut S
 }
 
 /// Judges a request by a verdict that has just come.
-pub(super) fn conclude(case: Case, claims: Claims<'_>, jwt: Option<&Minted>, step: &mut Step<'_>) {
+pub(super) fn conclude(
+    case: Case,
+    claims: Claims<'_>,
+    jwt: Option<&Minted>,
+    passed_by: Option<Rc<PassedBy>>,
+    step: &mut Step<'_>,
+) {
     match case.decide(claims, step) {
-        Ok(permit) => forward(case, &permit, jwt.map(|jwt| jwt.jwt.as_bytes()), step),
+        Ok(permit) => forward(case, &permit, jwt.map(|jwt| jwt.jwt.as_bytes()), passed_by, step),
         Err(denial) => refuse(&case, &denial, step),
     }
 }

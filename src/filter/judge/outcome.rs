@@ -7,15 +7,21 @@ use super::ready::{Likeness, Ready, Repeat};
 use crate::challenge::Occasion;
 use crate::filter::case::{Case, Source};
 use crate::filter::event::{Description, Effect, StreamId};
+use crate::filter::passed_by::PassedBy;
 use crate::filter::step::Step;
 use crate::metrics::Counter;
 use crate::policy::{Authorization, Denial, Permit, Policy, Unavailable};
 use crate::request::HeaderEditsBuf;
-use crate::sender_constrained::SenderConstrained;
 use crate::token::Scheme;
 
 /// Passes a permitted request on. Without a phantom token where the policy wants one, it does not pass.
-pub(super) fn forward(case: Case, permit: &Permit<'_>, jwt: Option<&[u8]>, step: &mut Step<'_>) {
+pub(super) fn forward(
+    case: Case,
+    permit: &Permit<'_>,
+    jwt: Option<&[u8]>,
+    passed_by: Option<Rc<PassedBy>>,
+    step: &mut Step<'_>,
+) {
     let authorization = case.policy.authorization(&case.origin);
     if authorization == Authorization::Jwt && jwt.is_none() {
         return refuse(&case, &Unavailable::NotSigned.into(), step);
@@ -49,10 +55,11 @@ pub(super) fn forward(case: Case, permit: &Permit<'_>, jwt: Option<&[u8]>, step:
     });
     if let Some(repeat) = repeat.filter(|_| source == Source::Hit) {
         let description = description.clone().map(Rc::new);
-        keep(repeat, Ready { passage: passage.clone(), description }, step);
+        keep(repeat, Ready { passage: passage.clone(), description, passed_by: passed_by.clone() }, step);
     }
     step.effects.extend(description.map(|description| Effect::Describe(stream, description)));
     step.push(Effect::Forward(stream, passage));
+    step.passed.extend(passed_by.map(|by| (stream, by)));
 }
 
 /// Passes a request on that no token is needed for.
@@ -112,12 +119,8 @@ pub(in crate::filter) fn deny(
         Denial::UseDpopNonce(_) => Counter::DeniedUseDpopNonce,
     });
     step.push(Effect::Describe(stream, Description::new(denial.reason(), policy, source)));
-    let occasion = under.map_or(Occasion::UNKNOWN, |(policy, scheme)| Occasion {
-        scope: &scope,
-        resource_metadata: policy.resource_metadata.as_deref(),
-        scheme,
-        verifies_sender: policy.require.sender_constrained != SenderConstrained::Ignore,
-    });
+    let occasion =
+        under.map_or(Occasion::UNKNOWN, |(policy, scheme)| Occasion::under(policy, &scope, scheme));
     let answer = step.worker.config.challenge.answer(denial, occasion);
     step.push(Effect::Answer(stream, answer));
 }

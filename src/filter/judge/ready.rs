@@ -12,6 +12,7 @@ use std::rc::Rc;
 use super::passage::Passage;
 use crate::cache::{Basis, Tag};
 use crate::filter::event::{Description, Effect, StreamId};
+use crate::filter::passed_by::PassedBy;
 use crate::metrics::Counter;
 use crate::token::{AccessToken, UnixMillis, Window};
 
@@ -31,6 +32,8 @@ pub struct Ready {
     pub passage: Passage,
     /// What access logs can say of it, if they are to be told.
     pub description: Option<Rc<Description>>,
+    /// What ends it while it is open, if anything does.
+    pub passed_by: Option<Rc<PassedBy>>,
 }
 
 impl Ready {
@@ -51,7 +54,8 @@ impl Ready {
         let texts =
             |it: &Description| [&it.client_id, &it.sub].into_iter().flatten().map(Vec::len).sum::<usize>();
         let description = self.description.as_deref().map(|it| size_of_val(it) + texts(it));
-        self.passage.edits().size() + description.unwrap_or(0)
+        let passed_by = self.passed_by.as_deref().map(PassedBy::len);
+        self.passage.edits().size() + description.unwrap_or(0) + passed_by.unwrap_or(0)
     }
 }
 

@@ -8,6 +8,7 @@ use crate::claims::ClaimsBuf;
 use crate::filter::case::{Case, Source};
 use crate::filter::fetches::keys::KeyRings;
 use crate::filter::inquiry::Inquiry;
+use crate::filter::passed_by::PassedBy;
 use crate::filter::step::Step;
 use crate::jwt::UntrustedJwt;
 use crate::metrics::Counter;
@@ -72,18 +73,18 @@ pub(in crate::filter) fn validated(
     case.source = Source::Miss;
     let minted = mint_for(std::iter::once(&case), claims.view(), step);
     let ttl = case.origin.max_cache_ttl;
-    let (token, provider) = (TokenDigest::of(token), ProviderTag::new(case.origin.identity()));
+    let (token, tag) = (TokenDigest::of(token), ProviderTag::new(case.origin.identity()));
     let withdrawals = step.worker.cache.withdrawals();
     let asked = Asked { at: step.now, moment: withdrawals.moment() };
     // Nothing was withdrawn since we looked; but what was may still be settling.
-    let standing = withdrawals.standing(asked, &Withdrawable { token, provider, claims: claims.view() });
+    let standing = withdrawals.standing(asked, &Withdrawable { token, provider: tag, claims: claims.view() });
     if let Standing::Good(checked) = standing
         && !ttl.is_zero()
     {
         let verdict = Verdict {
             digest,
             token,
-            provider,
+            provider: tag,
             asked: step.now,
             checked,
             useful_until: case.origin.expects.end(claims.view().exp).min(step.now.plus(ttl)),
@@ -96,5 +97,7 @@ pub(in crate::filter) fn validated(
     let Origin { provider, expects, .. } = &*case.origin;
     step.worker.first_verdicts.note(provider, denial.as_ref(), expects, claims.view().iss);
     step.worker.first_verdicts.note_lack(provider, &case.policy, denial.as_ref(), claims.view());
-    conclude(case, claims.view(), minted.as_ref(), step);
+    let verdict = || Withdrawable { token, provider: tag, claims: claims.view() };
+    let passed_by = PassedBy::of(&case.policy, &case.origin, asked.at, verdict);
+    conclude(case, claims.view(), minted.as_ref(), passed_by, step);
 }

@@ -1,10 +1,14 @@
 //! A client over TLS that can show a certificate: Node's.
 
-use std::{io::Write, net::SocketAddr};
+use std::net::SocketAddr;
 
 use serde_json::{Value, json};
 
-use super::{ROOT, client::Reply, node, within_limit};
+use super::{
+    ROOT,
+    client::Reply,
+    node::{self, Packages},
+};
 
 /// A request, with what its client shows.
 #[derive(Clone)]
@@ -55,18 +59,10 @@ pub async fn send(to: SocketAddr, request: Request) -> Reply {
 /// Sends requests one after the other, each on a connection of its own.
 pub async fn send_all(to: SocketAddr, requests: &[Request]) -> Vec<Answered> {
     let requests: Vec<&Value> = requests.iter().map(|request| &request.0).collect();
-    let task = json!({"port": to.port(), "requests": requests}).to_string();
-    let mut command = node::module(include_str!("https.mjs"));
-    let running = tokio::task::spawn_blocking(move || {
-        let mut node = command.spawn().expect("node, which `make setup` asks for");
-        let mut input = node.stdin.take().expect("a piped stdin");
-        input.write_all(task.as_bytes()).expect("node reads its task");
-        drop(input);
-        let output = node.wait_with_output().expect("node ends");
-        serde_json::from_slice::<Vec<Value>>(&output.stdout).expect("JSON from node; see its error above")
-    });
-    let replies = within_limit("answers over TLS", running).await.expect("answers over TLS");
-    replies.iter().map(answered).collect()
+    let task = json!({"port": to.port(), "requests": requests});
+    let command = node::module(Packages::Demo, include_str!("https.mjs"));
+    let replies = node::run("answers over TLS", command, task).await;
+    replies.as_array().expect("answers").iter().map(answered).collect()
 }
 
 fn answered(seen: &Value) -> Answered {

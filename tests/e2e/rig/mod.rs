@@ -23,6 +23,7 @@ pub mod http_server;
 pub mod https;
 pub mod installed;
 pub mod jose;
+pub mod mcp;
 pub mod node;
 pub mod oauth4webapi;
 pub mod oauth_client;

@@ -1,15 +1,14 @@
 //! A DPoP client of another hand: `oauth4webapi` under Node.
 
-use std::{
-    io::Write,
-    net::SocketAddr,
-    path::Path,
-    process::{Command, Stdio},
-};
+use std::net::SocketAddr;
 
 use serde_json::{Value, json};
 
-use super::{ROOT, client::Request, oidc_provider::OidcProvider, within_limit};
+use super::{
+    client::Request,
+    node::{self, Packages},
+    oidc_provider::OidcProvider,
+};
 
 /// A session of the client: one key, one token, some requests.
 pub struct Session {
@@ -63,21 +62,8 @@ fn sent(request: &Value) -> Request {
 }
 
 async fn run(task: Value) -> Value {
-    let clients = Path::new(ROOT).join("tests/e2e/clients");
-    let module = clients.join("node_modules/oauth4webapi");
-    assert!(module.exists(), "{} is missing: run `make setup`", module.display());
-    let mut command = Command::new("node");
-    command.args(["--no-warnings", "--input-type=module", "--eval", include_str!("oauth4webapi.mjs")]);
-    command.current_dir(clients).stdin(Stdio::piped()).stdout(Stdio::piped());
+    let mut command = node::module(Packages::Tests, include_str!("oauth4webapi.mjs"));
     // The certificate of the tests is not signed by anybody.
     command.env("NODE_TLS_REJECT_UNAUTHORIZED", "0");
-    let running = tokio::task::spawn_blocking(move || {
-        let mut node = command.spawn().expect("node, which `make setup` asks for");
-        let mut input = node.stdin.take().expect("a piped stdin");
-        input.write_all(task.to_string().as_bytes()).expect("node reads its task");
-        drop(input);
-        let output = node.wait_with_output().expect("node ends");
-        serde_json::from_slice(&output.stdout).expect("JSON from node; see its error above")
-    });
-    within_limit("oauth4webapi under node", running).await.expect("oauth4webapi under node")
+    node::run("oauth4webapi under node", command, task).await
 }

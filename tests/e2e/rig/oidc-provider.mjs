@@ -23,7 +23,7 @@ function clients() {
   const machine = { grant_types: ['client_credentials'], redirect_uris: [], response_types: [] };
   return [
     // asks for tokens
-    { client_id: 'app', client_secret: 'app-secret', ...machine, scope: 'read write' },
+    { client_id: 'app', client_secret: 'app-secret', ...machine, scope: 'read write tools' },
     // its tokens are bound to its certificate (RFC 8705)
     {
       client_id: 'app-mtls', client_secret: 'app-mtls-secret', ...machine, scope: 'read write',
@@ -60,7 +60,7 @@ const configuration = () => ({
   },
   clientAuthMethods: ['client_secret_basic', 'client_secret_post', 'private_key_jwt'],
   enabledJWA: { introspectionSigningAlgValues: ALGORITHMS, idTokenSigningAlgValues: ALGORITHMS },
-  scopes: ['openid', 'offline_access', 'read', 'write'],
+  scopes: ['openid', 'offline_access', 'read', 'write', 'tools'],
   cookies: { keys: ['of this run'] },
   pkce: { required: () => false },
   fetch: (url, { dispatcher, ...rest }) => fetch(url, rest), // the logout's receiver is on loopback, which it would not call
@@ -85,9 +85,10 @@ const configuration = () => ({
       defaultResource: () => undefined,
       useGrantedResource: () => true,
       getResourceServerInfo: (_ctx, resource) => ({
-        scope: 'read write', audience: API, accessTokenTTL: options.ttl,
-        ...(resource === API ? { accessTokenFormat: 'opaque' }
-          : { accessTokenFormat: 'jwt', jwt: { sign: { alg: resource.slice(`${API}/`.length) } } }),
+        scope: 'read write tools', accessTokenTTL: options.ttl,
+        ...(resource.startsWith(`${API}/`)
+          ? { audience: API, accessTokenFormat: 'jwt', jwt: { sign: { alg: resource.slice(`${API}/`.length) } } }
+          : { audience: resource, accessTokenFormat: 'opaque' }),
       }),
     },
   },
