@@ -5,9 +5,11 @@ use std::rc::Rc;
 use super::event::StreamId;
 use super::judge::ready::Repeat;
 use crate::cache::ActiveEntry;
+use crate::metrics::Whose;
 use crate::policy::Policy;
 use crate::provider::Origin;
 use crate::request::HeaderEditsBuf;
+use crate::token::TokenDigest;
 
 /// A request to be judged.
 pub(super) struct Case {
@@ -20,8 +22,17 @@ pub(super) struct Case {
     /// What takes the client's token out of the request.
     pub(super) removal: HeaderEditsBuf,
     pub(super) source: Source,
+    /// What the verdict on its token is found under, once it is known where to look.
+    pub(super) digest: Option<TokenDigest>,
     /// How those that come after may get the same.
     pub(super) repeat: Option<Repeat>,
+}
+
+impl Case {
+    /// Whose it is, to metrics.
+    pub(super) fn whose(&self) -> Whose<'_> {
+        Whose { provider: Some(&self.origin.provider), policy: Some(&self.policy.name), reason: None }
+    }
 }
 
 /// A request that waits for a verdict.

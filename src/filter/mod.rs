@@ -24,6 +24,7 @@ mod case;
 mod clock;
 mod complaints;
 mod event;
+mod expected;
 mod fetches;
 mod first_verdicts;
 mod inquiry;
@@ -47,6 +48,7 @@ use crate::config::Config;
 use crate::credentials::TokenSource;
 use crate::http::Reply;
 use crate::jwt::Signatures;
+use crate::metrics::{Counter, Names, Series};
 use crate::policy::{Policy, Unavailable};
 use crate::provider::Provider;
 use crate::request::RequestView;
@@ -297,6 +299,16 @@ impl Filter {
     pub fn host_failure(&mut self, stream: StreamId) -> Answer {
         self.parts_mut().into_iter().for_each(|part| part.forget(stream));
         self.worker.config.challenge.answer(&Unavailable::Host.into(), "", None)
+    }
+
+    /// Whom metrics are of.
+    pub fn names(&self) -> Rc<Names> {
+        Rc::clone(&self.worker.names)
+    }
+
+    /// Counters that there are from the start.
+    pub fn expected_counts(&self) -> Vec<Series<Counter>> {
+        expected::expected(&self.worker.config, &self.worker.names)
     }
 
     /// Forgets what requests got, so that the next ones are judged.

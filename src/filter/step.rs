@@ -6,7 +6,7 @@ use super::event::{CallId, Effect, Told};
 use super::worker::Worker;
 use crate::cache::Subject;
 use crate::http::HttpCall;
-use crate::metrics::Counter;
+use crate::metrics::{Counter, IntrospectionDuration, Whose};
 use crate::token::{TokenDigest, UnixMillis};
 
 /// A step under way.
@@ -26,8 +26,15 @@ impl<'w> Step<'w> {
         self.effects.push(effect);
     }
 
-    pub(super) fn count(&mut self, counter: Counter) {
-        self.effects.push(Effect::Count(counter));
+    pub(super) fn count(&mut self, counter: Counter, whose: Whose<'_>) {
+        self.effects.push(Effect::Count(self.worker.names.series(counter, whose)));
+    }
+
+    /// A try at this provider is over, after so long.
+    pub(super) fn took(&mut self, provider: &str, duration: Duration) {
+        let series = self.worker.names.series(IntrospectionDuration, Whose::provider(provider));
+        let millis = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
+        self.effects.push(Effect::Took(series, millis));
     }
 
     /// Sends this; only ever in the root's callbacks.
@@ -41,7 +48,7 @@ impl<'w> Step<'w> {
     pub(super) fn withdraw(&mut self, subjects: &[Subject], settle: Duration) {
         self.worker.cache.withdrawals().withdraw(subjects, settle, self.now);
         log::debug!("withdrawn: {subjects:?}");
-        self.count(Counter::RevocationReceived);
+        self.count(Counter::RevocationReceived, Whose::NOBODY);
     }
 
     /// Gives our lease back and tells who wants to know.

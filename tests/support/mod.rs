@@ -171,7 +171,9 @@ impl Worker {
 
     fn serve_again(&mut self, stream: StreamId, ready: &Ready) {
         self.served_again += 1;
-        Ready::COUNTERS.into_iter().for_each(|counter| *self.counters.entry(counter).or_default() += 1);
+        for series in ready.counts {
+            *self.counters.entry(series.metric).or_default() += 1;
+        }
         self.descriptions.extend(ready.description.as_deref().cloned());
         self.fates.push((stream, Fate::Forwarded(ready.passage.edits().clone())));
     }
@@ -356,12 +358,12 @@ impl Worker {
                     assert!(!is_stream_event, "a call that a stream sends is lost with it");
                     self.calls.push((id, call));
                 }
-                Effect::Count(counter) => *self.counters.entry(counter).or_default() += 1,
+                Effect::Count(series) => *self.counters.entry(series.metric).or_default() += 1,
                 Effect::Describe(_, description) => self.descriptions.push(description),
                 Effect::Forward(stream, passage) => {
                     self.fates.push((stream, Fate::Forwarded(passage.edits().clone())));
                 }
-                Effect::IntrospectionDuration(_) => {}
+                Effect::Took(..) => {}
                 Effect::Receive(stream) => self.receiving.push(stream),
                 Effect::Watch(stream) => self.watched.push(stream),
                 Effect::Tell(mailbox, digest, told) => self.letters.push((mailbox, digest, told)),

@@ -88,7 +88,7 @@ impl Worker {
                 Effect::Call(id, call) => self.calls.push_back((id, call)),
                 Effect::Describe(_, description) => self.outcome = Some(description.outcome),
                 Effect::Count(_)
-                | Effect::IntrospectionDuration(_)
+                | Effect::Took(..)
                 | Effect::Tell(..)
                 | Effect::Tick(_)
                 | Effect::Watch(_) => {}

@@ -12,7 +12,7 @@ use std::rc::Rc;
 use super::passage::Passage;
 use crate::cache::{Basis, Tag};
 use crate::filter::event::{Description, Effect, StreamId};
-use crate::metrics::Counter;
+use crate::metrics::{Counter, Series};
 use crate::token::{AccessToken, UnixMillis, Window};
 
 /// What becomes of a request.
@@ -31,15 +31,14 @@ pub struct Ready {
     pub passage: Passage,
     /// What access logs can say of it, if they are to be told.
     pub description: Option<Rc<Description>>,
+    /// What is counted for it.
+    pub counts: [Series<Counter>; 2],
 }
 
 impl Ready {
-    /// What is counted for it.
-    pub const COUNTERS: [Counter; 2] = [Counter::CacheHit, Counter::Forwarded];
-
     /// The same as effects.
     pub(in crate::filter) fn effects(&self, stream: StreamId) -> Vec<Effect> {
-        let mut effects = Self::COUNTERS.map(Effect::Count).to_vec();
+        let mut effects = self.counts.map(Effect::Count).to_vec();
         let description = self.description.as_deref().cloned();
         effects.extend(description.map(|description| Effect::Describe(stream, description)));
         effects.push(Effect::Forward(stream, self.passage.clone()));

@@ -12,7 +12,7 @@ use crate::filter::fetches::keys::KeyRings;
 use crate::filter::judge::Passage;
 use crate::filter::step::Step;
 use crate::http::is_media_type;
-use crate::metrics::Counter;
+use crate::metrics::{Counter, Whose};
 use crate::request::{HeaderEditsBuf, RequestView};
 use crate::revocation::admin::Withdrawal;
 use crate::revocation::answer;
@@ -71,7 +71,7 @@ impl Signals {
             ..Incoming::new(Receiver::Endpoint, request.peer().unwrap_or_default(), request, step.now)
         };
         self.await_body(stream, incoming, step);
-        step.count(Counter::Forwarded);
+        step.count(Counter::Forwarded, Whose::NOBODY);
         step.push(Effect::Watch(stream));
         step.push(Effect::Forward(
             stream,
