@@ -10,7 +10,7 @@ use std::path::Path;
 
 use good::{EC256, change, changed, described, parse, smallest};
 use phantom_token_filter::config::Config;
-use phantom_token_filter::metrics::{Counter, IntrospectionDuration, Kinds, Metric};
+use phantom_token_filter::metrics::{Counter, Gauge, IntrospectionDuration, Kinds, Metric};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
@@ -262,6 +262,7 @@ fn every_reason_and_every_counter_is_in_the_operation_page() {
     for counter in Counter::ALL {
         is_documented(counter);
     }
+    Gauge::ALL.into_iter().for_each(is_documented);
     is_documented(IntrospectionDuration);
 }
 

@@ -6,7 +6,7 @@ use super::judge::Passage;
 use crate::cache::Mailbox;
 use crate::challenge::Answer;
 use crate::http::{HttpCall, Reply};
-use crate::metrics::{Counter, IntrospectionDuration, Series};
+use crate::metrics::{Change, Counter, Gauge, IntrospectionDuration, Series};
 use crate::request::RequestView;
 use crate::revocation::revocation_endpoint::RevocationRequest;
 use crate::token::TokenDigest;
@@ -77,6 +77,8 @@ pub enum Effect {
     Describe(StreamId, Description),
     /// Pass the request on.
     Forward(StreamId, Passage),
+    /// Change this.
+    Gauge(Series<Gauge>, Change),
     /// Read the request's body ([`Event::Body`]), and let nothing of the request pass.
     Receive(StreamId),
     /// Record how long an answer of the authorization server took, in milliseconds.

@@ -15,6 +15,7 @@
 //! | `fetches` | what is fetched on a schedule: keys, status lists, events that are polled |
 //! | `signals` | signals that come in, and what they withdraw later |
 //! | `parking` | requests that wait for something else than a verdict |
+//! | `probes` | whether the authorization servers answer, at the start |
 //!
 //! What becomes of a request whose verdict is here (`judge`) has no state; `requests` is a request's way through the parts.
 //! All of them are given a `Step`: the time, what workers share, and the effects so far.
@@ -31,8 +32,10 @@ mod inquiry;
 mod introspections;
 mod judge;
 mod kept;
+mod levels;
 mod parking;
 mod part;
+mod probes;
 mod requests;
 mod security_events;
 mod signals;
@@ -48,7 +51,7 @@ use crate::config::Config;
 use crate::credentials::TokenSource;
 use crate::http::Reply;
 use crate::jwt::Signatures;
-use crate::metrics::{Counter, Names, Series};
+use crate::metrics::{Change, Counter, Gauge, Names, Series, Whose};
 use crate::policy::{Policy, Unavailable};
 use crate::provider::Provider;
 use crate::request::RequestView;
@@ -67,8 +70,10 @@ use introspections::overtaken::MAX_OVERTAKEN;
 pub use judge::Passage;
 use judge::ready::Likeness;
 pub use judge::ready::{Outcome, Ready};
+use levels::Levels;
 use parking::Parking;
 use part::Part;
+use probes::Probes;
 use signals::Signals;
 use step::Step;
 use worker::Worker;
@@ -82,6 +87,8 @@ pub struct Filter {
     polls: Polls,
     signals: Signals,
     parking: Parking,
+    probes: Probes,
+    levels: Levels,
     clock: Clock,
     /// How often a tick comes; zero: not at all.
     tick: Duration,
@@ -105,6 +112,8 @@ impl Filter {
             polls,
             signals: Signals::default(),
             parking: Parking::default(),
+            probes: Probes::default(),
+            levels: Levels::default(),
             clock: Clock::new(),
             tick: Duration::ZERO,
             worker: Rc::new(worker),
@@ -139,7 +148,13 @@ impl Filter {
         self.look_at_clock(now);
         let worker = Rc::clone(&self.worker);
         let mut step = Step::new(&worker, now);
+        let is_end = matches!(event, Event::End);
         self.route(event, &mut step);
+        if is_end {
+            self.levels.take_back(&mut step);
+        } else {
+            self.tell_levels(&mut step);
+        }
         self.hasten(&mut step);
         step.effects
     }
@@ -201,10 +216,25 @@ impl Filter {
             }
         } else if let Some(waiting) = self.status_lists.ended(call, reply, &mut self.keys, step) {
             waiting.into_iter().for_each(|stream| self.parking.wait_is_over(stream));
-        } else if !self.polls.ended(call, reply, &mut self.keys, step) {
+        } else if !self.polls.ended(call, reply, &mut self.keys, step)
+            && !self.probes.ended(call, reply, &self.keys, step)
+        {
             self.introspections.ended(call, reply, &mut self.keys, step);
         }
         self.introspections.send_queued(step);
+    }
+
+    /// Says what stands otherwise than before.
+    fn tell_levels(&mut self, step: &mut Step<'_>) {
+        let Self { levels, introspections, parking, worker, .. } = self;
+        let waiting = introspections.waiting() + parking.len();
+        levels.tell(Gauge::RequestsWaiting, Whose::NOBODY, waiting, step);
+        introspections.tell_levels(levels, step);
+        let entries = worker.cache.take_change_of_entries();
+        if entries != 0 {
+            let series = worker.names.series(Gauge::CacheEntries, Whose::NOBODY);
+            step.push(Effect::Gauge(series, Change::By(entries)));
+        }
     }
 
     /// The server has answered a request that passed through.
@@ -322,14 +352,14 @@ impl Filter {
         ["authorization"].into_iter().chain(self.worker.config.identity_headers.names())
     }
 
-    fn parts(&self) -> [&dyn Part; 6] {
-        let Self { introspections, keys, status_lists, polls, signals, parking, .. } = self;
-        [introspections, keys, status_lists, polls, signals, parking]
+    fn parts(&self) -> [&dyn Part; 7] {
+        let Self { introspections, keys, status_lists, polls, signals, parking, probes, .. } = self;
+        [introspections, keys, status_lists, polls, signals, parking, probes]
     }
 
-    fn parts_mut(&mut self) -> [&mut dyn Part; 6] {
-        let Self { introspections, keys, status_lists, polls, signals, parking, .. } = self;
-        [introspections, keys, status_lists, polls, signals, parking]
+    fn parts_mut(&mut self) -> [&mut dyn Part; 7] {
+        let Self { introspections, keys, status_lists, polls, signals, parking, probes, .. } = self;
+        [introspections, keys, status_lists, polls, signals, parking, probes]
     }
 }
 

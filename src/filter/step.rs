@@ -6,7 +6,7 @@ use super::event::{CallId, Effect, Told};
 use super::worker::Worker;
 use crate::cache::Subject;
 use crate::http::HttpCall;
-use crate::metrics::{Counter, IntrospectionDuration, Whose};
+use crate::metrics::{Change, Counter, Gauge, IntrospectionDuration, Whose};
 use crate::token::{TokenDigest, UnixMillis};
 
 /// A step under way.
@@ -28,6 +28,11 @@ impl<'w> Step<'w> {
 
     pub(super) fn count(&mut self, counter: Counter, whose: Whose<'_>) {
         self.effects.push(Effect::Count(self.worker.names.series(counter, whose)));
+    }
+
+    /// Something stands at this now.
+    pub(super) fn set(&mut self, gauge: Gauge, whose: Whose<'_>, level: u64) {
+        self.effects.push(Effect::Gauge(self.worker.names.series(gauge, whose), Change::To(level)));
     }
 
     /// A try at this provider is over, after so long.

@@ -217,6 +217,7 @@ impl Worker {
                 // Both only in the stream's own callback.
                 Effect::Receive(_) => *fate = Fate::Receiving,
                 Effect::Watch(_) => *fate = Fate::Watched,
+                Effect::Gauge(series, change) => self.statistics.change(series, change),
                 Effect::Took(series, millis) => self.statistics.took(series, millis),
                 // A worker that is no more needs no telling.
                 Effect::Tell(mailbox, digest, told) => {

@@ -6,13 +6,14 @@ use std::rc::Rc;
 
 use super::abi::Status;
 use super::abi::hostcalls::{self, MetricType};
-use crate::metrics::{Counter, IntrospectionDuration, Labels, Metric, Names, Series};
+use crate::metrics::{Change, Counter, Gauge, IntrospectionDuration, Labels, Metric, Names, Series};
 
 /// The statistics of a worker.
 pub(super) struct Statistics {
     names: Rc<Names>,
     counters: Numbers,
     durations: Numbers,
+    gauges: Numbers,
 }
 
 /// The host's numbers of statistics, of each metric by its labels: there are a few at most.
@@ -25,7 +26,8 @@ impl Statistics {
     ///
     /// If the host keeps no statistics.
     pub(super) fn new(names: Rc<Names>, counters: &[Series<Counter>]) -> Result<Self, Status> {
-        let statistics = Self { names, counters: Numbers::default(), durations: Numbers::default() };
+        let [of_counters, durations, gauges] = [(); 3].map(|()| Numbers::default());
+        let statistics = Self { names, counters: of_counters, durations, gauges };
         for series in counters {
             statistics.number(&statistics.counters, MetricType::Counter, *series)?;
         }
@@ -41,6 +43,15 @@ impl Statistics {
     pub(super) fn took(&self, series: Series<IntrospectionDuration>, millis: u64) {
         if let Ok(number) = self.number(&self.durations, MetricType::Histogram, series) {
             _ = hostcalls::record_metric(number, millis);
+        }
+    }
+
+    pub(super) fn change(&self, series: Series<Gauge>, change: Change) {
+        if let Ok(number) = self.number(&self.gauges, MetricType::Gauge, series) {
+            _ = match change {
+                Change::By(more) => hostcalls::increment_metric(number, more),
+                Change::To(level) => hostcalls::record_metric(number, level),
+            };
         }
     }
 

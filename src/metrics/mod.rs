@@ -5,9 +5,11 @@
 //! then `phantom_token.cache.hit`. Envoy's `stats_tags` take them out again and make labels of them.
 
 mod counter;
+mod gauge;
 mod names;
 
 pub use counter::Counter;
+pub use gauge::{Change, Gauge};
 pub use names::{Labels, Names, Series, Whose};
 
 /// Something that there is a statistic of, perhaps one for each provider, policy or reason.

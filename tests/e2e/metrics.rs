@@ -6,7 +6,8 @@ use serde_json::{Value, json};
 
 use crate::rig::{
     ROOT,
-    answer::Answer,
+    answer::{Answer, Gate},
+    authorization_server::AuthorizationServer,
     client::Request,
     eventually,
     gateway::{Gateway, plugin},
@@ -161,6 +162,61 @@ fn labelled(series: BTreeMap<String, f64>) -> BTreeMap<String, BTreeMap<String, 
         labelled.entry(name.to_owned()).or_default().insert(labels.join(" "), value);
     }
     labelled
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn gauges_tell_what_is_under_way_and_what_is_there() {
+    let gateway = Gateway::with(plugin().await, |envoy| envoy.workers(2).stats_config(of_sample())).await;
+    let gate = Gate::closed();
+    gateway.server.answer("slow", Answer::active(json!({})).behind(&gate));
+    let (slow, ()) = tokio::join!(gateway.get("slow"), async {
+        gateway.shows("requests_waiting", "", 1.0).await;
+        gateway.shows("introspection_under_way", "provider=main", 1.0).await;
+        gate.open();
+    });
+    assert_eq!(slow.status, 200);
+    gateway.shows("requests_waiting", "", 0.0).await;
+    gateway.shows("introspection_under_way", "provider=main", 0.0).await;
+    gateway.shows("introspection_answers", "provider=main", 1.0).await;
+    gateway.shows("cache_entries", "", 1.0).await;
+    let version = env!("CARGO_PKG_VERSION").split('.').map(|part| part.parse::<f64>().expect("a number"));
+    gateway.shows("version", "", version.fold(0.0, |version, part| version * 1e3 + part)).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn at_the_start_one_probe_tells_whether_the_server_answers() {
+    for (answer, up, line) in [
+        (Answer::inactive(), 1.0, r#"provider "main": answers, after "#),
+        (
+            Answer::status(401),
+            0.0,
+            r#"provider "main": does not answer as it should: our credentials were refused"#,
+        ),
+        (Answer::active(json!({})), 0.0, r#"provider "main": it calls a token active that was made up"#),
+    ] {
+        let mut plugin = plugin().await;
+        plugin["providers"]["main"]["introspection"]["probe"] = json!(true);
+        let server = AuthorizationServer::start().await;
+        server.answer_all(answer);
+        let gateway =
+            Gateway::with_server(server, plugin, |envoy| envoy.workers(2).stats_config(of_sample())).await;
+        gateway.shows("introspection_answers", "provider=main", up).await;
+        let log = gateway.envoy.log();
+        assert_eq!(log.matches(line).count(), 1, "{log}");
+        assert_eq!(gateway.server.call_count(), 1, "one of all workers asks, once");
+    }
+}
+
+impl Gateway {
+    /// Waits until Prometheus would see this.
+    async fn shows(&self, name: &str, labels: &str, value: f64) {
+        let name = format!("phantom_token_{name}");
+        eventually(&format!("{name} {labels} at {value}"), || async {
+            let seen = labelled(self.envoy.prometheus().await).get(&name)?.get(labels).copied();
+            (seen == Some(value)).then_some(())
+        })
+        .await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -89,6 +89,7 @@ impl Worker {
                 Effect::Describe(_, description) => self.outcome = Some(description.outcome),
                 Effect::Count(_)
                 | Effect::Took(..)
+                | Effect::Gauge(..)
                 | Effect::Tell(..)
                 | Effect::Tick(_)
                 | Effect::Watch(_) => {}

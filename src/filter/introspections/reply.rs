@@ -13,7 +13,7 @@ use crate::filter::fetches::keys::{KeyRings, KeysWanted, Wait};
 use crate::filter::step::Step;
 use crate::http::Reply;
 use crate::introspection::{self, Introspection, ServerFailure};
-use crate::metrics::{Counter, Whose};
+use crate::metrics::{Counter, Gauge, Whose};
 use crate::policy::Unavailable;
 use crate::provider::Introspector;
 
@@ -79,7 +79,9 @@ impl Introspections {
                     Introspection::Expired { .. } => Counter::IntrospectionExpired,
                     Introspection::Inactive => Counter::IntrospectionInactive,
                 };
-                step.count(counter, Whose::provider(&introspector.origin.provider));
+                let whose = Whose::provider(&introspector.origin.provider);
+                step.count(counter, whose);
+                step.set(Gauge::IntrospectionAnswers, whose, 1);
                 if let Some(call) = self.calls.close(id) {
                     self.calls.servers.succeeded(&introspector);
                     step.worker.complaints.answered(&introspector.origin.provider);
@@ -151,6 +153,9 @@ impl Introspections {
                 step.now,
                 format_args!("{held}: {failure}"),
             );
+        }
+        if failure.is_transient() || failure.is_general() {
+            step.set(Gauge::IntrospectionAnswers, Whose::provider(name), 0);
         }
         let is_ours_to_mend = matches!(failure, ServerFailure::CredentialsRefused { .. });
         let level = if is_ours_to_mend { Level::Error } else { Level::Warn };
