@@ -15,9 +15,10 @@ impl Levels {
     /// Says a level, if it is another than before.
     pub(super) fn tell(&mut self, gauge: Gauge, whose: Whose<'_>, level: usize, step: &mut Step<'_>) {
         let series = step.worker.names.series(gauge, whose);
-        let before = self.0.insert(series, level).unwrap_or(0);
-        if level != before {
-            step.push(Effect::Gauge(series, Change::By(more(level, before))));
+        // The first time also if it is nothing: monitoring finds it then.
+        let before = self.0.insert(series, level);
+        if before != Some(level) {
+            step.push(Effect::Gauge(series, Change::By(more(level, before.unwrap_or(0)))));
         }
     }
 

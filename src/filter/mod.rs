@@ -51,7 +51,7 @@ use crate::config::Config;
 use crate::credentials::TokenSource;
 use crate::http::Reply;
 use crate::jwt::Signatures;
-use crate::metrics::{Change, Counter, Gauge, Names, Series, Whose};
+use crate::metrics::{Counter, Gauge, Names, Series, Whose};
 use crate::policy::{Policy, Unavailable};
 use crate::provider::Provider;
 use crate::request::RequestView;
@@ -230,11 +230,7 @@ impl Filter {
         let waiting = introspections.waiting() + parking.len();
         levels.tell(Gauge::RequestsWaiting, Whose::NOBODY, waiting, step);
         introspections.tell_levels(levels, step);
-        let entries = worker.cache.take_change_of_entries();
-        if entries != 0 {
-            let series = worker.names.series(Gauge::CacheEntries, Whose::NOBODY);
-            step.push(Effect::Gauge(series, Change::By(entries)));
-        }
+        step.change(Gauge::CacheEntries, worker.cache.take_change_of_entries());
     }
 
     /// The server has answered a request that passed through.

@@ -30,6 +30,14 @@ impl<'w> Step<'w> {
         self.effects.push(Effect::Count(self.worker.names.series(counter, whose)));
     }
 
+    /// Something is so much more now, or less.
+    pub(super) fn change(&mut self, gauge: Gauge, more: i64) {
+        if more != 0 {
+            let series = self.worker.names.series(gauge, Whose::NOBODY);
+            self.effects.push(Effect::Gauge(series, Change::By(more)));
+        }
+    }
+
     /// Something stands at this now.
     pub(super) fn set(&mut self, gauge: Gauge, whose: Whose<'_>, level: u64) {
         self.effects.push(Effect::Gauge(self.worker.names.series(gauge, whose), Change::To(level)));

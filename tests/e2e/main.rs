@@ -25,6 +25,7 @@ mod leases;
 mod memory;
 mod metrics;
 mod minted;
+mod operation;
 mod operators_tool;
 mod outage;
 mod paths;
