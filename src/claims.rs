@@ -8,6 +8,7 @@ use serde_json::{Map, Value};
 use crate::bytes::Reader;
 use crate::date::rfc_3339;
 use crate::json;
+use crate::sender_constrained::Confirmation;
 use crate::token::UnixMillis;
 use crate::token_kind;
 
@@ -50,6 +51,7 @@ impl ClaimsBuf {
             };
             put(&mut flat, value.map(str::as_bytes));
         }
+        Confirmation::write(Confirmation::of(&members), &mut flat);
         flat.extend_from_slice(Value::Object(members).to_string().as_bytes());
         Ok(Self(flat))
     }
@@ -92,6 +94,8 @@ pub struct Claims<'a> {
     pub sid: Option<&'a [u8]>,
     /// `Bearer`, `DPoP` and, from some servers, `refresh_token`; `token_use` where that says more.
     pub token_type: Option<&'a [u8]>,
+    /// What the token is bound to, if it is.
+    pub confirmation: Option<Confirmation>,
     /// Every member as a JSON object, the ones above among them.
     json: &'a [u8],
 }
@@ -112,7 +116,9 @@ impl<'a> Claims<'a> {
         let aud = Strings(start.get(..start.len().checked_sub(reader.rest().len())?)?);
         let mut string = || take(&mut reader);
         let (client_id, iss, sub, sid, token_type) = (string()?, string()?, string()?, string()?, string()?);
-        Some(Self { exp, nbf, scope, aud, client_id, iss, sub, sid, token_type, json: reader.rest() })
+        let confirmation = Confirmation::take(&mut reader)?;
+        let json = reader.rest();
+        Some(Self { exp, nbf, scope, aud, client_id, iss, sub, sid, token_type, confirmation, json })
     }
 
     /// The scopes, one by one.
@@ -123,6 +129,20 @@ impl<'a> Claims<'a> {
     /// The audiences, one by one.
     pub fn audiences(&self) -> impl Iterator<Item = &'a [u8]> + use<'a> {
         self.aud.iter()
+    }
+
+    /// Those that a verdict can be withdrawn by, to keep.
+    pub fn to_withdraw_by(&self) -> ClaimsBuf {
+        let mut flat = Vec::with_capacity(128 + self.json.len());
+        [ABSENT_TIME; 2].iter().for_each(|time| flat.extend_from_slice(&time.to_le_bytes()));
+        put(&mut flat, Some(b""));
+        flat.extend_from_slice(&length(0));
+        for value in [self.client_id, None, self.sub, self.sid, None] {
+            put(&mut flat, value);
+        }
+        Confirmation::write(None, &mut flat);
+        flat.extend_from_slice(self.json);
+        ClaimsBuf(flat)
     }
 
     /// All members, parsed. Not for the hot path.

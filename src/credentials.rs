@@ -1,12 +1,12 @@
 //! Reading the access token out of a request (RFC 6750 §2, RFC 9449 §7.1).
 //!
 //! A token stands in `authorization` under the scheme `Bearer` or `DPoP`, or, where a policy says so, in
-//! another header or in a cookie. It never stands in the query or the body (RFC 9700 §4.3.2). A proof of
-//! possession is not verified here.
+//! another header or in a cookie. It never stands in the query or the body (RFC 9700 §4.3.2). Whether its sender may use
+//! it so is for [`sender_constrained`](crate::sender_constrained) to judge.
 
 use crate::policy::{Denial, InvalidRequest, InvalidToken};
 use crate::request::{HeaderEditsBuf, RequestView};
-use crate::token::AccessToken;
+use crate::token::{AccessToken, Scheme};
 
 /// A place where a token may stand.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,7 +19,7 @@ pub enum TokenSource {
     Header(String),
 }
 
-/// The access token of `request`; `None` if there is none. A header or a cookie that is empty, as a logout may leave it,
+/// The access token of `request`, and how it is carried; `None` if there is none. A header or a cookie that is empty, as a logout may leave it,
 /// is none.
 ///
 /// # Errors
@@ -28,27 +28,32 @@ pub enum TokenSource {
 pub fn access_token(
     request: &dyn RequestView,
     sources: &[TokenSource],
-) -> Result<Option<AccessToken>, Denial> {
+) -> Result<Option<(AccessToken, Scheme)>, Denial> {
     let mut found = None;
     for source in sources {
-        let token = match source {
+        let (token, scheme) = match source {
             TokenSource::AuthorizationHeader => match request.authorization() {
-                Some(value) => bearer(&value)?.map(AccessToken::parse),
-                None => None,
+                Some(value) => match in_authorization(&value)? {
+                    Some((token, scheme)) => (Some(AccessToken::parse(token)), scheme),
+                    None => continue,
+                },
+                None => continue,
             },
-            TokenSource::Cookie(name) => only(&cookie_values(&request.copies("cookie"), name))?,
-            TokenSource::Header(name) => only(&request.copies(name))?,
+            TokenSource::Cookie(name) => {
+                (only(&cookie_values(&request.copies("cookie"), name))?, Scheme::Bare)
+            }
+            TokenSource::Header(name) => (only(&request.copies(name))?, Scheme::Bare),
         };
         let Some(token) = token else { continue };
         if found.is_some() {
             return Err(InvalidRequest::SeveralTokens.into());
         }
-        found = Some(token.ok_or(InvalidToken::Malformed)?);
+        found = Some((token.ok_or(InvalidToken::Malformed)?, scheme));
     }
     // A token that nobody looks at must not travel along with the one that is judged.
     if found.is_some() && !sources.contains(&TokenSource::AuthorizationHeader) {
         let authorization = request.authorization().unwrap_or_default();
-        if !matches!(bearer(&authorization), Ok(None)) {
+        if !matches!(in_authorization(&authorization), Ok(None)) {
             return Err(InvalidRequest::SeveralTokens.into());
         }
     }
@@ -88,20 +93,27 @@ pub fn removal(request: &dyn RequestView, sources: &[TokenSource]) -> HeaderEdit
     edits
 }
 
-/// What follows the scheme in a value of `authorization`; `None` under another scheme.
-fn bearer(value: &[u8]) -> Result<Option<&[u8]>, InvalidRequest> {
+/// The scheme of a request's token, as far as `authorization` says it, whatever follows.
+pub fn scheme(request: &dyn RequestView) -> Scheme {
+    let value = request.authorization().unwrap_or_default();
+    token_scheme(scheme_and_rest(value.trim_ascii()).0).unwrap_or(Scheme::Bare)
+}
+
+/// What follows the scheme in a value of `authorization`, and it; `None` under another scheme.
+fn in_authorization(value: &[u8]) -> Result<Option<(&[u8], Scheme)>, InvalidRequest> {
     let (scheme, rest) = scheme_and_rest(value.trim_ascii());
-    if is_token_scheme(scheme) {
+    if let Some(scheme) = token_scheme(scheme) {
         // Two copies of the header arrive as one value with a comma; no b64token has one.
         if rest.contains(&b',') {
             return Err(InvalidRequest::SeveralTokens);
         }
         // Between them stand spaces and nothing else (RFC 9110 §11.4); with anything else it is no b64token.
         let spaces = rest.iter().take_while(|&&byte| byte == b' ').count();
-        return Ok(rest.get(spaces..));
+        return Ok(rest.get(spaces..).map(|token| (token, scheme)));
     }
     let parts = value.split(|&byte| byte == b',').skip(1);
-    let hides_a_token = parts.map(<[u8]>::trim_ascii).any(|part| is_token_scheme(scheme_and_rest(part).0));
+    let hides_a_token =
+        parts.map(<[u8]>::trim_ascii).any(|part| token_scheme(scheme_and_rest(part).0).is_some());
     if hides_a_token { Err(InvalidRequest::SeveralTokens) } else { Ok(None) }
 }
 
@@ -113,8 +125,9 @@ fn scheme_and_rest(value: &[u8]) -> (&[u8], &[u8]) {
 }
 
 /// Schemes are case-insensitive (RFC 9110 §11.1).
-fn is_token_scheme(scheme: &[u8]) -> bool {
-    scheme.eq_ignore_ascii_case(b"bearer") || scheme.eq_ignore_ascii_case(b"dpop")
+fn token_scheme(scheme: &[u8]) -> Option<Scheme> {
+    let is = |name: &[u8]| scheme.eq_ignore_ascii_case(name);
+    if is(b"bearer") { Some(Scheme::Bearer) } else { is(b"dpop").then_some(Scheme::DPoP) }
 }
 
 fn cookie_values(copies: &[Vec<u8>], name: &str) -> Vec<Vec<u8>> {
@@ -162,7 +175,7 @@ mod tests {
     fn authorization(values: &[&'static str]) -> Result<Option<String>, Denial> {
         let headers = Headers(values.iter().map(|value| ("authorization", value.as_bytes())).collect());
         access_token(&headers, &[TokenSource::AuthorizationHeader])
-            .map(|token| token.map(|t| t.secret().to_owned()))
+            .map(|token| token.map(|(token, _)| token.secret().to_owned()))
     }
 
     #[test]
@@ -222,14 +235,14 @@ mod tests {
         let only_header = [TokenSource::Header("x-token".to_owned())];
         assert_eq!(access_token(&both, &only_header), Err(InvalidRequest::SeveralTokens.into()));
         let with_basic = Headers(vec![("authorization", b"Basic YQ=="), ("x-token", b"b")]);
-        assert_eq!(access_token(&with_basic, &only_header).unwrap().unwrap().secret(), "b");
+        assert_eq!(access_token(&with_basic, &only_header).unwrap().unwrap().0.secret(), "b");
     }
 
     #[test]
     fn a_cookie_is_found_and_taken_out() {
         let sources = [TokenSource::Cookie("at".to_owned())];
         let headers = Headers(vec![("cookie", b"a=1; at=tok; b=2"), ("cookie", b"xat=no")]);
-        assert_eq!(access_token(&headers, &sources).unwrap().unwrap().secret(), "tok");
+        assert_eq!(access_token(&headers, &sources).unwrap().unwrap().0.secret(), "tok");
         let edits = removal(&headers, &sources).share();
         assert_eq!(edits.iter().collect::<Vec<_>>(), [HeaderEdit::Set("cookie", b"a=1; b=2; xat=no")]);
         let alone = Headers(vec![("cookie", b"at=tok")]);

@@ -38,6 +38,7 @@
 //! | [`jwt`] | JWTs of ours are minted, those of others verified; keys of both |
 //! | [`cache`] | verdicts in memory that all workers share, and leases on questions |
 //! | [`credentials`], [`request`], [`challenge`], [`http`] | tokens in requests, what is read and changed of them, answers, calls |
+//! | [`sender_constrained`] | tokens that are bound to a key or a certificate: what binds them, and whether their sender has it |
 //! | `two_sources`, `token_kind` | what a JWT and its server's reply say together; whether it is an access token at all |
 //! | [`claims`], [`token`], [`metrics`] | words that everybody uses |
 //!
@@ -95,6 +96,7 @@ mod protobuf;
 pub mod provider;
 pub mod request;
 pub mod revocation;
+pub mod sender_constrained;
 pub mod token;
 mod token_kind;
 mod two_sources;

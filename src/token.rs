@@ -44,6 +44,17 @@ impl fmt::Debug for AccessToken {
     }
 }
 
+/// How a request carries its token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scheme {
+    /// Without a scheme: in a header of its own, or in a cookie.
+    Bare,
+    /// `Authorization: Bearer` (RFC 6750 §2.1).
+    Bearer,
+    /// `Authorization: DPoP` (RFC 9449 §7.1).
+    DPoP,
+}
+
 /// A text that must not be seen: a client secret, a bearer credential, a private key as configured.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret(Box<str>);

@@ -32,6 +32,7 @@ pub(crate) fn together(jwt: &ClaimsBuf, reply: Claims<'_>) -> ClaimsBuf {
                 "nbf" => Some(if reply.nbf > ours.nbf { fresh } else { own }),
                 // Whose token it is counts as it was compared here, and as the server has it now.
                 "iss" => Some(fresh),
+                "cnf" => Some(bound_by_both(own, fresh)),
                 "token_type" | "token_use" => Some(if is_access(&own) { fresh } else { own }),
                 name if OF_THIS_TOKEN.contains(&name) => Some(own),
                 _ => agreed(&own, fresh),
@@ -43,18 +44,47 @@ pub(crate) fn together(jwt: &ClaimsBuf, reply: Claims<'_>) -> ClaimsBuf {
     ClaimsBuf::from_members(members).unwrap_or_else(|_| jwt.clone())
 }
 
-/// What a server says of a token, where that is a JWT that can be read: of the audiences those that it was issued for. Some
-/// servers make up `aud` anew, and wider, when they are asked (Keycloak, of an exchanged token). Nobody has verified it here,
-/// so it grants nothing.
-pub(crate) fn with_own_audiences(token: &str, reply: ClaimsBuf) -> ClaimsBuf {
-    let own = UntrustedJwt::parse(token.as_bytes()).map(|jwt| jwt.audiences_unchecked()).unwrap_or_default();
-    let is_own = |audience: &[u8]| own.iter().any(|own| own.as_bytes() == audience);
-    if own.is_empty() || reply.view().audiences().all(is_own) {
+/// What a token is bound to by either. Where they disagree nobody can tell, and what cannot be told cannot be verified.
+fn bound_by_both(own: Value, fresh: Value) -> Value {
+    match (own, fresh) {
+        (Value::Object(mut own), Value::Object(fresh)) => {
+            for (name, fresh) in fresh {
+                let both = match own.remove(&name) {
+                    Some(own) if own != fresh => Value::Array(vec![own, fresh]),
+                    _ => fresh,
+                };
+                own.insert(name, both);
+            }
+            Value::Object(own)
+        }
+        (own, fresh) if own == fresh => own,
+        (own, fresh) => Value::Array(vec![own, fresh]),
+    }
+}
+
+/// What a server says of a token, where that is a JWT that can be read: of the audiences those that it was issued for, and
+/// bound to what it says itself. Some servers make up `aud` anew, and wider, when they are asked (Keycloak, of an exchanged
+/// token). Nobody has verified it here, so it grants nothing.
+pub(crate) fn within_own_bounds(token: &str, reply: ClaimsBuf) -> ClaimsBuf {
+    let Ok(jwt) = UntrustedJwt::parse(token.as_bytes()) else { return reply };
+    let (audiences, cnf) = (jwt.audiences_unchecked(), jwt.confirmation_unchecked());
+    let is_own = |audience: &[u8]| audiences.iter().any(|own| own.as_bytes() == audience);
+    let is_within = audiences.is_empty() || reply.view().audiences().all(is_own);
+    if is_within && cnf.is_none() {
         return reply;
     }
     let mut members = reply.view().members();
-    let own = own.into_iter().collect();
-    members.insert("aud".to_owned(), in_both(&own, reply.view().audiences()));
+    if !is_within {
+        let own = audiences.into_iter().collect();
+        members.insert("aud".to_owned(), in_both(&own, reply.view().audiences()));
+    }
+    if let Some(own) = cnf {
+        let both = match members.remove("cnf") {
+            Some(fresh) => bound_by_both(own, fresh),
+            None => own,
+        };
+        members.insert("cnf".to_owned(), both);
+    }
     ClaimsBuf::from_members(members).unwrap_or(reply)
 }
 
@@ -139,13 +169,14 @@ const SAYS_NOTHING_OF_OTHERS: [&str; 24] = [
 ];
 
 /// Claims that say which token it is, and whose. The signature vouches for them.
-const OF_THIS_TOKEN: [&str; 8] = ["act", "cnf", "iat", "jti", "sid", "status", "sub", "typ"];
+const OF_THIS_TOKEN: [&str; 7] = ["act", "iat", "jti", "sid", "status", "sub", "typ"];
 
 #[cfg(test)]
 mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::sender_constrained::Confirmation;
 
     fn claims(members: &Value) -> ClaimsBuf {
         ClaimsBuf::from_members(members.as_object().unwrap().clone()).unwrap()
@@ -170,6 +201,25 @@ mod tests {
         ] {
             let both = together(&claims(&jwt), claims(&reply).view());
             assert_eq!(Value::Object(both.view().members()), wanted, "{jwt} and {reply}");
+        }
+    }
+
+    #[test]
+    fn a_token_is_bound_by_whatever_either_says() {
+        let (a, b) = ("A".repeat(43), "B".repeat(42) + "A");
+        for (jwt, reply, wanted) in [
+            (json!({"jkt": a}), json!(null), json!({"jkt": a})),
+            (json!(null), json!({"jkt": a}), json!({"jkt": a})),
+            (json!({"jkt": a}), json!({"jkt": a}), json!({"jkt": a})),
+            (json!({"jkt": a}), json!({"x5t#S256": b}), json!({"jkt": a, "x5t#S256": b})),
+            (json!({"jkt": a}), json!({"jkt": b}), json!({"jkt": [a, b]})),
+            (json!({"jkt": a}), json!("x"), json!([{"jkt": a}, "x"])),
+        ] {
+            let both = together(&claims(&json!({"cnf": jwt})), claims(&json!({"cnf": reply})).view());
+            assert_eq!(both.view().members()["cnf"], wanted, "{jwt} and {reply}");
+            let is_one = wanted.is_object() && !wanted["jkt"].is_array();
+            let is_bound = matches!(both.view().confirmation, Some(Confirmation::Bound { .. }));
+            assert_eq!(is_bound, is_one, "{jwt} and {reply}");
         }
     }
 

@@ -250,6 +250,7 @@ fn every_reason_and_every_counter_is_in_the_operation_page() {
         include_str!("../src/policy/denial.rs"),
         include_str!("../src/introspection/failure.rs"),
         include_str!("../src/jwt/access_token.rs"),
+        include_str!("../src/sender_constrained/unproven.rs"),
     ] {
         let words = code.split("=> \"").skip(1).filter_map(|rest| rest.split_once('"')).map(|(word, _)| word);
         // That the host verifies nothing is a `host_failure` to the outside.

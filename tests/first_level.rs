@@ -196,9 +196,9 @@ fn a_token_that_is_written_in_many_ways_has_no_place_for_each() {
         }
     }
     assert_eq!(worker.served_again, 0);
-    for scheme in ["Bearer", "bearer", "DPoP"] {
+    for scheme in ["Bearer", "bearer"] {
         let request = Request::get("/").with("authorization", format!("{scheme} tok"));
         (0..4).for_each(|_| _ = worker.receive(&request));
     }
-    assert!(worker.served_again >= 6);
+    assert!(worker.served_again >= 4);
 }

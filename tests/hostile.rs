@@ -70,7 +70,7 @@ fn no_header_is_read_for_a_token_that_is_none() {
     mutations(&seeds, 50_000, |value| {
         for name in ["authorization", "cookie", "x-token"] {
             let request = Request::get("/").with(name, value);
-            if let Ok(Some(token)) = access_token(&request, &sources) {
+            if let Ok(Some((token, _))) = access_token(&request, &sources) {
                 let text = token.secret();
                 assert!(
                     !text.is_empty()

@@ -11,7 +11,8 @@ use support::{Request, START, Worker, active, config, merge};
 fn minted_under(rules: Value, members: Value) -> Value {
     let mut reply = active();
     merge(&mut reply, members);
-    let mut worker = Worker::new(config(json!({"phantom_token": {"claims": rules}})));
+    let policies = json!({"default": {"require": {"sender_constrained": "ignore"}}});
+    let mut worker = Worker::new(config(json!({"phantom_token": {"claims": rules}, "policies": policies})));
     worker.call(&Request::bearer("tok"), &reply).claims()
 }
 

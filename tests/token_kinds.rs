@@ -45,11 +45,10 @@ fn access_tokens_of_every_server_pass() {
         "oidc-provider.introspect-basic-active",
         "oidc-provider.introspect-dpop",
     ] {
-        assert!(
-            judged(json!({}), &recorded(name)).is_ok(),
-            "{name}: {:?}",
-            judged(json!({}), &recorded(name))
-        );
+        // What they are bound to is another matter.
+        let any = json!({"policies": {"default": {"require": {"sender_constrained": "ignore"}}}});
+        let judged = judged(any, &recorded(name));
+        assert!(judged.is_ok(), "{name}: {judged:?}");
     }
 }
 

@@ -1,12 +1,13 @@
-// The demo's authorization server: oidc-provider, OpenID certified, everything in memory. It issues opaque tokens to the
-// client `app` (RFC 6749 §4.4), tells the client `gateway` what they mean (RFC 7662) and takes them back (RFC 7009).
-// Port and client secrets come from the environment, for one run each.
+// The demo's authorization server: oidc-provider, OpenID certified, everything in memory. It issues opaque tokens for the API
+// behind Envoy to the client `app` (RFC 6749 §4.4), tells the client `gateway` what they mean (RFC 7662) and takes them back
+// (RFC 7009). Ports and client secrets come from the environment, for one run each.
 import { generateKeyPairSync } from 'node:crypto';
 import { createServer } from 'node:http';
-import { Provider } from 'oidc-provider';
+import { Provider, errors } from 'oidc-provider';
 
-const { AUTHORIZATION_SERVER_PORT: port, APP_CLIENT_SECRET, GATEWAY_CLIENT_SECRET } = process.env;
+const { AUTHORIZATION_SERVER_PORT: port, ENVOY_PORT, APP_CLIENT_SECRET, GATEWAY_CLIENT_SECRET } = process.env;
 
+const api = `http://127.0.0.1:${ENVOY_PORT}`; // `resource` in envoy.yaml
 const machine = { redirect_uris: [], response_types: [] }; // no browser, no login
 const key = generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey.export({ format: 'jwk' });
 
@@ -22,6 +23,14 @@ const provider = new Provider(`http://127.0.0.1:${port}`, {
     clientCredentials: { enabled: true },
     devInteractions: { enabled: false },
     introspection: { enabled: true, allowedPolicy: (_ctx, client) => client.clientId === 'gateway' },
+    resourceIndicators: { // RFC 8707: a token is for the API whether its client says so or not
+      enabled: true,
+      defaultResource: () => api,
+      getResourceServerInfo: (_ctx, resource) => {
+        if (resource !== api) throw new errors.InvalidTarget();
+        return { scope: 'read write', audience: api, accessTokenFormat: 'opaque', accessTokenTTL: 600 };
+      },
+    },
     revocation: { enabled: true, allowedPolicy: (_ctx, client, token) => client.clientId === token.clientId },
   },
   ttl: { ClientCredentials: 600 },

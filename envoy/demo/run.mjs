@@ -120,6 +120,7 @@ curl -sS ${call}
 3. Revoke the token and call again: 401, once the remembered verdict is older than cache_ttl, 5 s here:
 curl -sS ${app} -d "token=$TOKEN" ${authorizationServer}/token/revocation && sleep 5 && curl -sSi ${call}
 
-(Under /payments, where cache_ttl is 0s, a revoked token is refused at once; /healthz needs none.)
+(Under /payments, where cache_ttl is 0s, a revoked token is refused at once; /healthz needs none. A client that has no token
+learns where to get one: curl -sSi ${gateway}/accounts names ${gateway}/.well-known/oauth-protected-resource)
 `;
 }

@@ -35,7 +35,7 @@ fuzz_target!(|input: &[u8]| {
     let (header, cookie) = (TokenSource::Header("x-token".to_owned()), TokenSource::Cookie("at".to_owned()));
     let sources = [TokenSource::AuthorizationHeader, header, cookie];
     let found = access_token(&request, &sources);
-    if let Ok(Some(token)) = &found {
+    if let Ok(Some((token, _))) = &found {
         let text = token.secret().as_bytes();
         assert_eq!(AccessToken::parse(text).as_ref(), Some(token));
         assert!(request.0.iter().any(|(_, value)| value.windows(text.len()).any(|part| part == text)));

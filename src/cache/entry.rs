@@ -205,7 +205,8 @@ impl ActiveEntry {
         Asked { at: self.asked, moment: self.checked }
     }
 
-    pub(super) fn withdrawable(&self) -> Withdrawable<'_> {
+    /// What it can be withdrawn by.
+    pub fn withdrawable(&self) -> Withdrawable<'_> {
         Withdrawable { token: self.token, provider: self.provider, claims: self.claims() }
     }
 
@@ -279,7 +280,7 @@ fn head(kind: u8, digest: &TokenDigest, asked: UnixMillis, useful_until: UnixMil
     bytes
 }
 
-const VERSION: u8 = 2;
+const VERSION: u8 = 3;
 
 /// Where `checked` begins.
 const HEAD_BYTES: usize = 1 + 1 + 32 + 8 + 8;

@@ -30,8 +30,8 @@ use crate::token::{TokenDigest, UnixMillis};
 /// The withdrawals of all workers.
 #[derive(Clone)]
 pub struct Withdrawals {
-    shared: Rc<dyn SharedData>,
-    table: Table,
+    pub(super) shared: Rc<dyn SharedData>,
+    pub(super) table: Table,
     /// In one slot.
     max_marks: usize,
 }
@@ -203,7 +203,7 @@ impl Withdrawals {
         false
     }
 
-    fn summary(&self) -> Option<Summary> {
+    pub(super) fn summary(&self) -> Option<Summary> {
         match self.shared.get(SUMMARY) {
             None => Some(Summary::default()),
             Some(bytes) => Summary::parse(&bytes),
@@ -235,17 +235,17 @@ impl Withdrawals {
 
 /// A watermark.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Mark {
+pub(super) struct Mark {
     /// Verdicts asked for until then are void.
-    at: UnixMillis,
+    pub(super) at: UnixMillis,
     /// Verdicts asked for until then are not to be remembered.
-    settled: UnixMillis,
+    pub(super) settled: UnixMillis,
 }
 
 impl Mark {
     const NONE: Self = Self { at: UnixMillis::from_millis(0), settled: UnixMillis::from_millis(0) };
 
-    fn max(self, other: Self) -> Self {
+    pub(super) fn max(self, other: Self) -> Self {
         Self { at: self.at.max(other.at), settled: self.settled.max(other.settled) }
     }
 
@@ -264,10 +264,10 @@ impl Mark {
 
 /// The watermarks of one slot.
 #[derive(Default)]
-struct Marks(Vec<(TokenDigest, Mark)>);
+pub(super) struct Marks(pub(super) Vec<(TokenDigest, Mark)>);
 
 impl Marks {
-    fn parse(bytes: &[u8]) -> Option<Self> {
+    pub(super) fn parse(bytes: &[u8]) -> Option<Self> {
         let mut reader = Reader::new(bytes);
         if reader.u8()? != VERSION {
             return None;
@@ -292,13 +292,13 @@ impl Marks {
 
 /// What all watermarks have in common.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Summary {
+pub(super) struct Summary {
     /// Those that there ever was a watermark of; others are not looked for.
-    kinds: Kinds,
+    pub(super) kinds: Kinds,
     /// How long a watermark is kept, in milliseconds.
     retention: u64,
     /// The watermark of everything.
-    everything: Mark,
+    pub(super) everything: Mark,
 }
 
 impl Default for Summary {

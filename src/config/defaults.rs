@@ -8,6 +8,7 @@ use crate::introspection::SecretEncoding;
 use crate::jwt::Algorithm;
 use crate::policy::AllowMissing;
 use crate::revocation::sources::UnknownSessions;
+use crate::sender_constrained::SenderConstrained;
 
 pub(super) const INTROSPECTION_TIMEOUT: Duration = Duration::from_secs(2);
 pub(super) const INTROSPECTION_RETRIES: u32 = 1;
@@ -44,10 +45,12 @@ pub(super) const STRATEGY: StrategyName = StrategyName::PhantomToken;
 pub(super) const TOKEN_SOURCE: TokenSource = TokenSource::AuthorizationHeader;
 pub(super) const CACHE_TTL: Duration = Duration::from_secs(60);
 pub(super) const TOKEN_TYPES: [&str; 2] = ["bearer", "dpop"];
+pub(super) const SENDER_CONSTRAINED: SenderConstrained = SenderConstrained::Verify;
 /// Any.
 pub(super) const MAX_AGE: Duration = Duration::ZERO;
 pub(super) const ALLOW_MISSING: AllowMissing = AllowMissing::Never;
 pub(super) const ALLOW_PREFLIGHT: bool = false;
+pub(super) const END_ON_EXPIRY: bool = false;
 
 pub(super) const POLICY_FROM_ROUTE: bool = false;
 

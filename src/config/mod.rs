@@ -203,6 +203,11 @@ impl Config {
         self.policies.iter().map(Rc::as_ref)
     }
 
+    /// Whether any policy ends requests that were passed on.
+    pub fn ends_open_streams(&self) -> bool {
+        self.policies.iter().any(|policy| policy.open_streams.are_watched())
+    }
+
     /// Signs once with every key, so that a host that cannot sign stops the start and not a request.
     ///
     /// # Errors

@@ -11,9 +11,12 @@ use super::error::ConfigError;
 use super::reader::{Item, Section, number};
 use super::strategy::{named_providers, strategy, strategy_name};
 use crate::credentials::TokenSource;
-use crate::policy::{AllowMissing, Authorization, Policy, Requirements, Strategy, UserAuthentication};
+use crate::policy::{
+    AllowMissing, Authorization, OpenStreams, Policy, Requirements, Strategy, UserAuthentication,
+};
 use crate::protected_resource::ResourceIdentifier;
 use crate::provider::{Introspector, OriginKind, Provider};
+use crate::sender_constrained::SenderConstrained;
 
 /// The policies. The default one may be left out if its name is not changed: without a word about it, requests
 /// need a phantom token. Tells the providers how long their verdicts are of use.
@@ -24,6 +27,7 @@ pub(super) fn policies(
     has_phantom_token: bool,
     resources: &Result<Vec<(&str, ResourceIdentifier)>, ConfigError>,
 ) -> Result<Vec<Rc<Policy>>, ConfigError> {
+    let has_signals = root.get("revocation").is_some();
     let entries = root.entries("policies")?;
     let mut sections = root.all(entries.into_iter().map(|(name, item)| Ok((name, item.section(&KEYS)?))))?;
     if default_name == defaults::POLICY && sections.iter().all(|(name, _)| *name != default_name) {
@@ -35,7 +39,9 @@ pub(super) fn policies(
     }
     root.all(
         (sections.iter())
-            .map(|(name, section)| policy(name, section, providers, has_phantom_token, resources))
+            .map(|(name, section)| {
+                policy(name, section, providers, (has_phantom_token, has_signals), resources)
+            })
             .map(|policy| policy.map(Rc::new)),
     )
 }
@@ -49,7 +55,7 @@ fn in_words(error: ConfigError, section: &Section<'_>) -> ConfigError {
     ConfigError::new(error.path, [&error.problem, " ", hint].concat())
 }
 
-const KEYS: [&str; 10] = [
+const KEYS: [&str; 11] = [
     "strategy",
     "provider",
     "providers",
@@ -60,13 +66,14 @@ const KEYS: [&str; 10] = [
     "forward",
     "allow_missing",
     "allow_preflight",
+    "open_streams",
 ];
 
 fn policy(
     name: &str,
     section: &Section<'_>,
     providers: &Result<Vec<Provider>, ConfigError>,
-    has_phantom_token: bool,
+    (has_phantom_token, has_signals): (bool, bool),
     resources: &Result<Vec<(&str, ResourceIdentifier)>, ConfigError>,
 ) -> Result<Policy, ConfigError> {
     let strategy_name = strategy_name(section)?;
@@ -82,6 +89,7 @@ fn policy(
     let require = section.noted(requirements(section, resource.as_ref().copied().unwrap_or_default()));
     let token_sources = section.noted(token_sources(section));
     let allow_missing = section.noted(allow_missing(section));
+    let open_streams = section.noted(open_streams(section, has_signals));
     let forward = section.section("forward", &["authorization", "claim_headers"])?;
     let (authorization, validated_authorization) = match forward.get("authorization") {
         Some(item) => {
@@ -124,6 +132,16 @@ fn policy(
         allow_missing: allow_missing?,
         resource_metadata: resource.map(ResourceIdentifier::metadata_url),
         allow_preflight: section.boolean("allow_preflight", defaults::ALLOW_PREFLIGHT),
+        open_streams: open_streams?,
+    })
+}
+
+/// Without a word about it, what signals withdraw ends what is open, if any come in here.
+fn open_streams(section: &Section<'_>, has_signals: bool) -> Result<OpenStreams, ConfigError> {
+    let section = section.section("open_streams", &["on_revocation", "on_expiry"])?;
+    Ok(OpenStreams {
+        on_revocation: section.boolean("on_revocation", has_signals),
+        on_expiry: section.boolean("on_expiry", defaults::END_ON_EXPIRY),
     })
 }
 
@@ -227,9 +245,7 @@ fn requirements(
     section: &Section<'_>,
     resource: Option<&ResourceIdentifier>,
 ) -> Result<Requirements, ConfigError> {
-    let keys =
-        &["scopes", "any_scope", "audiences", "client_ids", "claims", "token_types", "acr_values", "max_age"];
-    let section = section.section("require", keys)?;
+    let section = section.section("require", &REQUIRE_KEYS)?;
     let scopes = |key| -> Result<Vec<String>, ConfigError> {
         section.all(section.elements(key)?.iter().map(|scope| scope.scope().map(str::to_owned)))
     };
@@ -250,8 +266,19 @@ fn requirements(
             .map(|(name, item)| accepted_values(name, item))
             .collect::<Result<_, _>>()?,
         token_types,
+        sender_constrained: sender_constrained(&section)?,
         user_authentication: user_authentication(&section)?,
     })
+}
+
+fn sender_constrained(section: &Section<'_>) -> Result<SenderConstrained, ConfigError> {
+    let key = "sender_constrained";
+    let Some(item) = section.get(key) else { return Ok(defaults::SENDER_CONSTRAINED) };
+    let rule = item.one_of(&SENDER_CONSTRAINED)?;
+    if rule == SenderConstrained::Ignore {
+        item.warn("whoever has stolen a token that is bound to its holder (RFC 9449, RFC 8705) can use it");
+    }
+    Ok(rule)
 }
 
 fn user_authentication(section: &Section<'_>) -> Result<UserAuthentication, ConfigError> {
@@ -303,6 +330,24 @@ fn number_of_text(text: &str) -> Option<Value> {
         _ => Number::from_f64(number(&Value::from(text))?).map(Value::Number),
     }
 }
+
+const REQUIRE_KEYS: [&str; 9] = [
+    "scopes",
+    "any_scope",
+    "audiences",
+    "client_ids",
+    "claims",
+    "token_types",
+    "sender_constrained",
+    "acr_values",
+    "max_age",
+];
+
+const SENDER_CONSTRAINED: [(&str, SenderConstrained); 3] = [
+    ("verify", SenderConstrained::Verify),
+    ("require", SenderConstrained::Require),
+    ("ignore", SenderConstrained::Ignore),
+];
 
 const AUTHORIZATIONS: [(&str, Authorization); 3] =
     [("jwt", Authorization::Jwt), ("original", Authorization::Original), ("remove", Authorization::Remove)];

@@ -11,7 +11,8 @@ pub(super) struct Batch {
 impl Batch {
     /// The rest of a callback that did this already.
     pub(super) fn after(effects: &[Effect]) -> Self {
-        let is_settled = |effect: &&Effect| matches!(effect, Effect::Answer(..) | Effect::Forward(..));
+        let is_settled =
+            |effect: &&Effect| matches!(effect, Effect::Answer(..) | Effect::End(..) | Effect::Forward(..));
         Self { settled: effects.iter().filter(is_settled).count(), taken_up: 0 }
     }
 

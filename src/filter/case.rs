@@ -4,12 +4,15 @@ use std::rc::Rc;
 
 use super::event::StreamId;
 use super::judge::ready::Repeat;
+use super::step::Step;
 use crate::cache::ActiveEntry;
+use crate::claims::Claims;
 use crate::metrics::Whose;
-use crate::policy::Policy;
+use crate::policy::{self, Denial, Permit, Policy};
 use crate::provider::Origin;
 use crate::request::HeaderEditsBuf;
-use crate::token::TokenDigest;
+use crate::sender_constrained::Possession;
+use crate::token::{Scheme, TokenDigest};
 
 /// A request to be judged.
 pub(super) struct Case {
@@ -17,6 +20,8 @@ pub(super) struct Case {
     pub(super) policy: Rc<Policy>,
     /// Where the verdict on its token comes from.
     pub(super) origin: Rc<Origin>,
+    /// How it carries its token.
+    pub(super) scheme: Scheme,
     /// What makes its route that of the host which the rules matched.
     pub(super) host: HeaderEditsBuf,
     /// What takes the client's token out of the request.
@@ -32,6 +37,16 @@ impl Case {
     /// Whose it is, to metrics.
     pub(super) fn whose(&self) -> Whose<'_> {
         Whose { provider: Some(&self.origin.provider), policy: Some(&self.policy.name), reason: None }
+    }
+
+    /// Judges the request by what is said of its token.
+    ///
+    /// # Errors
+    ///
+    /// Why it does not pass.
+    pub(super) fn decide<'c>(&self, claims: Claims<'c>, step: &Step<'_>) -> Result<Permit<'c>, Denial> {
+        let possession = Possession { scheme: self.scheme };
+        policy::decide(&self.policy.require, &self.origin.expects, claims, &possession, step.now)
     }
 }
 

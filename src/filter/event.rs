@@ -83,6 +83,8 @@ pub enum Effect {
     Receive(StreamId),
     /// Record how long an answer of the authorization server took, in milliseconds.
     Took(Series<IntrospectionDuration>, u64),
+    /// End a request that was passed on, wherever it is by now; never twice.
+    End(StreamId, Answer),
     /// Tell another worker what became of a call ([`Event::Told`]).
     Tell(Mailbox, TokenDigest, Told),
     /// Give an [`Event::Tick`] every so often from now on; zero: no more.

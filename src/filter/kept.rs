@@ -1,6 +1,7 @@
 //! What is kept of streams that wait, and how many bytes of clients' that is.
 
 use std::collections::BTreeMap;
+use std::ops::Bound;
 
 use super::event::StreamId;
 
@@ -36,6 +37,12 @@ impl<T> Kept<T> {
 
     pub(super) fn get_mut(&mut self, stream: StreamId) -> Option<&mut T> {
         self.by_stream.get_mut(&stream).map(|(value, _)| value)
+    }
+
+    /// All that come after a bound, in order.
+    pub(super) fn after(&mut self, bound: Bound<StreamId>) -> impl Iterator<Item = (StreamId, &mut T)> {
+        let kept = self.by_stream.range_mut((bound, Bound::Unbounded));
+        kept.map(|(stream, (value, _))| (*stream, value))
     }
 
     pub(super) fn contains(&self, stream: StreamId) -> bool {

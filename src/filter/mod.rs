@@ -16,6 +16,7 @@
 //! | `signals` | signals that come in, and what they withdraw later |
 //! | `parking` | requests that wait for something else than a verdict |
 //! | `probes` | whether the authorization servers answer, at the start |
+//! | `open_streams` | requests that were passed on and are still open |
 //!
 //! What becomes of a request whose verdict is here (`judge`) has no state; `requests` is a request's way through the parts.
 //! All of them are given a `Step`: the time, what workers share, and the effects so far.
@@ -25,7 +26,6 @@ mod case;
 mod clock;
 mod complaints;
 mod event;
-mod expected;
 mod fetches;
 mod first_verdicts;
 mod inquiry;
@@ -33,6 +33,8 @@ mod introspections;
 mod judge;
 mod kept;
 mod levels;
+mod monitoring;
+mod open_streams;
 mod parking;
 mod part;
 mod probes;
@@ -51,7 +53,6 @@ use crate::config::Config;
 use crate::credentials::TokenSource;
 use crate::http::Reply;
 use crate::jwt::Signatures;
-use crate::metrics::{Counter, Gauge, Names, Series, Whose};
 use crate::policy::{Policy, Unavailable};
 use crate::provider::Provider;
 use crate::request::RequestView;
@@ -71,6 +72,8 @@ pub use judge::Passage;
 use judge::ready::Likeness;
 pub use judge::ready::{Outcome, Ready};
 use levels::Levels;
+use open_streams::OpenStreams;
+pub use open_streams::PassedBy;
 use parking::Parking;
 use part::Part;
 use probes::Probes;
@@ -89,6 +92,7 @@ pub struct Filter {
     parking: Parking,
     probes: Probes,
     levels: Levels,
+    open_streams: OpenStreams,
     clock: Clock,
     /// How often a tick comes; zero: not at all.
     tick: Duration,
@@ -114,6 +118,7 @@ impl Filter {
             parking: Parking::default(),
             probes: Probes::default(),
             levels: Levels::default(),
+            open_streams: OpenStreams::new(worker.config.ends_open_streams()),
             clock: Clock::new(),
             tick: Duration::ZERO,
             worker: Rc::new(worker),
@@ -126,14 +131,17 @@ impl Filter {
         self.look_at_clock(now);
         let likeness = self.likeness(request);
         let ready = likeness.and_then(|it| self.worker.first_level.borrow_mut().get(it.tag, it.basis, now));
-        if let Some(ready) = ready {
+        // Where no more can be noted, it is refused as any other.
+        if let Some(ready) = ready.filter(|it| it.passed_by.is_none() || !self.open_streams.are_full()) {
+            if let Some(by) = &ready.passed_by {
+                self.open_streams.passed(stream, Rc::clone(by));
+            }
             return Outcome::Again(ready);
         }
         let worker = Rc::clone(&self.worker);
         let mut step = Step::new(&worker, now);
         self.judge(stream, request, likeness, &mut step);
-        self.hasten(&mut step);
-        Outcome::Judged(step.effects)
+        Outcome::Judged(self.done(step))
     }
 
     /// Takes one event and says what is to be done, in this order.
@@ -154,6 +162,14 @@ impl Filter {
             self.levels.take_back(&mut step);
         } else {
             self.tell_levels(&mut step);
+        }
+        self.done(step)
+    }
+
+    /// What is left to do of every step; gives back its effects.
+    fn done(&mut self, mut step: Step<'_>) -> Vec<Effect> {
+        for (stream, by) in std::mem::take(&mut step.passed) {
+            self.open_streams.passed(stream, by);
         }
         self.hasten(&mut step);
         step.effects
@@ -195,6 +211,7 @@ impl Filter {
             }
             Event::Turn => {
                 self.introspections.turn(step);
+                self.open_streams.look(step);
                 self.keys.fetch(step);
                 self.status_lists.fetch(step);
                 self.settle(step);
@@ -224,15 +241,6 @@ impl Filter {
         self.introspections.send_queued(step);
     }
 
-    /// Says what stands otherwise than before.
-    fn tell_levels(&mut self, step: &mut Step<'_>) {
-        let Self { levels, introspections, parking, worker, .. } = self;
-        let waiting = introspections.waiting() + parking.len();
-        levels.tell(Gauge::RequestsWaiting, Whose::NOBODY, waiting, step);
-        introspections.tell_levels(levels, step);
-        step.change(Gauge::CacheEntries, worker.cache.take_change_of_entries());
-    }
-
     /// The server has answered a request that passed through.
     fn answered(&mut self, stream: StreamId, status: u16, step: &mut Step<'_>) {
         let Self { worker, keys, introspections, signals, .. } = self;
@@ -254,6 +262,9 @@ impl Filter {
         while !batch.is_full() && (self.take_up_one(step) || self.signals.settle_one(&mut self.keys, step)) {
             batch.taken_up();
         }
+        while !batch.is_full() && self.open_streams.end_one(step) {
+            batch.settled();
+        }
         if batch.is_full() {
             step.push(Effect::AskForTurn);
         }
@@ -261,7 +272,10 @@ impl Filter {
 
     /// Whether somebody waits no more and has yet to be told. Whoever leaves it so has asked for a turn.
     fn is_to_settle(&self) -> bool {
-        self.introspections.are_to_settle() || self.parking.has_ready() || self.signals.are_to_settle()
+        self.introspections.are_to_settle()
+            || self.parking.has_ready()
+            || self.signals.are_to_settle()
+            || self.open_streams.are_to_end()
     }
 
     /// How often something may fall due.
@@ -291,7 +305,7 @@ impl Filter {
         let Some(latest) = self.clock.show(now) else { return };
         log::warn!("the clock was set back by {:?}: all verdicts are asked for anew", latest.since(now));
         self.worker.cache.withdrawals().withdraw_all_until(latest);
-        self.parts_mut().into_iter().for_each(Part::clock_set_back);
+        self.parts_mut().into_iter().for_each(|part| part.clock_set_back(now));
     }
 
     /// What a request has in common with those that get the same. Only what stands in `authorization` can be told so
@@ -321,20 +335,15 @@ impl Filter {
         self.signals.awaits_body(stream)
     }
 
+    /// A stream is no more that was passed on, and of which nothing else is noted.
+    pub fn closed(&mut self, stream: StreamId) {
+        self.open_streams.forget(stream);
+    }
+
     /// What a stream gets that the host failed to treat as it should: closed on failure.
     pub fn host_failure(&mut self, stream: StreamId) -> Answer {
         self.parts_mut().into_iter().for_each(|part| part.forget(stream));
         self.worker.config.challenge.answer(&Unavailable::Host.into(), "", None)
-    }
-
-    /// Whom metrics are of.
-    pub fn names(&self) -> Rc<Names> {
-        Rc::clone(&self.worker.names)
-    }
-
-    /// Counters that there are from the start.
-    pub fn expected_counts(&self) -> Vec<Series<Counter>> {
-        expected::expected(&self.worker.config, &self.worker.names)
     }
 
     /// Forgets what requests got, so that the next ones are judged.
@@ -348,14 +357,18 @@ impl Filter {
         ["authorization"].into_iter().chain(self.worker.config.identity_headers.names())
     }
 
-    fn parts(&self) -> [&dyn Part; 7] {
-        let Self { introspections, keys, status_lists, polls, signals, parking, probes, .. } = self;
-        [introspections, keys, status_lists, polls, signals, parking, probes]
+    fn parts(&self) -> [&dyn Part; 8] {
+        let Self {
+            introspections, keys, status_lists, polls, signals, parking, open_streams, probes, ..
+        } = self;
+        [introspections, keys, status_lists, polls, signals, parking, open_streams, probes]
     }
 
-    fn parts_mut(&mut self) -> [&mut dyn Part; 7] {
-        let Self { introspections, keys, status_lists, polls, signals, parking, probes, .. } = self;
-        [introspections, keys, status_lists, polls, signals, parking, probes]
+    fn parts_mut(&mut self) -> [&mut dyn Part; 8] {
+        let Self {
+            introspections, keys, status_lists, polls, signals, parking, open_streams, probes, ..
+        } = self;
+        [introspections, keys, status_lists, polls, signals, parking, open_streams, probes]
     }
 }
 

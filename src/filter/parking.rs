@@ -9,6 +9,7 @@ use super::kept::Kept;
 use super::part::{Pace, Part};
 use super::step::Step;
 use crate::request::{KeptHeaders, RequestView};
+use crate::token::UnixMillis;
 
 /// All requests that wait so.
 #[derive(Default)]
@@ -82,5 +83,5 @@ impl Part for Parking {
         self.parked.remove(stream);
     }
 
-    fn clock_set_back(&mut self) {}
+    fn clock_set_back(&mut self, _: UnixMillis) {}
 }

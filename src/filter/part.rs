@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::event::StreamId;
 use super::step::Step;
+use crate::token::UnixMillis;
 
 /// A part of the filter.
 pub(super) trait Part {
@@ -22,8 +23,8 @@ pub(super) trait Part {
     /// A stream waits for nothing here any more.
     fn forget(&mut self, _: StreamId) {}
 
-    /// The clock was set back: what falls due is too far off.
-    fn clock_set_back(&mut self);
+    /// The clock was set back to `now`: what falls due is too far off.
+    fn clock_set_back(&mut self, now: UnixMillis);
 }
 
 /// How often the filter looks whether something is due; the most frequent of all parts' counts.
@@ -33,6 +34,8 @@ pub(super) enum Pace {
     Idle,
     /// Something is fetched now and then, or may be given up.
     NowAndThen,
+    /// What other workers do is to be seen soon.
+    Watchful,
     /// Something may fall due at any moment.
     Soon,
 }
@@ -43,6 +46,7 @@ impl Pace {
         match self {
             Self::Idle => IDLE,
             Self::NowAndThen => NOW_AND_THEN,
+            Self::Watchful => Duration::from_millis(250),
             Self::Soon => Duration::from_millis(50),
         }
     }

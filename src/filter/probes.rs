@@ -127,7 +127,7 @@ impl Part for Probes {
 
     fn forget(&mut self, _: StreamId) {}
 
-    fn clock_set_back(&mut self) {}
+    fn clock_set_back(&mut self, _: UnixMillis) {}
 }
 
 /// Whether this worker is the one that probes.

@@ -23,7 +23,7 @@ use crate::credentials;
 use crate::metrics::Counter;
 use crate::policy::{AllowMissing, Authorization, Denial, InvalidToken, Policy, Strategy, Unavailable};
 use crate::request::{HeaderEditsBuf, RequestView, is_preflight};
-use crate::token::{AccessToken, MAX_CLOCK_DIFFERENCE, TokenDigest, Window};
+use crate::token::{AccessToken, MAX_CLOCK_DIFFERENCE, Scheme, TokenDigest, Window};
 
 impl Filter {
     /// Judges a request, or looks for the verdict that it needs.
@@ -53,13 +53,16 @@ impl Filter {
         if let Strategy::Allow = policy.strategy {
             return forward_unjudged(stream, policy, edits, step);
         }
+        if policy.open_streams.are_watched() && self.open_streams.are_full() {
+            return deny(stream, Some(policy), &Unavailable::TooManyOpenStreams.into(), step);
+        }
         let removal = || credentials::removal(request, &policy.token_sources);
         if policy.allow_preflight && is_preflight(request) {
             return forward_anonymous(stream, policy, edits, removal(), step);
         }
         let token = credentials::access_token(request, &policy.token_sources);
-        let (token, way) = match token.and_then(|token| with_way(policy, token, step)) {
-            Ok(both) => both,
+        let (token, scheme, way) = match token.and_then(|token| with_way(policy, token, step)) {
+            Ok(found) => found,
             Err(denial) if policy.takes_for_missing(&denial) => {
                 return forward_anonymous(stream, policy, edits, removal(), step);
             }
@@ -73,6 +76,7 @@ impl Filter {
             stream,
             policy: Rc::clone(policy),
             origin,
+            scheme,
             host: edits,
             removal,
             source: Source::None,
@@ -233,17 +237,17 @@ impl Filter {
     }
 }
 
-/// A token, and the way that a policy has for it.
+/// A token, how it is carried, and the way that a policy has for it.
 fn with_way(
     policy: &Policy,
-    token: Option<AccessToken>,
+    token: Option<(AccessToken, Scheme)>,
     step: &Step<'_>,
-) -> Result<(AccessToken, Way), Denial> {
-    let token = token.ok_or(Denial::MissingToken)?;
+) -> Result<(AccessToken, Scheme, Way), Denial> {
+    let (token, scheme) = token.ok_or(Denial::MissingToken)?;
     let way = way(policy, &token)?;
     let format = way.token_format();
     if format.fits(&token) {
-        return Ok((token, way));
+        return Ok((token, scheme, way));
     }
     if token.secret().len() <= format.max_length {
         return Err(InvalidToken::OtherFormat.into());

@@ -1,8 +1,10 @@
 //! One step of the filter: what a part is given besides the event, and what it does.
 
+use std::rc::Rc;
 use std::time::Duration;
 
-use super::event::{CallId, Effect, Told};
+use super::event::{CallId, Effect, StreamId, Told};
+use super::open_streams::PassedBy;
 use super::worker::Worker;
 use crate::cache::Subject;
 use crate::http::HttpCall;
@@ -15,11 +17,13 @@ pub(super) struct Step<'w> {
     pub(super) worker: &'w Worker,
     /// What is to be done, in this order.
     pub(super) effects: Vec<Effect>,
+    /// Requests that are passed on, as far as they are watched.
+    pub(super) passed: Vec<(StreamId, Rc<PassedBy>)>,
 }
 
 impl<'w> Step<'w> {
     pub(super) fn new(worker: &'w Worker, now: UnixMillis) -> Self {
-        Self { now, worker, effects: Vec::with_capacity(4) }
+        Self { now, worker, effects: Vec::with_capacity(4), passed: Vec::new() }
     }
 
     pub(super) fn push(&mut self, effect: Effect) {

@@ -123,6 +123,10 @@ impl Worker {
         self.filter.borrow().is_waiting(stream)
     }
 
+    pub(super) fn closed(&self, stream: StreamId) {
+        self.filter.borrow_mut().closed(stream);
+    }
+
     pub(super) fn awaits_body(&self, stream: StreamId) -> bool {
         self.filter.borrow().awaits_body(stream)
     }
@@ -189,6 +193,13 @@ impl Worker {
                     *fate = Fate::Answered;
                     self.became(stream, Fate::Answered);
                     if self.reach(stream, callback) {
+                        end(&answer);
+                    }
+                }
+                Effect::End(stream, answer) => {
+                    if self.reach(stream, callback) {
+                        // Whatever comes of it: there is no second try, and nothing more of it passes.
+                        self.hold(stream, Held { fate: Fate::Answered, passed: Vec::new(), is_read: true });
                         end(&answer);
                     }
                 }

@@ -79,6 +79,8 @@ impl Worker {
         }
         if matches!(fate, Some(Fate::Receiving | Fate::Waiting | Fate::Watched)) {
             self.stream_event(Event::StreamGone(stream));
+        } else {
+            self.closed(stream);
         }
     }
 

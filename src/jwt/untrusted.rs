@@ -95,6 +95,11 @@ impl<'t> UntrustedJwt<'t> {
         audiences.into_iter().map(str::to_owned).collect()
     }
 
+    /// The `cnf` of the payload (RFC 7800 §3.1), which anyone may have written: good for refusing, and for nothing else.
+    pub fn confirmation_unchecked(&self) -> Option<Value> {
+        json::object(&self.payload).ok()?.remove("cnf").filter(|cnf| !cnf.is_null())
+    }
+
     pub(super) fn signing_input(&self) -> &'t [u8] {
         self.signing_input
     }

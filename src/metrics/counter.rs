@@ -53,13 +53,15 @@ pub enum Counter {
     RevocationReceived,
     /// A signal was refused.
     RevocationRefused,
+    /// A request that was passed on was ended: its verdict was withdrawn, or its token's time is over.
+    StreamsEnded,
     /// Refused with 503.
     Unavailable,
 }
 
 impl Counter {
     /// Every counter.
-    pub const ALL: [Self; 25] = [
+    pub const ALL: [Self; 26] = [
         Self::CacheEvicted,
         Self::CacheHit,
         Self::CacheMiss,
@@ -84,6 +86,7 @@ impl Counter {
         Self::Forwarded,
         Self::RevocationReceived,
         Self::RevocationRefused,
+        Self::StreamsEnded,
         Self::Unavailable,
     ];
 }
@@ -117,6 +120,7 @@ impl Metric for Counter {
             Self::Forwarded => "phantom_token.requests.forwarded",
             Self::RevocationReceived => "phantom_token.revocation.received",
             Self::RevocationRefused => "phantom_token.revocation.refused",
+            Self::StreamsEnded => "phantom_token.streams.ended",
             Self::Unavailable => "phantom_token.requests.unavailable",
         }
     }
@@ -142,7 +146,8 @@ impl Metric for Counter {
             | Self::DeniedInsufficientUserAuthentication
             | Self::DeniedInvalidRequest
             | Self::DeniedInvalidToken
-            | Self::DeniedMissingToken => Kinds { provider: false, policy: true, reason: true },
+            | Self::DeniedMissingToken
+            | Self::StreamsEnded => Kinds { provider: false, policy: true, reason: true },
             Self::Forwarded => Kinds { provider: false, policy: true, reason: false },
             Self::IntrospectionError => Kinds { provider: true, policy: false, reason: true },
             Self::RevocationRefused => Kinds { provider: false, policy: false, reason: true },

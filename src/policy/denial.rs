@@ -5,6 +5,7 @@ use super::user_authentication::{InsufficientUserAuthentication, Lack};
 use crate::cache::Refused;
 use crate::introspection::ServerFailure;
 use crate::jwt::BadJwt;
+use crate::sender_constrained::{BadBinding, Unproven};
 
 /// Why a request is not forwarded.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -48,6 +49,8 @@ pub enum InvalidRequest {
 /// What is wrong with a token.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum InvalidToken {
+    /// It is bound to another than who sends it, as far as is known.
+    Binding(BadBinding),
     /// Its end has passed.
     Expired,
     /// The authorization server says that it is not active.
@@ -72,7 +75,7 @@ pub enum InvalidToken {
     OtherIssuer,
     /// It is of another type: a refresh token, say.
     OtherType,
-    /// Its status list says so.
+    /// Its status list says so, or a signal came while its stream was open.
     Revoked,
     /// It names a status list that is not to be looked into, or has no place in it.
     UnknownStatus,
@@ -99,6 +102,8 @@ pub enum Unavailable {
     TooManyCalls,
     /// As many unknown tokens as allowed were asked about within a second.
     TooManyUnknownTokens,
+    /// As many streams as allowed are open on this worker.
+    TooManyOpenStreams,
     /// As many requests as allowed are waiting on this worker.
     TooManyWaiting,
     /// The route names a policy that does not exist, or its metadata cannot be read.
@@ -119,6 +124,7 @@ impl Unavailable {
             | Self::NoKeys { .. }
             | Self::NoStatusList { .. }
             | Self::NotSigned
+            | Self::TooManyOpenStreams
             | Self::TooManyWaiting
             | Self::UnknownPolicy => false,
         }
@@ -155,6 +161,7 @@ impl Denial {
             Self::InvalidRequest(InvalidRequest::PortInHost) => "port_in_host",
             Self::InvalidRequest(InvalidRequest::SeveralTokens) => "several_tokens",
             Self::InvalidToken(reason) => match reason {
+                InvalidToken::Binding(reason) => reason.reason(),
                 InvalidToken::Expired => "token_expired",
                 InvalidToken::Inactive => "token_inactive",
                 InvalidToken::Jwt(reason) => reason.reason(),
@@ -179,6 +186,7 @@ impl Denial {
                 Unavailable::NotSigned => "phantom_token_not_signed",
                 Unavailable::TooManyCalls => "too_many_introspection_calls",
                 Unavailable::TooManyUnknownTokens => "too_many_unknown_tokens",
+                Unavailable::TooManyOpenStreams => "too_many_open_streams",
                 Unavailable::TooManyWaiting => "too_many_waiting_requests",
                 Unavailable::UnknownPolicy => "unknown_policy",
             },
@@ -192,6 +200,14 @@ impl From<Refused> for InvalidToken {
             Refused::Expired => Self::Expired,
             Refused::Inactive => Self::Inactive,
             Refused::NoAccessToken => Self::NoAccessToken,
+        }
+    }
+}
+
+impl From<Unproven> for Denial {
+    fn from(reason: Unproven) -> Self {
+        match reason {
+            Unproven::Binding(reason) => InvalidToken::Binding(reason).into(),
         }
     }
 }

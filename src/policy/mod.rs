@@ -6,6 +6,7 @@
 mod denial;
 mod expectation;
 mod identity;
+mod open_streams;
 mod requirements;
 mod rules;
 mod user_authentication;
@@ -13,6 +14,7 @@ mod user_authentication;
 pub use denial::{Denial, InsufficientScope, InvalidRequest, InvalidToken, Unavailable};
 pub use expectation::Expectation;
 pub use identity::IdentityHeaders;
+pub use open_streams::OpenStreams;
 pub use requirements::Requirements;
 pub use rules::{Match, Reading, Rule};
 pub use user_authentication::{InsufficientUserAuthentication, Lack, UserAuthentication};
@@ -23,6 +25,7 @@ use std::time::Duration;
 use crate::claims::Claims;
 use crate::credentials::TokenSource;
 use crate::provider::{Introspector, Origin, OriginKind, Validator};
+use crate::sender_constrained::Possession;
 use crate::token::UnixMillis;
 
 /// What a kind of request needs, and what its upstream gets.
@@ -50,6 +53,8 @@ pub struct Policy {
     pub resource_metadata: Option<String>,
     /// Whether a CORS preflight is forwarded without a look at its token, and without one.
     pub allow_preflight: bool,
+    /// What ends requests that were passed on.
+    pub open_streams: OpenStreams,
 }
 
 /// Which requests pass as those of somebody unknown.
@@ -144,7 +149,7 @@ impl Policy {
     }
 }
 
-/// Judges an active token: its times, its issuer, and what the policy requires.
+/// Judges an active token: its times, its issuer, whether it is its sender's, and what the policy requires.
 ///
 /// # Errors
 ///
@@ -153,6 +158,7 @@ pub fn decide<'a>(
     require: &Requirements,
     expects: &Expectation,
     claims: Claims<'a>,
+    possession: &Possession,
     now: UnixMillis,
 ) -> Result<Permit<'a>, Denial> {
     if now >= expects.end(claims.exp) {
@@ -166,6 +172,7 @@ pub fn decide<'a>(
     {
         return Err(InvalidToken::OtherIssuer.into());
     }
+    possession.check(require.sender_constrained, claims.confirmation)?;
     require.check(&claims, now)?;
     Ok(Permit { claims })
 }

@@ -5,6 +5,7 @@ use serde_json::Value;
 use super::denial::{Denial, InsufficientScope, InvalidToken};
 use super::user_authentication::UserAuthentication;
 use crate::claims::{Claims, claim};
+use crate::sender_constrained::SenderConstrained;
 use crate::token::{UnixMillis, Window};
 
 /// What a verdict must say. An empty list requires nothing.
@@ -22,6 +23,8 @@ pub struct Requirements {
     pub claims: Vec<(String, Vec<Value>)>,
     /// One of these values of `token_type`, in any case, where the verdict has one.
     pub token_types: Vec<String>,
+    /// Whether the sender must show that the token is his.
+    pub sender_constrained: SenderConstrained,
     /// How and when the user was authenticated.
     pub user_authentication: UserAuthentication,
 }
@@ -41,6 +44,11 @@ impl Requirements {
     /// During which time the outcome is the same as now, where that is good.
     pub fn window(&self, claims: &Claims<'_>) -> Window {
         self.user_authentication.window(claims)
+    }
+
+    /// Whether each request with such a token has to show anew that the token is its sender's.
+    pub fn asks_for_proof(&self, claims: &Claims<'_>) -> bool {
+        self.sender_constrained != SenderConstrained::Ignore && claims.confirmation.is_some()
     }
 
     /// Checks everything; first what makes a token none for us, then what another could give, then what it does not.

@@ -17,7 +17,7 @@ async fn three_verifiers_accept_what_is_minted_from_every_reply() {
     let mut plugin = plugin().await;
     // Refresh tokens and ID tokens, too: this is about the form of what is minted.
     plugin["providers"]["main"]["introspection"]["access_tokens_only"] = json!(false);
-    plugin["policies"] = json!({"default": {"require": {"token_types": []}}});
+    plugin["policies"] = json!({"default": {"require": {"token_types": [], "sender_constrained": "ignore"}}});
     let uri = json!({"uri": "http://this/.well-known/jwks.json", "cluster": "this_envoy", "timeout": "5s"});
     let jwt_authn =
         json!({"issuer": "https://gateway.example", "remote_jwks": {"http_uri": uri}, "forward": true});

@@ -15,6 +15,7 @@ use std::time::Duration;
 
 use base64ct::{Base64UrlUnpadded, Encoding};
 use phantom_token_filter::cache::Mailbox;
+use phantom_token_filter::challenge::Answer;
 use phantom_token_filter::config::Config;
 use phantom_token_filter::filter::{
     CallId, Description, Effect, Event, Filter, Outcome, Ready, StreamId, Told,
@@ -100,6 +101,8 @@ pub struct Worker {
     pub receiving: Vec<StreamId>,
     /// Streams that go on and are watched.
     pub watched: Vec<StreamId>,
+    /// Streams that were open and were ended, and how.
+    pub ended: Vec<(StreamId, Answer)>,
     /// Whether the first level is left alone.
     pub judges_all: bool,
     /// Requests that were served by the first level.
@@ -136,6 +139,7 @@ impl Worker {
             next_tick: UnixMillis::MAX,
             receiving: Vec::new(),
             watched: Vec::new(),
+            ended: Vec::new(),
             judges_all: false,
             served_again: 0,
         }
@@ -355,12 +359,18 @@ impl Worker {
     }
 
     fn carry_out(&mut self, effects: Vec<Effect>, is_stream_event: bool) {
-        let settled =
-            effects.iter().filter(|effect| matches!(effect, Effect::Answer(..) | Effect::Forward(..)));
+        let settled = effects
+            .iter()
+            .filter(|effect| matches!(effect, Effect::Answer(..) | Effect::End(..) | Effect::Forward(..)));
         assert!(settled.count() <= 32, "more streams in one callback than V8's stack takes");
         for effect in effects {
             match effect {
                 Effect::Answer(stream, answer) => self.fates.push((stream, Fate::Answered(answer))),
+                Effect::End(stream, answer) => {
+                    let is_again = self.ended.iter().any(|(other, _)| *other == stream);
+                    assert!(!is_again, "a second ending takes Envoy down");
+                    self.ended.push((stream, answer));
+                }
                 Effect::AskForTurn => self.turns += 1,
                 Effect::Call(id, call) => {
                     assert!(!is_stream_event, "a call that a stream sends is lost with it");

@@ -90,6 +90,7 @@ impl Worker {
                 Effect::Count(_)
                 | Effect::Took(..)
                 | Effect::Gauge(..)
+                | Effect::End(..)
                 | Effect::Tell(..)
                 | Effect::Tick(_)
                 | Effect::Watch(_) => {}

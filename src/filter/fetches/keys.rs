@@ -177,7 +177,7 @@ impl Part for KeyRings {
         }
     }
 
-    fn clock_set_back(&mut self) {
+    fn clock_set_back(&mut self, _: UnixMillis) {
         self.rings.iter_mut().for_each(KeyRing::clock_set_back);
     }
 }

@@ -181,7 +181,7 @@ impl Part for Polls {
     }
 
     /// The next poll is due, if another worker does not poll.
-    fn clock_set_back(&mut self) {
+    fn clock_set_back(&mut self, _: UnixMillis) {
         self.schedule.clock_set_back();
         self.ours_until = UnixMillis::from_millis(0);
     }

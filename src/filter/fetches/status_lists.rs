@@ -213,7 +213,7 @@ impl Part for StatusLists {
         }
     }
 
-    fn clock_set_back(&mut self) {
+    fn clock_set_back(&mut self, _: UnixMillis) {
         for listed in self.lists.values_mut() {
             (listed.current, listed.stays_until) = (None, UnixMillis::from_millis(0));
             listed.schedule.clock_set_back();

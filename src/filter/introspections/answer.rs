@@ -15,7 +15,7 @@ use crate::filter::step::Step;
 use crate::introspection::Introspection;
 use crate::jwt::Minted;
 use crate::metrics::{Counter, Whose};
-use crate::policy::{self, InvalidToken};
+use crate::policy::InvalidToken;
 use crate::provider::{Origin, OriginKind};
 use crate::token::UnixMillis;
 use crate::two_sources;
@@ -62,7 +62,7 @@ impl Introspections {
         let asked = call.asked(step.now);
         let claims = match &call.validated {
             Some(validated) => two_sources::together(validated, claims.view()),
-            None => two_sources::with_own_audiences(call.token.secret(), claims),
+            None => two_sources::within_own_bounds(call.token.secret(), claims),
         };
         // In the place of a JWT that was validated here goes ours, whatever the server gave besides.
         let jwt = jwt.filter(|_| call.origin.kind == OriginKind::IntrospectedWithJwt);
@@ -98,7 +98,7 @@ impl Introspections {
     /// What becomes of the first of those who wait, as one of the first tokens of its provider.
     fn note_first(&self, call: &Call, claims: Claims<'_>, step: &Step<'_>) {
         let Some(case) = self.cases(call).next() else { return };
-        let denial = policy::decide(&case.policy.require, &case.origin.expects, claims, step.now).err();
+        let denial = case.decide(claims, step).err();
         let Origin { provider, expects, .. } = &*call.origin;
         step.worker.first_verdicts.note(provider, denial.as_ref(), expects, claims.iss);
         step.worker.first_verdicts.note_lack(provider, &case.policy, denial.as_ref(), claims);

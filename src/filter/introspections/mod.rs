@@ -27,7 +27,7 @@ use super::part::{Pace, Part};
 use super::step::Step;
 use super::worker::CallIds;
 use crate::metrics::{Gauge, Whose};
-use crate::token::TokenDigest;
+use crate::token::{TokenDigest, UnixMillis};
 use calls::Calls;
 pub(super) use calls::trace_headers;
 use settlement::Settlement;
@@ -97,7 +97,7 @@ impl Part for Introspections {
         self.waiting.remove(stream);
     }
 
-    fn clock_set_back(&mut self) {
+    fn clock_set_back(&mut self, _: UnixMillis) {
         self.calls.servers.clock_set_back();
     }
 }

@@ -7,6 +7,7 @@ use super::settlement::{Outcome, Settlement};
 use crate::filter::batch::Batch;
 use crate::filter::case::Waiter;
 use crate::filter::judge::{conclude, refuse, without_verdict};
+use crate::filter::open_streams::PassedBy;
 use crate::filter::step::Step;
 
 impl Introspections {
@@ -33,7 +34,7 @@ impl Introspections {
                 }
                 // A stream that is gone waits no more.
                 if let Some(waiter) = self.waiting.remove(*stream) {
-                    settle_one(waiter, &settlement.outcome, step);
+                    settle_one(waiter, &settlement, step);
                     batch.settled();
                 }
                 settlement.call.streams.pop_front();
@@ -42,9 +43,13 @@ impl Introspections {
     }
 }
 
-fn settle_one(waiter: Waiter, outcome: &Outcome, step: &mut Step<'_>) {
+fn settle_one(waiter: Waiter, Settlement { call, outcome }: &Settlement, step: &mut Step<'_>) {
     match outcome {
-        Outcome::Active { claims, jwt, .. } => conclude(waiter.case, claims.view(), jwt.as_ref(), step),
+        Outcome::Active { claims, jwt, asked } => {
+            let verdict = || call.withdrawable(claims.view());
+            let passed_by = PassedBy::of(&waiter.case, asked.at, verdict);
+            conclude(waiter.case, claims.view(), jwt.as_ref(), passed_by, step);
+        }
         Outcome::Denied(denial) => refuse(&waiter.case, denial, step),
         Outcome::NoVerdict(reason) => without_verdict(waiter, reason, step),
     }

@@ -10,13 +10,14 @@ pub(super) mod validate;
 use std::rc::Rc;
 
 use super::case::{Case, Source, Waiter};
+use super::open_streams::PassedBy;
 use super::step::Step;
 use crate::cache::ActiveEntry;
 use crate::claims::Claims;
 use crate::introspection::ServerFailure;
 use crate::jwt::Minted;
 use crate::metrics::Counter;
-use crate::policy::{self, Unavailable};
+use crate::policy::Unavailable;
 pub(super) use outcome::{deny, forward_anonymous, forward_unjudged, refuse};
 use outcome::{forward, refuse_client};
 pub use passage::Passage;
@@ -38,7 +39,7 @@ pub(super) fn stale(case: Case, entry: Rc<ActiveEntry>, step: &mut Step<'_>) {
 /// Judges a request by a remembered verdict.
 pub(super) fn serve(mut case: Case, entry: &ActiveEntry, step: &mut Step<'_>) {
     let Case { policy, origin, .. } = &case;
-    let permit = match policy::decide(&policy.require, &origin.expects, entry.claims(), step.now) {
+    let permit = match case.decide(entry.claims(), step) {
         Ok(permit) => permit,
         Err(denial) => return refuse_client(&case, &denial, entry.claims().client_id, step),
     };
@@ -63,8 +64,11 @@ pub(super) fn serve(mut case: Case, entry: &ActiveEntry, step: &mut Step<'_>) {
             }
         },
     };
+    // Who has its token only does not get the same.
+    case.repeat = case.repeat.filter(|_| !policy.require.asks_for_proof(permit.claims()));
     case.repeat = case.repeat.map(|repeat| repeat.within(window)).filter(|repeat| repeat.holds_at(step.now));
-    forward(case, &permit, jwt, step);
+    let passed_by = PassedBy::of(&case, entry.asked(), || entry.withdrawable());
+    forward(case, &permit, jwt, passed_by, step);
 }
 
 /// Settles a stream that gets no verdict: by an older one where that is allowed and the server is down.
@@ -80,9 +84,15 @@ pub(super) fn without_verdict(waiter: Waiter, reason: &Unavailable, step: &mut S
 }
 
 /// Judges a request by a verdict that has just come.
-pub(super) fn conclude(case: Case, claims: Claims<'_>, jwt: Option<&Minted>, step: &mut Step<'_>) {
-    match policy::decide(&case.policy.require, &case.origin.expects, claims, step.now) {
-        Ok(permit) => forward(case, &permit, jwt.map(|jwt| jwt.jwt.as_bytes()), step),
+pub(super) fn conclude(
+    case: Case,
+    claims: Claims<'_>,
+    jwt: Option<&Minted>,
+    passed_by: Option<Rc<PassedBy>>,
+    step: &mut Step<'_>,
+) {
+    match case.decide(claims, step) {
+        Ok(permit) => forward(case, &permit, jwt.map(|jwt| jwt.jwt.as_bytes()), passed_by, step),
         Err(denial) => refuse_client(&case, &denial, claims.client_id, step),
     }
 }

@@ -6,13 +6,20 @@ use super::passage::Passage;
 use super::ready::{Likeness, Ready, Repeat};
 use crate::filter::case::{Case, Source};
 use crate::filter::event::{Description, Effect, StreamId};
+use crate::filter::open_streams::PassedBy;
 use crate::filter::step::Step;
 use crate::metrics::{Counter, Whose};
 use crate::policy::{Authorization, Denial, Permit, Policy, Unavailable};
 use crate::request::HeaderEditsBuf;
 
 /// Passes a permitted request on. Without a phantom token where the policy wants one, it does not pass.
-pub(super) fn forward(case: Case, permit: &Permit<'_>, jwt: Option<&[u8]>, step: &mut Step<'_>) {
+pub(super) fn forward(
+    case: Case,
+    permit: &Permit<'_>,
+    jwt: Option<&[u8]>,
+    passed_by: Option<Rc<PassedBy>>,
+    step: &mut Step<'_>,
+) {
     let authorization = case.policy.authorization(&case.origin);
     if authorization == Authorization::Jwt && jwt.is_none() {
         return refuse(&case, &Unavailable::NotSigned.into(), step);
@@ -42,10 +49,12 @@ pub(super) fn forward(case: Case, permit: &Permit<'_>, jwt: Option<&[u8]>, step:
     let passage = Passage::new(edits, Some(&policy), Some(claims), &step.worker.config);
     if let Some(repeat) = repeat.filter(|_| source == Source::Hit) {
         let description = description.clone().map(Rc::new);
-        keep(repeat, Ready { passage: passage.clone(), description, counts }, step);
+        let passed_by = passed_by.clone();
+        keep(repeat, Ready { passage: passage.clone(), description, counts, passed_by }, step);
     }
     step.effects.extend(description.map(|description| Effect::Describe(stream, description)));
     step.push(Effect::Forward(stream, passage));
+    step.passed.extend(passed_by.map(|by| (stream, by)));
 }
 
 /// Passes a request on that no token is needed for.

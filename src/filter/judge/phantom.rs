@@ -6,7 +6,7 @@ use crate::filter::step::Step;
 use crate::filter::worker::Worker;
 use crate::jwt::{self, Minted, PhantomToken, PhantomTokenId};
 use crate::metrics::{Counter, Whose};
-use crate::policy::{self, Authorization, Permit};
+use crate::policy::{Authorization, Permit};
 use crate::provider::OriginKind;
 
 /// The JWT that the service behind is to get.
@@ -53,10 +53,9 @@ pub(in crate::filter) fn mint_for<'c>(
     step: &mut Step<'_>,
 ) -> Option<Minted> {
     let worker = step.worker;
-    let now = step.now;
     let (phantom_token, case, permit) = cases.find_map(|case| {
         let Phantom::Minted(phantom_token) = phantom(case, worker) else { return None };
-        let permit = policy::decide(&case.policy.require, &case.origin.expects, claims, now).ok()?;
+        let permit = case.decide(claims, step).ok()?;
         Some((phantom_token, case, permit))
     })?;
     mint(phantom_token, &case.origin.provider, &permit, step)

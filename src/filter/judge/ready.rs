@@ -12,6 +12,7 @@ use std::rc::Rc;
 use super::passage::Passage;
 use crate::cache::{Basis, Tag};
 use crate::filter::event::{Description, Effect, StreamId};
+use crate::filter::open_streams::PassedBy;
 use crate::metrics::{Counter, Series};
 use crate::token::{AccessToken, UnixMillis, Window};
 
@@ -33,6 +34,8 @@ pub struct Ready {
     pub description: Option<Rc<Description>>,
     /// What is counted for it.
     pub counts: [Series<Counter>; 2],
+    /// What ends it while it is open, if anything does.
+    pub passed_by: Option<Rc<PassedBy>>,
 }
 
 impl Ready {
@@ -50,7 +53,8 @@ impl Ready {
         let texts =
             |it: &Description| [&it.client_id, &it.sub].into_iter().flatten().map(Vec::len).sum::<usize>();
         let description = self.description.as_deref().map(|it| size_of_val(it) + texts(it));
-        self.passage.edits().size() + description.unwrap_or(0)
+        let passed_by = self.passed_by.as_deref().map(PassedBy::len);
+        self.passage.edits().size() + description.unwrap_or(0) + passed_by.unwrap_or(0)
     }
 }
 

@@ -8,10 +8,11 @@ use crate::claims::ClaimsBuf;
 use crate::filter::case::{Case, Source};
 use crate::filter::fetches::keys::KeyRings;
 use crate::filter::inquiry::Inquiry;
+use crate::filter::open_streams::PassedBy;
 use crate::filter::step::Step;
 use crate::jwt::UntrustedJwt;
 use crate::metrics::Counter;
-use crate::policy::{self, Denial, InvalidToken, Unavailable};
+use crate::policy::{Denial, InvalidToken, Unavailable};
 use crate::provider::{Origin, Validator};
 use crate::token::{AccessToken, TokenDigest};
 
@@ -72,18 +73,18 @@ pub(in crate::filter) fn validated(
     case.source = Source::Miss;
     let minted = mint_for(std::iter::once(&case), claims.view(), step);
     let ttl = case.origin.max_cache_ttl;
-    let (token, provider) = (TokenDigest::of(token), ProviderTag::new(case.origin.identity()));
+    let (token, tag) = (TokenDigest::of(token), ProviderTag::new(case.origin.identity()));
     let withdrawals = step.worker.cache.withdrawals();
     let asked = Asked { at: step.now, moment: withdrawals.moment() };
     // Nothing was withdrawn since we looked; but what was may still be settling.
-    let standing = withdrawals.standing(asked, &Withdrawable { token, provider, claims: claims.view() });
+    let standing = withdrawals.standing(asked, &Withdrawable { token, provider: tag, claims: claims.view() });
     if let Standing::Good(checked) = standing
         && !ttl.is_zero()
     {
         let verdict = Verdict {
             digest,
             token,
-            provider,
+            provider: tag,
             asked: step.now,
             checked,
             useful_until: case.origin.expects.end(claims.view().exp).min(step.now.plus(ttl)),
@@ -92,9 +93,11 @@ pub(in crate::filter) fn validated(
         };
         remember(&verdict, &case.origin.provider, step);
     }
-    let denial = policy::decide(&case.policy.require, &case.origin.expects, claims.view(), step.now).err();
+    let denial = case.decide(claims.view(), step).err();
     let Origin { provider, expects, .. } = &*case.origin;
     step.worker.first_verdicts.note(provider, denial.as_ref(), expects, claims.view().iss);
     step.worker.first_verdicts.note_lack(provider, &case.policy, denial.as_ref(), claims.view());
-    conclude(case, claims.view(), minted.as_ref(), step);
+    let verdict = || Withdrawable { token, provider: tag, claims: claims.view() };
+    let passed_by = PassedBy::of(&case, asked.at, verdict);
+    conclude(case, claims.view(), minted.as_ref(), passed_by, step);
 }

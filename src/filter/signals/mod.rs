@@ -168,7 +168,7 @@ impl Part for Signals {
         self.deferred.forget(stream);
     }
 
-    fn clock_set_back(&mut self) {
+    fn clock_set_back(&mut self, _: UnixMillis) {
         self.deferred.clock_set_back();
     }
 }

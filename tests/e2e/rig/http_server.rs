@@ -25,8 +25,11 @@ type Handler = Arc<dyn Fn(Request<Bytes>) -> Answering + Send + Sync>;
 
 pub struct HttpServer {
     address: SocketAddr,
+    /// Never listens: it keeps the port ours while we refuse connections, with no moment in between.
+    _holder: TcpSocket,
     handler: Handler,
-    state: Mutex<State>,
+    /// None while connections are refused.
+    accepting: Mutex<Option<JoinHandle<()>>>,
 }
 
 impl HttpServer {
@@ -35,55 +38,49 @@ impl HttpServer {
         F: Future<Output = Result<Response<Body>, BrokenOff>> + Send + 'static,
     {
         let handler: Handler = Arc::new(move |request| Box::pin(handler(request)));
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free loopback port");
-        let address = listener.local_addr().expect("a bound address");
-        let state = Mutex::new(State::Serving(tokio::spawn(accept(listener, handler.clone()))));
-        Self { address, handler, state }
+        let holder = socket(([127, 0, 0, 1], 0).into());
+        let address = holder.local_addr().expect("a bound address");
+        let accepting = Mutex::new(Some(tokio::spawn(accept(listen(address), handler.clone()))));
+        Self { address, _holder: holder, handler, accepting }
     }
 
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// Closes all connections and refuses new ones. The port stays ours: a socket that does not listen holds it.
+    /// Closes all connections and refuses new ones.
     pub async fn refuse_connections(&self) {
-        let mut state = self.state.lock().await;
-        if let State::Serving(accepting) = &mut *state {
+        if let Some(accepting) = self.accepting.lock().await.take() {
             accepting.abort();
             let _cancelled = accepting.await;
-            *state = State::Refusing(self.socket());
         }
     }
 
     pub async fn accept_connections(&self) {
-        let mut state = self.state.lock().await;
-        if let State::Refusing(_) = &*state {
-            let State::Refusing(socket) = std::mem::replace(&mut *state, State::Stopped) else { return };
-            let listener = socket.listen(1024).expect("listening again on our own port");
-            *state = State::Serving(tokio::spawn(accept(listener, self.handler.clone())));
-        }
-    }
-
-    fn socket(&self) -> TcpSocket {
-        let socket = TcpSocket::new_v4().expect("a socket");
-        socket.set_reuseaddr(true).expect("SO_REUSEADDR");
-        socket.bind(self.address).expect("our own port again");
-        socket
+        let mut accepting = self.accepting.lock().await;
+        accepting.get_or_insert_with(|| tokio::spawn(accept(listen(self.address), self.handler.clone())));
     }
 }
 
 impl Drop for HttpServer {
     fn drop(&mut self) {
-        if let State::Serving(accepting) = self.state.get_mut() {
+        if let Some(accepting) = self.accepting.get_mut() {
             accepting.abort();
         }
     }
 }
 
-enum State {
-    Refusing(TcpSocket),
-    Serving(JoinHandle<()>),
-    Stopped,
+/// A socket of a port that others of ours may have, too (SO_REUSEPORT); port 0: one that is free.
+fn socket(address: SocketAddr) -> TcpSocket {
+    let socket = TcpSocket::new_v4().expect("a socket");
+    socket.set_reuseaddr(true).expect("SO_REUSEADDR");
+    socket.set_reuseport(true).expect("SO_REUSEPORT");
+    socket.bind(address).expect("a loopback port that is free, or ours");
+    socket
+}
+
+fn listen(address: SocketAddr) -> TcpListener {
+    socket(address).listen(1024).expect("a listener")
 }
 
 /// Serves until it is aborted, and its connections with it.

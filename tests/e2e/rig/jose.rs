@@ -1,11 +1,9 @@
 //! Keys for the tests, and a second opinion on what the filter signed: the `jose` library under Node.
 
-use std::io::Write;
-
 use serde_json::{Value, json};
 use tokio::sync::OnceCell;
 
-use super::{node, within_limit};
+use super::node::{self, Packages};
 
 /// A key that `jose` made.
 #[derive(Clone)]
@@ -61,15 +59,5 @@ pub async fn verify_of_type(typ: &str, jwts: &[String], jwks: &Value) -> Vec<Ver
 }
 
 async fn run(task: Value) -> Value {
-    let command = node::module(include_str!("jose.mjs"));
-    let running = tokio::task::spawn_blocking(move || {
-        let mut command = command;
-        let mut node = command.spawn().expect("node, which `make setup` asks for");
-        let mut input = node.stdin.take().expect("a piped stdin");
-        input.write_all(task.to_string().as_bytes()).expect("node reads its task");
-        drop(input);
-        let output = node.wait_with_output().expect("node ends");
-        serde_json::from_slice(&output.stdout).expect("JSON from node; see its error above")
-    });
-    within_limit("jose under node", running).await.expect("jose under node")
+    node::run("jose under node", node::module(Packages::Demo, include_str!("jose.mjs")), task).await
 }

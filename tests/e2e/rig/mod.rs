@@ -22,6 +22,7 @@ pub mod http2_frames;
 pub mod http_server;
 pub mod installed;
 pub mod jose;
+pub mod mcp;
 pub mod node;
 pub mod oauth_client;
 pub mod oidc_provider;

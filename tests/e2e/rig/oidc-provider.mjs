@@ -23,7 +23,7 @@ function clients() {
   const machine = { grant_types: ['client_credentials'], redirect_uris: [], response_types: [] };
   return [
     // asks for tokens
-    { client_id: 'app', client_secret: 'app-secret', ...machine, scope: 'read write' },
+    { client_id: 'app', client_secret: 'app-secret', ...machine, scope: 'read write tools' },
     // gateways, which introspect them
     { client_id: 'gw-basic', client_secret: 'gw-secret', ...machine },
     { client_id: 'gw-post', client_secret: 'gw-secret', ...machine, token_endpoint_auth_method: 'client_secret_post' },
@@ -55,7 +55,7 @@ const configuration = () => ({
   },
   clientAuthMethods: ['client_secret_basic', 'client_secret_post', 'private_key_jwt'],
   enabledJWA: { introspectionSigningAlgValues: ALGORITHMS, idTokenSigningAlgValues: ALGORITHMS },
-  scopes: ['openid', 'offline_access', 'read', 'write'],
+  scopes: ['openid', 'offline_access', 'read', 'write', 'tools'],
   cookies: { keys: ['of this run'] },
   pkce: { required: () => false },
   fetch: (url, { dispatcher, ...rest }) => fetch(url, rest), // the logout's receiver is on loopback, which it would not call
@@ -67,16 +67,17 @@ const configuration = () => ({
     revocation: { enabled: true, allowedPolicy: async () => true },
     backchannelLogout: { enabled: true },
     rpInitiatedLogout: { enabled: true },
-    // `resource=https://api.example/ES256`: a JWT access token (RFC 9068) signed so; `resource=https://api.example`: an opaque
-    // one with `aud`; without `resource`: an opaque one without
+    // `resource=https://api.example/ES256`: a JWT access token (RFC 9068) signed so; any other `resource`: an opaque one with
+    // that as `aud`; without `resource`: an opaque one without
     resourceIndicators: {
       enabled: true,
       defaultResource: () => undefined,
       useGrantedResource: () => true,
       getResourceServerInfo: (_ctx, resource) => ({
-        scope: 'read write', audience: API, accessTokenTTL: options.ttl,
-        ...(resource === API ? { accessTokenFormat: 'opaque' }
-          : { accessTokenFormat: 'jwt', jwt: { sign: { alg: resource.slice(`${API}/`.length) } } }),
+        scope: 'read write tools', accessTokenTTL: options.ttl,
+        ...(resource.startsWith(`${API}/`)
+          ? { audience: API, accessTokenFormat: 'jwt', jwt: { sign: { alg: resource.slice(`${API}/`.length) } } }
+          : { audience: resource, accessTokenFormat: 'opaque' }),
       }),
     },
   },

@@ -8,7 +8,7 @@ use super::{
     announced::Announced,
     browser::{Browser, Session, parameter, query},
     client::Request,
-    node,
+    node::{self, Packages},
     oauth_client::{post_as, text},
     process::Process,
 };
@@ -43,7 +43,7 @@ impl OidcProvider {
 
     /// With any of the options at the top of `oidc-provider.mjs`.
     pub async fn with(options: Value) -> Self {
-        let mut command = node::module(include_str!("oidc-provider.mjs"));
+        let mut command = node::module(Packages::Demo, include_str!("oidc-provider.mjs"));
         Self(Announced::start("oidc-provider", command.env("OPTIONS", options.to_string())).await)
     }
 

@@ -5,7 +5,11 @@ use std::net::SocketAddr;
 
 use serde_json::{Value, json};
 
-use super::{ROOT, announced::Announced, node};
+use super::{
+    ROOT,
+    announced::Announced,
+    node::{self, Packages},
+};
 
 /// Its host.
 pub const HOST: &str = "as.example";
@@ -19,7 +23,7 @@ impl StrictServer {
         let options = json!({
             "host": HOST, "behind": behind.to_string(), "cert": file("tls.cert.pem"), "key": file("ec256.pem"),
         });
-        let mut command = node::module(include_str!("strict-server.mjs"));
+        let mut command = node::module(Packages::Demo, include_str!("strict-server.mjs"));
         Self(Announced::start("the strict server", command.env("OPTIONS", options.to_string())).await)
     }
 

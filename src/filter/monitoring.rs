@@ -1,12 +1,37 @@
-//! The counters that a configuration is sure to have, for whatever reason something is refused or fails: monitoring finds
-//! them from the start, at zero.
+//! What monitoring is told of a worker besides what its effects say.
 
+use std::rc::Rc;
+
+use super::Filter;
+use super::step::Step;
 use crate::config::Config;
-use crate::metrics::{Counter, Kinds, Metric, Names, Series, Whose};
+use crate::metrics::{Counter, Gauge, Kinds, Metric, Names, Series, Whose};
 use crate::policy::Policy;
 
+impl Filter {
+    /// Whom metrics are of.
+    pub fn names(&self) -> Rc<Names> {
+        Rc::clone(&self.worker.names)
+    }
+
+    /// Counters that a configuration is sure to have, for whatever reason something is refused or fails: monitoring finds
+    /// them from the start, at zero.
+    pub fn expected_counts(&self) -> Vec<Series<Counter>> {
+        expected(&self.worker.config, &self.worker.names)
+    }
+
+    /// Says what stands otherwise than before.
+    pub(super) fn tell_levels(&mut self, step: &mut Step<'_>) {
+        let Self { levels, introspections, parking, worker, .. } = self;
+        let waiting = introspections.waiting() + parking.len();
+        levels.tell(Gauge::RequestsWaiting, Whose::NOBODY, waiting, step);
+        introspections.tell_levels(levels, step);
+        step.change(Gauge::CacheEntries, worker.cache.take_change_of_entries());
+    }
+}
+
 /// One of each provider, of each policy, or of each policy and its providers, as the counter wants it.
-pub(super) fn expected(config: &Config, names: &Names) -> Vec<Series<Counter>> {
+fn expected(config: &Config, names: &Names) -> Vec<Series<Counter>> {
     let mut expected = Vec::new();
     for counter in Counter::ALL {
         let mut add = |whose| expected.push(names.series(counter, whose));

@@ -1,0 +1,147 @@
+//! Tokens that are bound to their holder: what binds them, and that nobody else can use them.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+
+mod support;
+
+use std::fs;
+
+use base64ct::{Base64UrlUnpadded, Encoding};
+use phantom_token_filter::config::Config;
+use phantom_token_filter::metrics::Counter;
+use serde_json::{Value, json};
+use support::{Fate, Request, Worker, active, config, merge};
+
+const THUMBPRINT: &str = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
+
+/// A configuration whose one policy has this rule.
+fn with_rule(rule: &str) -> Value {
+    config(json!({"policies": {"default": {"require": {"sender_constrained": rule}}}}))
+}
+
+/// What is said of an active token that is bound so.
+fn bound(cnf: Value) -> Value {
+    let mut reply = active();
+    merge(&mut reply, json!({"cnf": cnf}));
+    reply
+}
+
+/// `GET /` with this token under this scheme.
+fn under(scheme: &str, token: &str) -> Request {
+    Request::get("/").with("authorization", format!("{scheme} {token}"))
+}
+
+#[test]
+fn a_bound_token_is_of_no_use_to_whoever_has_stolen_it() {
+    for (cnf, scheme, reason) in [
+        (json!({"jkt": THUMBPRINT}), "Bearer", "bound_token_as_bearer"),
+        (json!({"jkt": THUMBPRINT}), "DPoP", "dpop_not_configured"),
+        (json!({"jkt": THUMBPRINT, "kc-jkt-type": "DPoP"}), "Bearer", "bound_token_as_bearer"),
+        (json!({"x5t#S256": THUMBPRINT}), "Bearer", "token_without_its_certificate"),
+        (json!({"x5t#S256": THUMBPRINT}), "DPoP", "token_not_bound"),
+        (json!({"jkt": THUMBPRINT, "x5t#S256": THUMBPRINT}), "Bearer", "bound_token_as_bearer"),
+        (json!({"jwk": {"kty": "EC"}}), "Bearer", "token_of_unknown_binding"),
+        (json!({}), "Bearer", "token_of_unknown_binding"),
+        (json!("x"), "DPoP", "token_of_unknown_binding"),
+    ] {
+        for rule in ["verify", "require"] {
+            let mut worker = Worker::new(with_rule(rule));
+            // By a call, by the cache, and once the first level could have it.
+            for _ in 0..4 {
+                let fate = worker.call(&under(scheme, "tok"), &bound(cnf.clone()));
+                assert_eq!((fate.status(), fate.reason()), (401, reason), "{cnf} under {scheme}");
+            }
+            assert_eq!(worker.count(Counter::DeniedInvalidToken), 4);
+            assert_eq!((worker.served_again, worker.calls.len()), (0, 0));
+        }
+    }
+}
+
+#[test]
+fn a_token_that_is_not_bound_passes_as_bearer_unless_all_must_be() {
+    for (rule, scheme, reason) in [
+        ("verify", "Bearer", None),
+        ("verify", "DPoP", Some("token_not_bound")),
+        ("require", "Bearer", Some("token_not_bound")),
+        ("require", "DPoP", Some("token_not_bound")),
+        ("ignore", "Bearer", None),
+        ("ignore", "DPoP", None),
+    ] {
+        let mut worker = Worker::new(with_rule(rule));
+        for _ in 0..4 {
+            let fate = worker.call(&under(scheme, "tok"), &active());
+            match reason {
+                Some(reason) => assert_eq!((fate.status(), fate.reason()), (401, reason), "{rule}"),
+                None => assert!(matches!(fate, Fate::Forwarded(_)), "{rule}, {scheme}"),
+            }
+        }
+        assert_eq!(worker.served_again > 0, reason.is_none(), "{rule}, {scheme}");
+    }
+}
+
+#[test]
+fn a_token_of_type_dpop_that_names_no_key_is_refused() {
+    for cnf in [Value::Null, json!({"x5t#S256": THUMBPRINT})] {
+        let mut reply = bound(cnf);
+        reply["token_type"] = json!("DPoP");
+        let fate = Worker::new(with_rule("verify")).call(&Request::bearer("tok"), &reply);
+        assert_eq!(fate.reason(), "token_of_unknown_binding");
+    }
+}
+
+#[test]
+fn who_ignores_bindings_is_warned_and_forwards_bound_tokens() {
+    let ignoring = with_rule("ignore");
+    let read = Config::parse(ignoring.to_string().as_bytes(), &|_| None).unwrap();
+    let warning = "policies.default.require.sender_constrained: whoever has stolen a token that is bound to its holder \
+        (RFC 9449, RFC 8705) can use it";
+    assert_eq!(read.warnings, [warning]);
+    let mut worker = Worker::new(ignoring);
+    let fate = worker.call(&Request::bearer("tok"), &bound(json!({"jkt": THUMBPRINT})));
+    assert!(fate.claims().get("cnf").is_none(), "what binds the client's token does not bind ours");
+}
+
+#[test]
+fn policies_with_different_rules_share_a_verdict() {
+    let policies = json!({
+        "policies": {"default": {}, "lax": {"require": {"sender_constrained": "ignore"}}},
+        "rules": [{"match": {"path": "/lax"}, "policy": "lax"}]
+    });
+    let mut worker = Worker::new(config(policies));
+    let lax = |path: &str| Request::get(path).with("authorization", "Bearer tok");
+    let reply = bound(json!({"jkt": THUMBPRINT}));
+    for _ in 0..3 {
+        assert!(matches!(worker.call(&lax("/lax"), &reply), Fate::Forwarded(_)));
+        assert_eq!(worker.call(&lax("/"), &reply).reason(), "bound_token_as_bearer");
+    }
+    assert_eq!(worker.count(Counter::CacheMiss), 1);
+}
+
+#[test]
+fn what_real_servers_bind_tokens_to_is_understood() {
+    for (recording, reason) in [
+        ("keycloak.introspect-dpop", "bound_token_as_bearer"),
+        ("keycloak.introspect-mtls-bound", "token_without_its_certificate"),
+        ("oidc-provider.introspect-dpop", "bound_token_as_bearer"),
+        ("oidc-provider.introspect-mtls-bound", "token_without_its_certificate"),
+        ("spring.introspect-dpop-bound", "bound_token_as_bearer"),
+        ("spring.introspect-mtls-bound", "token_without_its_certificate"),
+    ] {
+        let text = fs::read_to_string(format!("tests/vectors/recordings/{recording}.json")).unwrap();
+        let recording: Value = serde_json::from_str(&text).unwrap();
+        let mut reply = recording["response"]["json"].clone();
+        let now = json!(support::START.as_secs());
+        merge(&mut reply, json!({"exp": now.as_u64().unwrap() + 600, "nbf": now, "iat": now}));
+        let fate = Worker::new(with_rule("verify")).call(&Request::bearer("tok"), &reply);
+        assert_eq!(fate.reason(), reason, "{text}");
+    }
+}
+
+#[test]
+fn an_introspected_jwt_is_bound_to_what_it_says_itself() {
+    let payload =
+        r#"{"iss":"https://as.example","cnf":{"jkt":"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"}}"#;
+    let part = |text: &str| Base64UrlUnpadded::encode_string(text.as_bytes());
+    let jwt = format!("{}.{}.AAAA", part(r#"{"alg":"ES256"}"#), part(payload));
+    let fate = Worker::new(with_rule("verify")).call(&Request::bearer(&jwt), &active());
+    assert_eq!(fate.reason(), "bound_token_as_bearer", "though the server leaves it out");
+}
