@@ -175,7 +175,7 @@ async fn under_load() -> (Gateway, Traffic) {
         4 => Request::get("/").bearer("slow"),
         5 => Request::get("/").bearer("broken"),
         6 => Request::get("/").bearer(&format!("bad-{}", number % 400)),
-        7 => Request::post("/revocations", "{}").header("authorization", "Bearer another-secret"),
+        7 => Request::get("/revocations").bearer("another-secret"),
         _ => Request::get("/").bearer(&format!("good-{}", number % 50)),
     };
     let traffic = Traffic::start(gateway.envoy.address(), Vec::new(), 100, request);
