@@ -10,7 +10,7 @@ use std::path::Path;
 
 use good::{EC256, change, changed, described, parse, smallest};
 use phantom_token_filter::config::Config;
-use phantom_token_filter::metrics::Counter;
+use phantom_token_filter::metrics::{Counter, Gauge, IntrospectionDuration, Kinds, Metric};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
@@ -271,9 +271,23 @@ fn every_reason_and_every_counter_is_in_the_operation_page() {
     }
     assert!(reasons > 60, "{reasons}");
     for counter in Counter::ALL {
-        let name = counter.name().strip_prefix("phantom_token.").unwrap();
-        assert!(page.contains(&format!("`{name}`")), "{name}");
+        is_documented(counter);
     }
+    Gauge::ALL.into_iter().for_each(is_documented);
+    is_documented(IntrospectionDuration);
+}
+
+/// A metric is in the operation page's table, with its labels.
+fn is_documented(metric: impl Metric) {
+    let name = format!("`{}`", metric.name().strip_prefix("phantom_token.").unwrap());
+    let row = include_str!("../docs/operation.md").lines().find(|line| {
+        line.strip_prefix("| ").and_then(|line| line.split(" |").next()).is_some_and(|it| it.contains(&name))
+    });
+    let labels = row.and_then(|row| row.split('|').nth(2)).map(str::trim);
+    let Kinds { provider, policy, reason } = metric.kinds();
+    let kinds = [("provider", provider), ("policy", policy), ("reason", reason)];
+    let kinds: Vec<&str> = kinds.into_iter().filter(|(_, has)| *has).map(|(name, _)| name).collect();
+    assert_eq!(labels, Some(kinds.join(", ").as_str()), "{name}");
 }
 
 /// Appends all Rust code below a folder.

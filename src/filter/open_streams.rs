@@ -17,7 +17,7 @@ use super::part::{NOW_AND_THEN, Pace, Part};
 use super::passed_by::PassedBy;
 use super::step::Step;
 use crate::cache::{Moment, Raised, ShortNames};
-use crate::metrics::Counter;
+use crate::metrics::{Counter, Whose};
 use crate::policy::{Denial, InvalidToken};
 use crate::token::UnixMillis;
 
@@ -95,7 +95,8 @@ impl OpenStreams {
             let Some(Open { by, .. }) = self.open.remove(stream) else { continue };
             let denial = Denial::from(reason);
             log::debug!("an open stream is ended: {}", denial.reason());
-            step.count(Counter::StreamsEnded);
+            let whose = Whose { policy: Some(&by.policy.name), ..Whose::NOBODY };
+            step.count(Counter::StreamsEnded, whose.because(denial.reason()));
             let metadata = by.policy.resource_metadata.as_deref();
             let answer = step.worker.config.challenge.answer(&denial, &by.policy.require.scope(), metadata);
             step.push(Effect::End(stream, answer));

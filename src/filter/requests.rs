@@ -44,7 +44,7 @@ impl Filter {
         }
         let Ruling { policy, host } = match config.policy_of(request) {
             Ok(ruling) => ruling,
-            Err(denial) => return deny(stream, None, Source::None, &denial, step),
+            Err(denial) => return deny(stream, None, &denial, step),
         };
         let mut edits = HeaderEditsBuf::default();
         if let Some(host) = host {
@@ -54,7 +54,7 @@ impl Filter {
             return forward_unjudged(stream, policy, edits, step);
         }
         if policy.open_streams.are_watched() && self.open_streams.are_full() {
-            return deny(stream, Some(policy), Source::None, &Unavailable::TooManyOpenStreams.into(), step);
+            return deny(stream, Some(policy), &Unavailable::TooManyOpenStreams.into(), step);
         }
         let removal = || credentials::removal(request, &policy.token_sources);
         if policy.allow_preflight && is_preflight(request) {
@@ -66,7 +66,7 @@ impl Filter {
             Err(denial) if policy.takes_for_missing(&denial) => {
                 return forward_anonymous(stream, policy, edits, removal(), step);
             }
-            Err(denial) => return deny(stream, Some(policy), Source::None, &denial, step),
+            Err(denial) => return deny(stream, Some(policy), &denial, step),
         };
         let origin = Rc::clone(way.origin());
         let stays = policy.authorization(&origin) == Authorization::Original
@@ -80,6 +80,7 @@ impl Filter {
             host: edits,
             removal,
             source: Source::None,
+            digest: None,
             repeat: None,
         };
         let inquiry = Inquiry {
@@ -101,6 +102,7 @@ impl Filter {
         let Some(digest) = self.keys.digest(&inquiry) else {
             return self.wait_for_keys(inquiry, KeysWanted::Any, request, step);
         };
+        inquiry.case.digest = Some(digest);
         let (now, config) = (step.now, &step.worker.config);
         let cache_ttl = inquiry.case.policy.cache_ttl;
         match step.worker.cache.find(&digest, now) {
@@ -116,8 +118,8 @@ impl Filter {
             Some(Cached::Inactive { asked, refused })
                 if is_fresh(asked, cache_ttl.min(config.cache.negative_ttl), now) =>
             {
-                step.count(Counter::CacheNegativeHit);
                 let case = Case { source: Source::NegativeHit, ..inquiry.case };
+                step.count(Counter::CacheNegativeHit, case.whose());
                 refuse(&case, &InvalidToken::from(refused).into(), step);
             }
             Some(Cached::Active(entry)) if may_serve_stale(&entry, &inquiry, step) => {
@@ -283,7 +285,7 @@ fn with_way(
 
 /// Refuses a request whose verdict is not in the cache.
 fn missed(case: Case, denial: &Denial, step: &mut Step<'_>) {
-    step.count(Counter::CacheMiss);
+    step.count(Counter::CacheMiss, case.whose());
     refuse(&Case { source: Source::Miss, ..case }, denial, step);
 }
 

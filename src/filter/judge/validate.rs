@@ -69,7 +69,7 @@ pub(in crate::filter) fn validated(
     claims: ClaimsBuf,
     step: &mut Step<'_>,
 ) {
-    step.count(Counter::CacheMiss);
+    step.count(Counter::CacheMiss, case.whose());
     case.source = Source::Miss;
     let minted = mint_for(std::iter::once(&case), claims.view(), step);
     let ttl = case.origin.max_cache_ttl;

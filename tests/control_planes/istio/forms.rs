@@ -34,10 +34,13 @@ pub async fn wasm_plugin(mesh: Arc<Mesh>) {
     }
     // The filter's statistics are among those that Istio keeps, Envoy's own of updates are at the admin interface.
     let statistics = proxy.prometheus().await;
-    for counter in
-        ["phantom_token_jwt_minted", "phantom_token_cache_miss", "phantom_token_requests_forwarded"]
-    {
-        assert!(statistics.contains(counter), "{counter}: {statistics}");
+    for series in [
+        r#"phantom_token_jwt_minted{provider="main"}"#,
+        r#"phantom_token_cache_miss{provider="main",policy="default"}"#,
+        r#"phantom_token_requests_forwarded{policy="default"}"#,
+        r#"phantom_token_requests_denied_missing_token{policy="default",reason="missing_token"}"#,
+    ] {
+        assert!(statistics.contains(series), "{series}: {statistics}");
     }
     let updates = proxy.admin("/stats?filter=config_reload").await;
     assert!(updates.contains("extension_config_discovery.http_filter."), "{updates}");
