@@ -55,6 +55,8 @@ seeds("claims", [...payloads, ...bodies.filter((body) => body.startsWith("{"))])
 seeds("introspection_reply", [0, 1, 2, 3].flatMap((kind) => [...bodies, ...jwts.slice(0, 10)].map((body) =>
   Buffer.concat([Buffer.of(kind), Buffer.from(body)]))));
 seeds("key_set", [...keySets, ...texts("keys", ".jwk.json").map((jwk) => `{"keys":[${jwk}]}`)]);
+const metadata = json("vectors/discovery").map((it) => JSON.parse(it.response.body));
+seeds("metadata", metadata.map((it) => JSON.stringify(it).replaceAll(it.issuer, "http://127.0.0.1:23100")));
 seeds("private_key", keys);
 seeds("admin_order", ['{"token":"a"}', '{"all":true}', '{"all":true,"provider":"one"}', '{"sub":"s","provider":"two"}', '{"sid":"s"}', '{"client_id":"c"}']);
 seeds("request_form", [

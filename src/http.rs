@@ -56,6 +56,14 @@ impl Scheme {
         }
     }
 
+    /// The port of URLs that name none (RFC 9110 §4.2).
+    pub fn default_port(self) -> u16 {
+        match self {
+            Self::Http => 80,
+            Self::Https => 443,
+        }
+    }
+
     /// The header that says it; none where it is not known, so that Envoy says what it likes.
     pub fn header(scheme: Option<Self>) -> Option<(String, String)> {
         scheme.map(|scheme| (":scheme".to_owned(), scheme.as_str().to_owned()))
@@ -114,6 +122,12 @@ impl Reply<'_> {
         }
         let body = self.body.ok_or(Unreadable::TooLong)?;
         Ok(body.strip_prefix(BYTE_ORDER_MARK).unwrap_or(body))
+    }
+
+    /// Whether the server says that what was asked for is not there, but elsewhere or nowhere (RFC 9110 §15.4, §15.5.5,
+    /// §15.5.11).
+    pub fn is_of_another_place(&self) -> bool {
+        !self.from_envoy && matches!(self.status, 300..=399 | 404 | 410)
     }
 
     /// The answer, to keep.

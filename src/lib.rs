@@ -13,7 +13,8 @@
 //!    the verdict will have, and so how it is judged and what is forwarded.
 //! 5. The token's [digest](token::TokenDigest) is looked up in the [`cache`]. A verdict that is fresh enough for
 //!    this policy is judged ([`policy::decide`]), and the request goes on with the JWT beside it. The digest of a
-//!    token that is validated depends on the provider's keys, so a request that comes before them waits here.
+//!    token that is validated depends on the provider's keys, so a request that comes before them waits here, and one
+//!    whose provider's metadata has yet to be found waits for that first ([`discovery`]).
 //! 6. Otherwise, on a way that validates, the JWT is verified ([`jwt::JwtRules::verify`]) with the keys that are
 //!    at hand ([`jwt::KeySet`]). If it names one that is not, the keys are fetched once more, and it waits. If
 //!    nobody is to be asked besides, its claims are remembered and judged.
@@ -34,6 +35,7 @@
 //! | [`filter`] | the state machine of a worker: a router of events, and the parts that own its state: questions to servers (`introspections`), what is fetched on a schedule (`fetches`), `signals`, `parking`; what becomes of a request (`judge`) has none |
 //! | [`config`] | the configuration: read once, refused whole, never read again |
 //! | [`provider`], [`policy`] | what a configuration says of authorization servers, and of requests; the decision on a verdict |
+//! | [`discovery`], [`target`] | what a server says of itself, and what is believed of it; where calls go |
 //! | [`introspection`] | what is asked, and what an answer says: JSON or signed |
 //! | [`jwt`] | JWTs of ours are minted, those of others verified; keys of both |
 //! | [`cache`] | verdicts in memory that all workers share, and leases on questions |
@@ -65,12 +67,13 @@
 //! | overtaken | said of a reply that was under way while its token was withdrawn |
 //! | inquiry | a case with its token and the way to a verdict on it |
 //! | part, step | a piece of the state machine with a state of its own; one event on its way through the parts |
-//! | schedule | when something is fetched that is fetched again and again: keys, status lists, polled events |
+//! | schedule | when something is fetched that is fetched again and again: metadata, keys, status lists, polled events |
 //! | basis | the epoch and the keys that what a request got rests on: with others it is not served again |
 //! | pushed out | said of a verdict whose slot another token took before its time: workers may still have copies of it |
 //! | dice | cheap random numbers that choose whose place in the first level a newcomer gets |
 //! | to settle | to tell streams that waited what became of their call, so many in one callback |
-//! | parking | where requests wait for something else than a verdict: keys, a status list |
+//! | parking | where requests wait for something else than a verdict: metadata, keys, a status list |
+//! | whereabouts, sought, found | where an endpoint is: written, or to be found in the server's metadata; what was found there |
 //! | doubt | a callback that has not been seen to come yet, for an operator may have left it out |
 
 mod bytes;
@@ -80,7 +83,9 @@ pub mod claims;
 pub mod config;
 pub mod credentials;
 mod date;
+pub mod discovery;
 pub mod filter;
+mod fingerprint;
 #[cfg(fuzzing)]
 pub mod fuzzing;
 #[cfg(target_arch = "wasm32")]
@@ -97,6 +102,7 @@ pub mod provider;
 pub mod request;
 pub mod revocation;
 pub mod sender_constrained;
+pub mod target;
 pub mod token;
 mod token_kind;
 mod two_sources;

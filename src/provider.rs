@@ -5,11 +5,14 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use crate::cache::ProviderTag;
-use crate::introspection::Endpoint;
+use crate::discovery::{Discovery, Metadata};
+use crate::fingerprint::{fingerprint, flat, texts};
+use crate::introspection::{Endpoint, Response, SignedReply, SignedReplyKind};
 use crate::jwt::{JwksEndpoint, JwtRules};
 use crate::policy::Expectation;
 use crate::revocation::sources::Signer;
 use crate::revocation::status_list::StatusListSource;
+use crate::target::{Target, Url, Whereabouts};
 use crate::token::{AccessToken, DigestSeed};
 
 /// An authorization server as it is configured: it has at least one of the two sides.
@@ -21,6 +24,19 @@ pub struct Provider {
     pub introspector: Option<Rc<Introspector>>,
     /// The side whose JWTs are validated here.
     pub validator: Option<Rc<Validator>>,
+    /// Where it says the rest of where its endpoints are.
+    pub discovery: Option<Rc<Discovery>>,
+}
+
+/// What discovery has to find of a provider.
+#[derive(Clone, Debug)]
+pub struct Search {
+    /// Where to look.
+    pub discovery: Rc<Discovery>,
+    /// The side that cannot be asked before.
+    pub introspector: Option<Rc<Introspector>>,
+    /// The keys that cannot be fetched before.
+    pub jwks: Option<Rc<JwksEndpoint>>,
 }
 
 /// An authorization server that is asked about tokens (RFC 7662).
@@ -89,6 +105,87 @@ impl Origin {
     }
 }
 
+impl Introspector {
+    /// One as it is configured.
+    pub fn new(origin: Rc<Origin>, endpoint: Endpoint, token_format: TokenFormat) -> Self {
+        Self::with_keys(origin, endpoint, token_format, None)
+    }
+
+    /// `keys`: where discovery has found those that verify its replies.
+    fn with_keys(
+        origin: Rc<Origin>,
+        endpoint: Endpoint,
+        token_format: TokenFormat,
+        keys: Option<&Target>,
+    ) -> Self {
+        let fingerprint = fingerprint_of(&origin, &endpoint, keys);
+        let digest_seed = DigestSeed::new(&fingerprint);
+        Self { origin, endpoint, token_format, fingerprint, digest_seed }
+    }
+
+    /// Whether discovery has to say first where or how it is asked, or where the keys are that verify its replies.
+    pub fn is_sought(&self) -> bool {
+        let Endpoint { whereabouts, authentication, response, .. } = &self.endpoint;
+        let keys = response.signed().map(|signed| &signed.jwks.whereabouts);
+        [Some(whereabouts), keys].into_iter().flatten().any(|it| it.sought().is_some())
+            || authentication.is_sought()
+    }
+
+    /// The same, with what discovery has found. `None`: it takes our credentials in no way that it says it takes.
+    pub fn found(&self, metadata: &Metadata) -> Option<Self> {
+        let Endpoint { whereabouts, authentication, response, .. } = &self.endpoint;
+        let at = |whereabouts: &Whereabouts, url: Option<&Url>| Some(whereabouts.sought()?.at(url?));
+        let target = at(whereabouts, metadata.introspection.as_ref());
+        let keys = response.signed().and_then(|it| at(&it.jwks.whereabouts, metadata.jwks.as_ref()));
+        let endpoint = Endpoint {
+            whereabouts: target.map_or_else(|| whereabouts.clone(), Whereabouts::Written),
+            authentication: authentication.taken_by(metadata.methods())?,
+            ..self.endpoint.clone()
+        };
+        let (origin, token_format) = (Rc::clone(&self.origin), self.token_format.clone());
+        Some(Self::with_keys(origin, endpoint, token_format, keys.as_ref()))
+    }
+}
+
+/// Everything that may change the server's answer or what it means (RFC 7662 §2.2).
+fn fingerprint_of(origin: &Origin, endpoint: &Endpoint, keys: Option<&Target>) -> [u8; 32] {
+    let Endpoint { authentication, token_type_hint, parameters, headers, .. } = endpoint;
+    let statuses: Vec<String> = endpoint.inactive_statuses.iter().map(u16::to_string).collect();
+    let [scope, client_id, sid] = endpoint.claim_names.lists();
+    let (form, names, jwks) = match &endpoint.response {
+        Response::Json { jwt_member } => ("json", jwt_member.iter().map(String::as_str).collect(), None),
+        Response::Signed(SignedReply { kind, algorithms, jwks, .. }) => {
+            let mut names: Vec<&str> = algorithms.iter().map(|algorithm| algorithm.name()).collect();
+            let form = match kind {
+                SignedReplyKind::IntrospectionResponse { audiences } => {
+                    names.extend(audiences.iter().map(String::as_str));
+                    "jwt"
+                }
+                SignedReplyKind::PhantomToken => "application_jwt",
+            };
+            (form, names, Some(jwks))
+        }
+    };
+    let jwks = jwks.and_then(|jwks| jwks.whereabouts.written()).or(keys);
+    let issuer = origin.expects.issuer.as_deref().unwrap_or_default();
+    fingerprint(&[
+        &[&origin.provider, issuer, authentication.identity(), token_type_hint, form],
+        &of_target(endpoint.whereabouts.written()),
+        &flat(parameters.iter().map(|(name, value)| (name, value))),
+        &flat(headers.iter().map(|(name, value)| (name, value))),
+        &names,
+        &of_target(jwks),
+        &texts(&statuses),
+        &texts(scope),
+        &texts(client_id),
+        &texts(sid),
+    ])
+}
+
+fn of_target(target: Option<&Target>) -> Vec<&str> {
+    target.map_or_else(Vec::new, |target| target.texts().to_vec())
+}
+
 impl Validator {
     /// Who signs its tokens, and whatever else is signed with the same keys.
     pub fn signer(&self) -> Signer {
@@ -104,9 +201,9 @@ impl Validator {
 impl Provider {
     /// The cluster that it is reached by: that of its introspection, or of its keys.
     pub fn cluster(&self) -> &str {
-        let introspection = self.introspector.as_ref().map(|introspector| &introspector.endpoint.cluster);
-        let keys = self.validator.as_ref().map(|validator| &validator.jwks.cluster);
-        introspection.or(keys).map_or("", String::as_str)
+        let introspection = self.introspector.as_ref().map(|introspector| &introspector.endpoint.whereabouts);
+        let keys = self.validator.as_ref().map(|validator| &validator.jwks.whereabouts);
+        introspection.or(keys).map_or("", Whereabouts::cluster)
     }
 
     /// The same of the provider.

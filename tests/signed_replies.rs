@@ -12,6 +12,7 @@ use phantom_token_filter::introspection::{
     Introspection, Keys, Response, ServerFailure, SignedReply, SignedReplyKind, parse,
 };
 use phantom_token_filter::jwt::{Algorithm, JwksEndpoint, KeySet};
+use phantom_token_filter::target::{Target, Whereabouts};
 use phantom_token_filter::token::UnixMillis;
 use serde_json::{Value, json};
 use support::issuer::{jwk, key_set, sign};
@@ -28,10 +29,12 @@ fn signed(kind: SignedReplyKind, issuer: &str) -> Response {
         jwks: Rc::new(JwksEndpoint {
             is_pss_named: true,
             provider: "main".to_owned(),
-            cluster: "as".to_owned(),
-            scheme: None,
-            authority: "as".to_owned(),
-            path: "/jwks".to_owned(),
+            whereabouts: Whereabouts::Written(Target {
+                cluster: "as".to_owned(),
+                scheme: None,
+                authority: "as".to_owned(),
+                path: "/jwks".to_owned(),
+            }),
             timeout: Duration::from_secs(2),
             refresh_interval: Duration::from_secs(300),
         }),

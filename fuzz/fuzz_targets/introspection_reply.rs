@@ -12,6 +12,7 @@ use phantom_token_filter::introspection::{
     Introspection, Keys, Response, SignedReply, SignedReplyKind, parse,
 };
 use phantom_token_filter::jwt::{Algorithm, JwksEndpoint, KeySet};
+use phantom_token_filter::target::{Target, Whereabouts};
 use phantom_token_filter::token::UnixMillis;
 
 fuzz_target!(|input: &[u8]| {
@@ -19,11 +20,13 @@ fuzz_target!(|input: &[u8]| {
     let signed = |kind| {
         let jwks = JwksEndpoint {
             provider: "p".to_owned(),
-            cluster: "c".to_owned(),
-            scheme: None,
             is_pss_named: true,
-            authority: "a".to_owned(),
-            path: "/".to_owned(),
+            whereabouts: Whereabouts::Written(Target {
+                cluster: "c".to_owned(),
+                scheme: None,
+                authority: "a".to_owned(),
+                path: "/".to_owned(),
+            }),
             timeout: Duration::from_secs(1),
             refresh_interval: Duration::from_secs(60),
         };

@@ -11,7 +11,7 @@ pub(super) fn authentication(
     item: &Item<'_>,
     issuer: Option<&str>,
 ) -> Result<ClientAuthentication, ConfigError> {
-    let wanted = "exactly one of client_secret_basic, client_secret_post, private_key_jwt, bearer, none";
+    let wanted = "exactly one of client_secret_basic, client_secret_post, client_secret, private_key_jwt, bearer, none";
     match item.only_member(&WAYS) {
         Some((read, item)) => read(item, issuer),
         None => match item.value.as_object() {
@@ -27,9 +27,10 @@ pub(super) fn authentication(
 
 type Read = fn(Item<'_>, Option<&str>) -> Result<ClientAuthentication, ConfigError>;
 
-const WAYS: [(&str, Read); 5] = [
+const WAYS: [(&str, Read); 6] = [
     ("client_secret_basic", client_secret_basic),
     ("client_secret_post", client_secret_post),
+    ("client_secret", client_secret),
     ("private_key_jwt", private_key_jwt),
     ("bearer", bearer),
     ("none", none),
@@ -59,6 +60,14 @@ fn client_secret_post(item: Item<'_>, _: Option<&str>) -> Result<ClientAuthentic
         client_id,
         client_secret: section.required("client_secret")?.credential()?,
     })
+}
+
+/// How it is sent is for the server's metadata to say.
+fn client_secret(item: Item<'_>, _: Option<&str>) -> Result<ClientAuthentication, ConfigError> {
+    let section = item.section(&["client_id", "client_secret"])?;
+    let client_id = section.noted(section.required("client_id").and_then(|item| item.text()));
+    let client_secret = section.required("client_secret")?.credential()?;
+    Ok(ClientAuthentication::ClientSecret { client_id: client_id?.to_owned(), client_secret })
 }
 
 fn private_key_jwt(item: Item<'_>, issuer: Option<&str>) -> Result<ClientAuthentication, ConfigError> {

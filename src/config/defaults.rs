@@ -4,11 +4,16 @@ use std::time::Duration;
 
 use super::choices::{Form, StrategyName};
 use crate::credentials::TokenSource;
+use crate::discovery::WellKnown;
 use crate::introspection::SecretEncoding;
 use crate::jwt::Algorithm;
 use crate::policy::AllowMissing;
 use crate::revocation::sources::UnknownSessions;
 use crate::sender_constrained::SenderConstrained;
+
+pub(super) const DOCUMENT: &[WellKnown] = &[WellKnown::Oauth, WellKnown::Openid];
+pub(super) const DISCOVERY_TIMEOUT: Duration = Duration::from_secs(2);
+pub(super) const DISCOVERY_REFRESH_INTERVAL: Duration = Duration::from_secs(10 * 60);
 
 pub(super) const INTROSPECTION_TIMEOUT: Duration = Duration::from_secs(2);
 pub(super) const INTROSPECTION_RETRIES: u32 = 1;

@@ -7,9 +7,9 @@ mod authentication;
 mod cache;
 mod choices;
 mod defaults;
+mod discovery;
 mod document;
 mod error;
-mod fingerprint;
 mod length;
 mod own_paths;
 mod phantom_token;
@@ -31,7 +31,7 @@ use crate::challenge::Challenge;
 use crate::jwt::{JwksEndpoint, PhantomToken, SignError, Signatures};
 use crate::metrics::Names;
 use crate::policy::{Denial, IdentityHeaders, InvalidRequest, Policy, Reading, Rule, Strategy, Unavailable};
-use crate::provider::Provider;
+use crate::provider::{Provider, Search};
 use crate::request::{RequestView, host_of};
 use crate::revocation::sources::Sources;
 
@@ -166,11 +166,14 @@ impl Config {
         for provider in &self.providers {
             let path = |key: &str| ["providers.", &provider.name, key].concat();
             let (asks, validates) = (self.asks(provider), self.validates_tokens_of(provider));
+            if provider.discovery.is_some() && self.sought(provider).is_none() {
+                context.warn(&path(".discovery"), "never fetched, for all that policies need is written");
+            }
             if !asks && !validates {
                 context.warn(&path(""), "never used, for no policy names it");
             } else if !asks && provider.introspector.is_some() {
                 context.warn(&path(".introspection"), "never asked, for no policy introspects there");
-            } else if provider.validator.is_some() && self.needed_keys(provider).is_none() {
+            } else if has_written_keys(provider) && self.needed_keys(provider).is_none() {
                 context.warn(&path(".jwks"), "never fetched, for no policy needs these keys");
             }
         }
@@ -243,6 +246,15 @@ impl Config {
             self.revocation.jwks().any(|used| Rc::ptr_eq(used, jwks)).then_some(jwks)
         };
         keys.or_else(of_signals)
+    }
+
+    /// What discovery has to find before a provider can be used; `None` if it is not asked for anything.
+    pub fn sought(&self, provider: &Provider) -> Option<Search> {
+        let discovery = Rc::clone(provider.discovery.as_ref()?);
+        let asked = provider.introspector.as_ref().filter(|it| self.asks(provider) && it.is_sought());
+        let keys = self.needed_keys(provider).filter(|jwks| jwks.whereabouts.sought().is_some());
+        let is_any = asked.is_some() || keys.is_some();
+        is_any.then(|| Search { discovery, introspector: asked.cloned(), jwks: keys.cloned() })
     }
 
     /// Whether any policy asks this provider about tokens.
@@ -349,6 +361,10 @@ impl Config {
     pub fn own_path(&self, request: &dyn RequestView) -> Option<OwnPath> {
         self.own_paths.of(request, &self.revocation).map(|found| found.own_path(request))
     }
+}
+
+fn has_written_keys(provider: &Provider) -> bool {
+    provider.validator.as_ref().is_some_and(|it| it.jwks.whereabouts.written().is_some())
 }
 
 fn challenge(root: &Section<'_>) -> Result<Challenge, ConfigError> {

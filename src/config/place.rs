@@ -15,8 +15,16 @@ pub(super) struct Place {
 
 /// The place that a section names. What it leaves out is that of `issuer`: servers look at the host. Without an issuer, a
 /// cluster that has the name of a host is taken for it.
-pub(super) fn place(section: &Section<'_>, issuer: Option<&str>) -> Result<Place, ConfigError> {
-    let cluster = section.required("cluster")?.text()?;
+/// `of_discovery`: the cluster that is meant where none is named.
+pub(super) fn place(
+    section: &Section<'_>,
+    issuer: Option<&str>,
+    of_discovery: Option<&str>,
+) -> Result<Place, ConfigError> {
+    let cluster = match (section.get("cluster"), of_discovery) {
+        (None, Some(of_discovery)) => of_discovery,
+        _ => section.required("cluster")?.text()?,
+    };
     let authority = match section.get("authority") {
         Some(authority) => Some(authority.authority()?),
         None => issuer.and_then(authority_of).or_else(|| Some(cluster).filter(|name| is_name(name))),

@@ -5,19 +5,19 @@ use std::time::Duration;
 
 use super::authentication::authentication;
 use super::choices::Form;
+use super::discovery::{discovery, whereabouts};
 use super::error::ConfigError;
-use super::fingerprint::{fingerprint, flat};
-use super::place::{Place, place, scheme};
+use super::place::scheme;
 use super::reader::{Item, Section, whole_number};
 use super::{defaults, length};
 use crate::claims::ClaimNames;
-use crate::http::Scheme;
+use crate::discovery::Discovery;
+use crate::fingerprint::{fingerprint, texts};
 use crate::introspection::{BreakerLimits, Endpoint, Response, SignedReply, SignedReplyKind};
 use crate::jwt::{Algorithm, JwksEndpoint, JwtRules};
 use crate::policy::Expectation;
 use crate::provider::{Introspector, Origin, OriginKind, Provider, TokenFormat, Validator};
 use crate::revocation::status_list::StatusListSource;
-use crate::token::DigestSeed;
 
 /// The providers. How old a verdict of theirs may get is for the policies to say.
 pub(super) fn providers(root: &Section<'_>) -> Result<Vec<Provider>, ConfigError> {
@@ -32,6 +32,7 @@ pub(super) fn providers(root: &Section<'_>) -> Result<Vec<Provider>, ConfigError
 fn provider(name: &str, item: Item<'_>) -> Result<Provider, ConfigError> {
     let section = item.section(&[
         "issuer",
+        "discovery",
         "introspection",
         "token_format",
         "jwks",
@@ -42,13 +43,16 @@ fn provider(name: &str, item: Item<'_>) -> Result<Provider, ConfigError> {
     let issuer = section.get("issuer").map(|issuer| issuer.text()).transpose()?;
     let claim_names = section.noted(claim_names(&section));
     let token_format = section.noted(token_format(&section));
-    if section.get("jwt").is_some() && section.get("jwks").is_none() {
+    if section.get("jwt").is_some() && section.get("jwks").is_none() && section.get("discovery").is_none() {
         section.warn("jwt", "never used, for without jwks nothing is verified");
     }
-    let keys = section.noted(keys(name, &section, issuer));
+    let discovery = section.noted(discovery(name, &section, issuer));
+    let found = discovery.as_ref().map(Option::as_ref).map_err(Clone::clone);
+    let keys = section.noted(found.clone().and_then(|found| keys(name, &section, issuer, found)));
     let status_lists = section.noted(section.get("status_list").map(|item| status_lists(&item)).transpose());
-    let endpoint = section.get("introspection").map(|item| endpoint(&item, issuer, &keys)).transpose();
-    let (endpoint, keys) = (section.noted(endpoint)?, keys?);
+    let endpoint =
+        section.get("introspection").map(|item| endpoint(&item, issuer, found?, &keys)).transpose();
+    let (endpoint, keys, discovery) = (section.noted(endpoint)?, keys?, discovery?);
     if endpoint.is_none() && keys.is_none() {
         return Err(section.error("introspection", "expected a value here or in jwks, got none"));
     }
@@ -60,6 +64,12 @@ fn provider(name: &str, item: Item<'_>) -> Result<Provider, ConfigError> {
     let introspector = endpoint.map(|endpoint| {
         introspector(name, Endpoint { claim_names: claim_names.clone(), ..endpoint }, issuer, &token_format)
     });
+    if let Some(by_secret) = introspector.iter().find(|_| discovery.is_none())
+        && by_secret.endpoint.authentication.is_sought()
+    {
+        let problem = "expected discovery beside it, which says how a secret is sent, got none";
+        return Err(section.error("introspection.auth.client_secret", problem));
+    }
     let validator = keys.map(|(jwks, rules)| {
         let rules = JwtRules { claim_names: claim_names.clone(), ..rules };
         Validator { status_lists, ..validator(name, rules, &token_format, jwks) }
@@ -68,17 +78,25 @@ fn provider(name: &str, item: Item<'_>) -> Result<Provider, ConfigError> {
         name: name.to_owned(),
         introspector: introspector.map(Rc::new),
         validator: validator.map(Rc::new),
+        discovery: discovery.map(Rc::new),
     })
 }
 
 /// Where an issuer's keys are, and what JWTs by them must be like.
 type Keys = (Rc<JwksEndpoint>, JwtRules);
 
-fn keys(name: &str, section: &Section<'_>, issuer: Option<&str>) -> Result<Option<Keys>, ConfigError> {
+fn keys(
+    name: &str,
+    section: &Section<'_>,
+    issuer: Option<&str>,
+    discovery: Option<&Discovery>,
+) -> Result<Option<Keys>, ConfigError> {
     let rules = section.noted(rules(section));
-    let Some(item) = section.get("jwks") else { return rules.map(|_| None) };
+    if section.get("jwks").is_none() && discovery.is_none() {
+        return rules.map(|_| None);
+    }
     let is_pss_named = section.section("jwt", &JWT_KEYS)?.get("algorithms").is_some();
-    let jwks = jwks(name, &item, issuer, is_pss_named)?;
+    let jwks = jwks(name, &section.section("jwks", &JWKS_KEYS)?, issuer, discovery, is_pss_named)?;
     let Some(issuer) = issuer else {
         return Err(section.error("issuer", "expected a value, for jwks are the keys of an issuer, got none"));
     };
@@ -91,7 +109,6 @@ fn introspector(
     issuer: Option<&str>,
     token_format: &TokenFormat,
 ) -> Introspector {
-    let fingerprint = introspector_fingerprint(name, issuer, &endpoint);
     let kind = if endpoint.response.gives_jwt() {
         OriginKind::IntrospectedWithJwt
     } else {
@@ -102,13 +119,7 @@ fn introspector(
         exp_leeway: Duration::ZERO,
         nbf_leeway: INTROSPECTED_NBF_LEEWAY,
     };
-    Introspector {
-        origin: origin(name, expects, kind),
-        endpoint,
-        token_format: token_format.clone(),
-        fingerprint,
-        digest_seed: DigestSeed::new(&fingerprint),
-    }
+    Introspector::new(origin(name, expects, kind), endpoint, token_format.clone())
 }
 
 fn validator(name: &str, rules: JwtRules, token_format: &TokenFormat, jwks: Rc<JwksEndpoint>) -> Validator {
@@ -157,22 +168,18 @@ fn origin(provider: &str, expects: Expectation, kind: OriginKind) -> Rc<Origin> 
 
 fn jwks(
     name: &str,
-    item: &Item<'_>,
+    section: &Section<'_>,
     issuer: Option<&str>,
+    discovery: Option<&Discovery>,
     is_pss_named: bool,
 ) -> Result<JwksEndpoint, ConfigError> {
-    let keys = &["cluster", "scheme", "authority", "path", "timeout", "refresh_interval"];
-    let section = item.clone().section(keys)?;
-    let Place { cluster, scheme, authority } = place(&section, issuer)?;
+    let whereabouts = whereabouts(section, issuer, discovery)?;
     let timeouts = Duration::from_millis(1)..=Duration::from_secs(60);
     let intervals = Duration::from_secs(1)..=Duration::from_secs(24 * 60 * 60);
     Ok(JwksEndpoint {
         is_pss_named,
         provider: name.to_owned(),
-        cluster,
-        scheme,
-        authority,
-        path: section.required("path")?.path()?.to_owned(),
+        whereabouts,
         timeout: section.duration("timeout", defaults::JWKS_TIMEOUT, timeouts),
         refresh_interval: section.duration("refresh_interval", defaults::JWKS_REFRESH_INTERVAL, intervals),
     })
@@ -212,6 +219,7 @@ pub(super) fn some<T>(list: &Item<'_>, elements: Result<Vec<T>, ConfigError>) ->
 fn endpoint(
     item: &Item<'_>,
     issuer: Option<&str>,
+    discovery: Option<&Discovery>,
     keys: &Result<Option<Keys>, ConfigError>,
 ) -> Result<Endpoint, ConfigError> {
     let section = item.clone().section(&[
@@ -235,8 +243,7 @@ fn endpoint(
         "access_tokens_only",
         "probe",
     ])?;
-    let place = section.noted(place(&section, issuer));
-    let path = section.noted(section.required("path").and_then(|item| Ok(item.path()?.to_owned())));
+    let whereabouts = section.noted(whereabouts(&section, issuer, discovery));
     let authentication =
         section.noted(section.required("auth").and_then(|item| authentication(&item, issuer)));
     let hint = section.get("token_type_hint").map_or(Ok(defaults::TOKEN_TYPE_HINT), |hint| hint.any_text());
@@ -259,12 +266,9 @@ fn endpoint(
     let unknown = section.count("max_unknown_per_second", defaults::MAX_UNKNOWN_PER_SECOND, 0..=1_000_000);
     let access_tokens_only = section.boolean("access_tokens_only", defaults::ACCESS_TOKENS_ONLY);
     let probe = section.boolean("probe", defaults::PROBE);
-    let (Place { cluster, scheme, authority }, authentication) = (place?, authentication?);
+    let (whereabouts, authentication) = (whereabouts?, authentication?);
     Ok(Endpoint {
-        cluster,
-        scheme,
-        authority,
-        path: path?,
+        whereabouts,
         timeout,
         retries,
         response: response(&section, authentication.client_id(), keys)?,
@@ -381,58 +385,13 @@ fn token_format(section: &Section<'_>) -> Result<TokenFormat, ConfigError> {
     })
 }
 
-/// Everything that may change the server's answer or what it means (RFC 7662 §2.2).
-fn introspector_fingerprint(name: &str, issuer: Option<&str>, endpoint: &Endpoint) -> [u8; 32] {
-    let Endpoint { cluster, authority, path, authentication, token_type_hint, parameters, headers, .. } =
-        endpoint;
-    let statuses: Vec<String> = endpoint.inactive_statuses.iter().map(u16::to_string).collect();
-    let scheme = endpoint.scheme.map_or("", Scheme::as_str);
-    let [scope, client_id, sid] = endpoint.claim_names.lists().map(texts);
-    let identity = authentication.identity();
-    let (form, names, jwks) = match &endpoint.response {
-        Response::Json { jwt_member } => ("json", jwt_member.iter().map(String::as_str).collect(), None),
-        Response::Signed(SignedReply { kind, algorithms, jwks, .. }) => {
-            let mut names: Vec<&str> = algorithms.iter().map(|algorithm| algorithm.name()).collect();
-            let form = match kind {
-                SignedReplyKind::IntrospectionResponse { audiences } => {
-                    names.extend(audiences.iter().map(String::as_str));
-                    "jwt"
-                }
-                SignedReplyKind::PhantomToken => "application_jwt",
-            };
-            (form, names, Some(jwks))
-        }
-    };
-    let jwks = jwks.map_or_else(Vec::new, |jwks| vec![&*jwks.cluster, &*jwks.authority, &*jwks.path]);
-    fingerprint(&[
-        &[
-            name,
-            issuer.unwrap_or_default(),
-            cluster,
-            scheme,
-            authority,
-            path,
-            identity,
-            token_type_hint,
-            form,
-        ],
-        &flat(parameters.iter().map(|(name, value)| (name, value))),
-        &flat(headers.iter().map(|(name, value)| (name, value))),
-        &names,
-        &jwks,
-        &texts(&statuses),
-        &scope,
-        &client_id,
-        &sid,
-    ])
-}
-
 /// Everything but the keys that may change what becomes of a JWT.
 fn validator_fingerprint(name: &str, rules: &JwtRules, jwks: &JwksEndpoint) -> [u8; 32] {
     let JwtRules { issuer, algorithms, types, leeway, claim_names } = rules;
     let [scope, client_id, sid] = claim_names.lists().map(texts);
     fingerprint(&[
-        &[name, issuer, &length::text(*leeway), &jwks.cluster, &jwks.authority, &jwks.path],
+        &[name, issuer, &length::text(*leeway)],
+        &jwks.whereabouts.written().map_or_else(Vec::new, |target| target.texts().to_vec()),
         &algorithms.iter().map(|algorithm| algorithm.name()).collect::<Vec<_>>(),
         &texts(types),
         &scope,
@@ -441,9 +400,9 @@ fn validator_fingerprint(name: &str, rules: &JwtRules, jwks: &JwksEndpoint) -> [
     ])
 }
 
-fn texts(texts: &[String]) -> Vec<&str> {
-    texts.iter().map(String::as_str).collect()
-}
+/// The keys of `jwks`.
+const JWKS_KEYS: [&str; 6] = ["cluster", "scheme", "authority", "path", "timeout", "refresh_interval"];
+
 /// The keys of `jwt`.
 const JWT_KEYS: [&str; 3] = ["algorithms", "types", "leeway"];
 

@@ -127,7 +127,7 @@ fn push(item: Item<'_>) -> Result<PushReceiver, ConfigError> {
 fn poll(item: Item<'_>, issuer: &str) -> Result<Poll, ConfigError> {
     let section =
         item.section(&["cluster", "scheme", "authority", "path", "interval", "timeout", "authorization"])?;
-    let Place { cluster, scheme, authority } = place(&section, Some(issuer))?;
+    let Place { cluster, scheme, authority } = place(&section, Some(issuer), None)?;
     let intervals = Duration::from_secs(1)..=Duration::from_secs(60 * 60);
     let timeouts = Duration::from_millis(1)..=Duration::from_secs(60);
     Ok(Poll {

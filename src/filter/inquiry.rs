@@ -18,6 +18,8 @@ pub(super) struct Inquiry {
     pub(super) likeness: Option<Likeness>,
     /// Whether keys were fetched for its sake already: then there is no other fetch.
     pub(super) has_waited_for_keys: bool,
+    /// The same of metadata.
+    pub(super) has_waited_for_metadata: bool,
 }
 
 /// The way to a verdict on a token.
@@ -52,6 +54,16 @@ impl Way {
         match self {
             Self::Ask(introspector) | Self::ValidateAndAsk(_, introspector) => Some(introspector),
             Self::Validate(_) => None,
+        }
+    }
+
+    /// The server is asked as this one says, if one is asked.
+    pub(super) fn ask_at(&mut self, found: &Rc<Introspector>) {
+        match self {
+            Self::Ask(introspector) | Self::ValidateAndAsk(_, introspector) => {
+                *introspector = Rc::clone(found);
+            }
+            Self::Validate(_) => {}
         }
     }
 

@@ -12,7 +12,7 @@
 //! | part | owns |
 //! |---|---|
 //! | `introspections` | questions to authorization servers and how these are, requests that wait for a verdict |
-//! | `fetches` | what is fetched on a schedule: keys, status lists, events that are polled |
+//! | `fetches` | what is fetched on a schedule: metadata, keys, status lists, events that are polled |
 //! | `signals` | signals that come in, and what they withdraw later |
 //! | `parking` | requests that wait for something else than a verdict |
 //! | `probes` | whether the authorization servers answer, at the start |
@@ -37,6 +37,7 @@ mod monitoring;
 mod open_streams;
 mod parking;
 mod part;
+mod passed_by;
 mod probes;
 mod requests;
 mod security_events;
@@ -61,7 +62,8 @@ use crate::token::{AccessToken, UnixMillis};
 use batch::Batch;
 use clock::Clock;
 pub use event::{CallId, Description, Effect, Event, MAX_BODY_BYTES, StreamId, Told};
-use fetches::keys::{KeyRings, Wait};
+use fetches::discoveries::{Discoveries, Ended};
+use fetches::keys::{KeyRings, Wait, Woken};
 use fetches::polls::Polls;
 #[cfg(fuzzing)]
 pub(crate) use fetches::polls::fuzz_poll_reply;
@@ -73,9 +75,9 @@ use judge::ready::Likeness;
 pub use judge::ready::{Outcome, Ready};
 use levels::Levels;
 use open_streams::OpenStreams;
-pub use open_streams::PassedBy;
 use parking::Parking;
 use part::Part;
+pub use passed_by::PassedBy;
 use probes::Probes;
 use signals::Signals;
 use step::Step;
@@ -85,6 +87,7 @@ use worker::Worker;
 pub struct Filter {
     worker: Rc<Worker>,
     introspections: Introspections,
+    discoveries: Discoveries,
     keys: KeyRings,
     status_lists: StatusLists,
     polls: Polls,
@@ -107,10 +110,12 @@ impl Filter {
         mailbox: Mailbox,
     ) -> Self {
         let (keys, polls) = (KeyRings::new(&config), Polls::new(&config));
+        let discoveries = Discoveries::new(&config, mailbox);
         let longest_life = longest_life(&config);
         let worker = Worker::new(config, shared, signatures, mailbox, longest_life);
         Self {
             introspections: Introspections::new(worker.call_ids().clone()),
+            discoveries,
             keys,
             status_lists: StatusLists::default(),
             polls,
@@ -212,6 +217,7 @@ impl Filter {
             Event::Turn => {
                 self.introspections.turn(step);
                 self.open_streams.look(step);
+                self.discoveries.fetch(step);
                 self.keys.fetch(step);
                 self.status_lists.fetch(step);
                 self.settle(step);
@@ -221,16 +227,28 @@ impl Filter {
 
     /// Gives a call's answer, if there is one, to whoever made it.
     fn call_ended(&mut self, call: CallId, reply: Option<&Reply<'_>>, step: &mut Step<'_>) {
-        if let Some(woken) = self.keys.ended(call, reply, step) {
-            for it in woken {
-                match it.wait {
-                    Wait::Reply(id) => {
-                        self.introspections.read_held_reply(id, it.was_served, &mut self.keys, step);
-                    }
-                    Wait::Signal(stream) => self.signals.keys_came(stream, it.was_served),
-                    Wait::Request(stream) => self.parking.keys_came(stream, it.was_served),
+        if reply.is_some_and(Reply::is_of_another_place) {
+            let asked = self.introspections.asked(call).map(|introspector| &*introspector.origin.provider);
+            let astray = asked.or_else(|| self.keys.fetched(call));
+            astray.into_iter().for_each(|provider| self.discoveries.want(provider));
+        }
+        if let Some((provider, ended)) = self.discoveries.ended(call, reply, step) {
+            match ended {
+                Ended::GoesOn => {}
+                Ended::Found(found, waiting) => {
+                    self.keys.found(provider, &found);
+                    found.introspector.iter().for_each(|it| self.introspections.moved(it));
+                    self.keys.fetch(step);
+                    waiting.into_iter().for_each(|stream| self.parking.metadata_came(stream));
+                }
+                Ended::Nothing(waiting) => {
+                    let woken = self.keys.not_found(provider);
+                    waiting.into_iter().for_each(|stream| self.parking.metadata_came(stream));
+                    self.wake(woken, step);
                 }
             }
+        } else if let Some(woken) = self.keys.ended(call, reply, step) {
+            self.wake(woken, step);
         } else if let Some(waiting) = self.status_lists.ended(call, reply, &mut self.keys, step) {
             waiting.into_iter().for_each(|stream| self.parking.wait_is_over(stream));
         } else if !self.polls.ended(call, reply, &mut self.keys, step)
@@ -241,14 +259,28 @@ impl Filter {
         self.introspections.send_queued(step);
     }
 
+    /// Those who waited for keys go on.
+    fn wake(&mut self, woken: Vec<Woken>, step: &mut Step<'_>) {
+        for it in woken {
+            match it.wait {
+                Wait::Reply(id) => {
+                    self.introspections.read_held_reply(id, it.was_served, &mut self.keys, step);
+                }
+                Wait::Signal(stream) => self.signals.keys_came(stream, it.was_served),
+                Wait::Request(stream) => self.parking.keys_came(stream, it.was_served),
+            }
+        }
+    }
+
     /// The server has answered a request that passed through.
     fn answered(&mut self, stream: StreamId, status: u16, step: &mut Step<'_>) {
-        let Self { worker, keys, introspections, signals, .. } = self;
+        let Self { worker, discoveries, keys, introspections, signals, .. } = self;
         let now = step.now;
         // Whether there is a verdict on a token of this provider, or one is asked for.
         let knows = |provider: &str, token: &AccessToken| {
             let provider = worker.config.providers.iter().find(|it| it.name == provider);
-            let digests = provider.map(|provider| keys.digests(provider, token)).unwrap_or_default();
+            let digests = |it| keys.digests(it, discoveries.introspector(it), token);
+            let digests = provider.map(digests).unwrap_or_default();
             digests.iter().any(|digest| introspections.ask_about(digest) || worker.knows(digest, now))
         };
         signals.answered(stream, status, &knows, step);
@@ -321,7 +353,8 @@ impl Filter {
         let value = request.authorization()?;
         let tag = first_level.borrow().tag(&policy.name, &value)?;
         // Before the verdict is read: what changes meanwhile makes it worthless.
-        let basis = Basis { epoch: cache.epoch()?, keys: self.keys.generation() };
+        let basis =
+            Basis { epoch: cache.epoch()?, keys: self.keys.generation() + self.discoveries.generation() };
         Some(Likeness::new(tag, basis, value.len()))
     }
 
@@ -357,18 +390,36 @@ impl Filter {
         ["authorization"].into_iter().chain(self.worker.config.identity_headers.names())
     }
 
-    fn parts(&self) -> [&dyn Part; 8] {
+    fn parts(&self) -> [&dyn Part; 9] {
         let Self {
-            introspections, keys, status_lists, polls, signals, parking, open_streams, probes, ..
+            introspections,
+            discoveries,
+            keys,
+            status_lists,
+            polls,
+            signals,
+            parking,
+            open_streams,
+            probes,
+            ..
         } = self;
-        [introspections, keys, status_lists, polls, signals, parking, open_streams, probes]
+        [introspections, discoveries, keys, status_lists, polls, signals, parking, open_streams, probes]
     }
 
-    fn parts_mut(&mut self) -> [&mut dyn Part; 8] {
+    fn parts_mut(&mut self) -> [&mut dyn Part; 9] {
         let Self {
-            introspections, keys, status_lists, polls, signals, parking, open_streams, probes, ..
+            introspections,
+            discoveries,
+            keys,
+            status_lists,
+            polls,
+            signals,
+            parking,
+            open_streams,
+            probes,
+            ..
         } = self;
-        [introspections, keys, status_lists, polls, signals, parking, open_streams, probes]
+        [introspections, discoveries, keys, status_lists, polls, signals, parking, open_streams, probes]
     }
 }
 

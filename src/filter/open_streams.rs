@@ -11,69 +11,15 @@ use std::collections::VecDeque;
 use std::ops::Bound;
 use std::rc::Rc;
 
-use super::case::Case;
 use super::event::{Effect, StreamId};
 use super::kept::Kept;
 use super::part::{NOW_AND_THEN, Pace, Part};
+use super::passed_by::PassedBy;
 use super::step::Step;
-use crate::cache::{Moment, ProviderTag, Raised, ShortNames, Withdrawable};
-use crate::claims::ClaimsBuf;
+use crate::cache::{Moment, Raised, ShortNames};
 use crate::metrics::{Counter, Whose};
-use crate::policy::{Denial, InvalidToken, Policy};
-use crate::token::{TokenDigest, UnixMillis};
-
-/// What a request was passed on by, which all share that got the same.
-#[derive(Debug)]
-pub struct PassedBy {
-    policy: Rc<Policy>,
-    token: TokenDigest,
-    provider: ProviderTag,
-    /// What the verdict says, as far as it is withdrawn by it.
-    claims: ClaimsBuf,
-    /// When the call was sent that said so.
-    asked: UnixMillis,
-    /// When the token ends.
-    end: UnixMillis,
-}
-
-impl PassedBy {
-    /// What a request is passed on by, if its policy ends streams.
-    pub(super) fn of<'c>(
-        case: &Case,
-        asked: UnixMillis,
-        verdict: impl FnOnce() -> Withdrawable<'c>,
-    ) -> Option<Rc<Self>> {
-        case.policy.open_streams.are_watched().then(|| {
-            let Withdrawable { token, provider, claims } = verdict();
-            Rc::new(Self {
-                policy: Rc::clone(&case.policy),
-                token,
-                provider,
-                claims: claims.to_withdraw_by(),
-                asked,
-                end: case.origin.expects.end(claims.exp),
-            })
-        })
-    }
-
-    /// Roughly what it takes of memory.
-    pub(super) fn len(&self) -> usize {
-        size_of::<Self>() + self.claims.as_bytes().len()
-    }
-
-    fn verdict(&self) -> Withdrawable<'_> {
-        Withdrawable { token: self.token, provider: self.provider, claims: self.claims.view() }
-    }
-}
-
-/// Two are the same that are one.
-impl PartialEq for PassedBy {
-    fn eq(&self, other: &Self) -> bool {
-        std::ptr::eq(self, other)
-    }
-}
-
-impl Eq for PassedBy {}
+use crate::policy::{Denial, InvalidToken};
+use crate::token::UnixMillis;
 
 /// All that are open.
 pub(super) struct OpenStreams {

@@ -1,4 +1,4 @@
-//! Requests that wait for something else than a verdict: keys, or a status list. They are taken up again where they were.
+//! Requests that wait for something else than a verdict: metadata, keys, or a status list. They are taken up again where they were.
 
 use std::collections::VecDeque;
 
@@ -46,6 +46,14 @@ impl Parking {
     pub(super) fn keys_came(&mut self, stream: StreamId, was_served: bool) {
         if let Some(Parked { inquiry, .. }) = self.parked.get_mut(stream) {
             inquiry.has_waited_for_keys |= was_served;
+            self.ready.push_back(stream);
+        }
+    }
+
+    /// The metadata that a request waited for is here, or is not to be had.
+    pub(super) fn metadata_came(&mut self, stream: StreamId) {
+        if let Some(Parked { inquiry, .. }) = self.parked.get_mut(stream) {
+            inquiry.has_waited_for_metadata = true;
             self.ready.push_back(stream);
         }
     }

@@ -45,8 +45,10 @@ impl Probes {
 
     fn ask(&mut self, introspector: &Rc<Introspector>, step: &mut Step<'_>) {
         let provider = &introspector.origin.provider;
+        // Where it has to be found first, finding it tells as much.
+        let Some(target) = introspector.endpoint.whereabouts.written() else { return };
         let Some(token) = made_up(introspector) else { return };
-        match introspector.endpoint.request(&token, &[], step.worker.signatures(), step.now) {
+        match introspector.endpoint.request(target, &token, &[], step.worker.signatures(), step.now) {
             Ok(request) => {
                 let call = step.call(request);
                 self.under_way.insert(call, (Rc::clone(introspector), step.now));

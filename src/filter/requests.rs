@@ -83,12 +83,22 @@ impl Filter {
             digest: None,
             repeat: None,
         };
-        let inquiry = Inquiry { case, token, way, likeness, has_waited_for_keys: false };
+        let inquiry = Inquiry {
+            case,
+            token,
+            way,
+            likeness,
+            has_waited_for_keys: false,
+            has_waited_for_metadata: false,
+        };
         self.inquire(inquiry, request, step);
     }
 
     /// Looks for a verdict: in the cache, and where that has none, on the token's way.
     fn inquire(&mut self, mut inquiry: Inquiry, request: &dyn RequestView, step: &mut Step<'_>) {
+        if !self.discoveries.complete(&mut inquiry.way) {
+            return self.wait_for_metadata(inquiry, request, step);
+        }
         let Some(digest) = self.keys.digest(&inquiry) else {
             return self.wait_for_keys(inquiry, KeysWanted::Any, request, step);
         };
@@ -177,6 +187,18 @@ impl Filter {
         self.introspections.wait(about, validated, request, stale, step);
     }
 
+    /// Lets a request wait for what discovery finds.
+    fn wait_for_metadata(&mut self, inquiry: Inquiry, request: &dyn RequestView, step: &mut Step<'_>) {
+        let waits = match self.is_full() {
+            true => Err(Unavailable::TooManyWaiting),
+            false => self.discoveries.wait(&inquiry, step.now),
+        };
+        match waits {
+            Ok(()) => self.parking.park(inquiry, request, step),
+            Err(reason) => missed(inquiry.case, &reason.into(), step),
+        }
+    }
+
     /// Lets a request wait for keys.
     fn wait_for_keys(
         &mut self,
@@ -222,7 +244,7 @@ impl Filter {
         None
     }
 
-    /// Takes up a request that has waited for keys or a status list. Returns whether there was one.
+    /// Takes up a request that has waited for metadata, keys or a status list. Returns whether there was one.
     pub(super) fn take_up_one(&mut self, step: &mut Step<'_>) -> bool {
         let Some((inquiry, headers)) = self.parking.take() else { return false };
         self.inquire(inquiry, &headers, step);

@@ -4,7 +4,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use super::event::{CallId, Effect, StreamId, Told};
-use super::open_streams::PassedBy;
+use super::passed_by::PassedBy;
 use super::worker::Worker;
 use crate::cache::Subject;
 use crate::http::HttpCall;

@@ -3,7 +3,7 @@
 use base64ct::{Base64, Encoding};
 use serde_json::{Map, Value};
 
-use crate::jwt::{self, SignError, Signatures, SigningKey};
+use crate::jwt::{self, Algorithm, SignError, Signatures, SigningKey};
 use crate::token::{Secret, UnixMillis};
 
 /// Our credentials at the introspection endpoint.
@@ -22,6 +22,13 @@ pub enum ClientAuthentication {
         client_secret: Secret,
         /// How both are written.
         encoding: SecretEncoding,
+    },
+    /// In the way that discovery says the server takes.
+    ClientSecret {
+        /// Who we are.
+        client_id: String,
+        /// And the proof.
+        client_secret: Secret,
     },
     /// Both in the body (RFC 6749 §2.3.1).
     ClientSecretPost {
@@ -65,14 +72,12 @@ impl ClientAuthentication {
     ) -> Result<Option<String>, SignError> {
         match self {
             Self::Bearer { token } => Ok(Some(format!("Bearer {}", token.secret()))),
+            // What a server takes that does not say what it takes (RFC 7591 §2).
+            Self::ClientSecret { client_id, client_secret } => {
+                Ok(Some(basic(client_id, client_secret, SecretEncoding::Form)))
+            }
             Self::ClientSecretBasic { client_id, client_secret, encoding } => {
-                let credentials = match encoding {
-                    SecretEncoding::Form => {
-                        format!("{}:{}", form_encoded(client_id), form_encoded(client_secret.secret()))
-                    }
-                    SecretEncoding::Raw => format!("{client_id}:{}", client_secret.secret()),
-                };
-                Ok(Some(format!("Basic {}", Base64::encode_string(credentials.as_bytes()))))
+                Ok(Some(basic(client_id, client_secret, *encoding)))
             }
             Self::ClientSecretPost { client_id, client_secret } => {
                 form.append_pair("client_id", client_id).append_pair("client_secret", client_secret.secret());
@@ -103,6 +108,7 @@ impl ClientAuthentication {
         match self {
             Self::PrivateKeyJwt { key, .. } => key.try_out(signatures),
             Self::Bearer { .. }
+            | Self::ClientSecret { .. }
             | Self::ClientSecretBasic { .. }
             | Self::ClientSecretPost { .. }
             | Self::None { .. } => Ok(()),
@@ -114,7 +120,8 @@ impl ClientAuthentication {
         match self {
             Self::Bearer { .. } => None,
             Self::None { client_id } => client_id.as_deref(),
-            Self::ClientSecretBasic { client_id, .. }
+            Self::ClientSecret { client_id, .. }
+            | Self::ClientSecretBasic { client_id, .. }
             | Self::ClientSecretPost { client_id, .. }
             | Self::PrivateKeyJwt { client_id, .. } => Some(client_id),
         }
@@ -127,11 +134,56 @@ impl ClientAuthentication {
             // Whom a bearer token stands for is not known; it goes into a one-way fingerprint only.
             Self::Bearer { token } => token.secret(),
             Self::None { client_id } => client_id.as_deref().unwrap_or_default(),
-            Self::ClientSecretBasic { client_id, .. }
+            Self::ClientSecret { client_id, .. }
+            | Self::ClientSecretBasic { client_id, .. }
             | Self::ClientSecretPost { client_id, .. }
             | Self::PrivateKeyJwt { client_id, .. } => client_id,
         }
     }
+
+    /// Whether the server has to say how it takes them.
+    pub fn is_sought(&self) -> bool {
+        matches!(self, Self::ClientSecret { .. })
+    }
+
+    /// The same credentials in a way that is among those that the server takes (RFC 8414 §2); `None`: in no way that it
+    /// takes. Where it takes a secret in both ways, or does not say, HTTP Basic is what every server has to take (RFC 6749
+    /// §2.3.1) and a client has unless it was registered otherwise (RFC 7591 §2).
+    pub fn taken_by(&self, methods: Option<&[String]>) -> Option<Self> {
+        let Self::ClientSecret { client_id, client_secret } = self else { return Some(self.clone()) };
+        let takes = |method: &str| methods.is_none_or(|methods| methods.iter().any(|it| it == method));
+        let (client_id, client_secret) = (client_id.clone(), client_secret.clone());
+        if takes("client_secret_basic") {
+            let encoding = SecretEncoding::Form;
+            Some(Self::ClientSecretBasic { client_id, client_secret, encoding })
+        } else if takes("client_secret_post") {
+            Some(Self::ClientSecretPost { client_id, client_secret })
+        } else {
+            None
+        }
+    }
+
+    /// The way, as registered at IANA ("OAuth Token Endpoint Authentication Methods"), where it has a name there.
+    pub fn method(&self) -> Option<&'static str> {
+        match self {
+            Self::ClientSecretBasic { .. } => Some("client_secret_basic"),
+            Self::ClientSecretPost { .. } => Some("client_secret_post"),
+            Self::PrivateKeyJwt { key, .. } if key.alg() == Algorithm::HS256 => Some("client_secret_jwt"),
+            Self::PrivateKeyJwt { .. } => Some("private_key_jwt"),
+            Self::Bearer { .. } | Self::ClientSecret { .. } | Self::None { .. } => None,
+        }
+    }
+}
+
+/// The value of `authorization` (RFC 6749 §2.3.1).
+fn basic(client_id: &str, client_secret: &Secret, encoding: SecretEncoding) -> String {
+    let credentials = match encoding {
+        SecretEncoding::Form => {
+            format!("{}:{}", form_encoded(client_id), form_encoded(client_secret.secret()))
+        }
+        SecretEncoding::Raw => format!("{client_id}:{}", client_secret.secret()),
+    };
+    format!("Basic {}", Base64::encode_string(credentials.as_bytes()))
 }
 
 /// A form under construction.

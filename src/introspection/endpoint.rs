@@ -5,21 +5,16 @@ use std::time::Duration;
 use super::authentication::{ClientAuthentication, Form};
 use super::signed::Response;
 use crate::claims::ClaimNames;
-use crate::http::{ACCEPT_ENCODING, HttpCall, Reply, Scheme, USER_AGENT, called};
+use crate::http::{ACCEPT_ENCODING, HttpCall, Reply, Scheme, USER_AGENT};
 use crate::jwt::{SignError, Signatures};
+use crate::target::{Target, Whereabouts};
 use crate::token::{AccessToken, UnixMillis};
 
 /// Where and how tokens are introspected.
 #[derive(Clone, Debug)]
 pub struct Endpoint {
-    /// Envoy cluster.
-    pub cluster: String,
-    /// `:scheme`, where it is known.
-    pub scheme: Option<Scheme>,
-    /// `:authority`.
-    pub authority: String,
-    /// `:path`.
-    pub path: String,
+    /// Where it is; only one that is written is called.
+    pub whereabouts: Whereabouts,
     /// How long one try may take.
     pub timeout: Duration,
     /// Tries after the first.
@@ -73,16 +68,17 @@ impl Endpoint {
 
     /// What is asked, in words for the log.
     pub fn called(&self) -> String {
-        called("POST", &self.path, &self.cluster, &self.authority)
+        self.whereabouts.written().map_or_else(String::new, |target| target.called("POST"))
     }
 
-    /// The request that asks about `token`. `trace` are headers that connect it with the request that caused it.
+    /// The request to `target` that asks about `token`. `trace` are headers that connect it with the request that caused it.
     ///
     /// # Errors
     ///
     /// [`SignError`] where our credentials are a signature and the host gives none.
     pub fn request(
         &self,
+        target: &Target,
         token: &AccessToken,
         trace: &[(String, String)],
         signatures: &dyn Signatures,
@@ -97,8 +93,8 @@ impl Endpoint {
         let authorization = self.authentication.apply(&mut form, signatures, now)?;
         let fixed = [
             (":method", "POST"),
-            (":path", &self.path),
-            (":authority", &self.authority),
+            (":path", &target.path),
+            (":authority", &target.authority),
             ("content-type", "application/x-www-form-urlencoded"),
             ("accept", self.response.media_type()),
             ACCEPT_ENCODING,
@@ -106,13 +102,13 @@ impl Endpoint {
         ];
         let fixed = fixed.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned()));
         let mut headers: Vec<(String, String)> =
-            Scheme::header(self.scheme).into_iter().chain(fixed).collect();
+            Scheme::header(target.scheme).into_iter().chain(fixed).collect();
         headers.extend(authorization.map(|value| ("authorization".to_owned(), value)));
         headers.extend_from_slice(trace);
         headers.retain(|(name, _)| !self.headers.iter().any(|(configured, _)| configured == name));
         headers.extend_from_slice(&self.headers);
         Ok(HttpCall {
-            cluster: self.cluster.clone(),
+            cluster: target.cluster.clone(),
             headers,
             body: form.finish().into_bytes(),
             timeout: self.timeout,

@@ -2,21 +2,16 @@
 
 use std::time::Duration;
 
-use crate::http::{HttpCall, Scheme, called};
+use crate::http::HttpCall;
+use crate::target::{Target, Whereabouts};
 
 /// Where a provider publishes its keys (RFC 7517 §5).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct JwksEndpoint {
     /// The provider's name in the configuration.
     pub provider: String,
-    /// Envoy cluster.
-    pub cluster: String,
-    /// `:scheme`, where it is known.
-    pub scheme: Option<Scheme>,
-    /// `:authority`.
-    pub authority: String,
-    /// `:path`.
-    pub path: String,
+    /// Where they are.
+    pub whereabouts: Whereabouts,
     /// How long a fetch may take.
     pub timeout: Duration,
     /// How long a removed key may still be accepted: keys are fetched again before this is over.
@@ -26,14 +21,9 @@ pub struct JwksEndpoint {
 }
 
 impl JwksEndpoint {
-    /// What is fetched, in words for the log.
-    pub fn called(&self) -> String {
-        called("GET", &self.path, &self.cluster, &self.authority)
-    }
-
-    /// The request that fetches the keys. Servers call them by either type (RFC 7517 §8.5.2).
-    pub fn request(&self) -> HttpCall {
+    /// The request that fetches the keys from there. Servers call them by either type (RFC 7517 §8.5.2).
+    pub fn request(&self, target: &Target) -> HttpCall {
         let media_types = "application/jwk-set+json, application/json";
-        HttpCall::get(&self.cluster, self.scheme, &self.authority, &self.path, media_types, self.timeout)
+        target.get(media_types, self.timeout)
     }
 }

@@ -86,6 +86,11 @@ pub enum InvalidToken {
 pub enum Unavailable {
     /// The authorization server did not give one.
     AuthorizationServer(ServerFailure),
+    /// It is not known where to ask, or where the keys are: the server's metadata could not be fetched, or was refused.
+    NoMetadata {
+        /// When it is fetched again: at least one.
+        seconds: u32,
+    },
     /// The keys that verify the token could not be fetched.
     NoKeys {
         /// When they are fetched again: at least one.
@@ -122,6 +127,7 @@ impl Unavailable {
             | Self::TooManyUnknownTokens
             | Self::Host
             | Self::NoKeys { .. }
+            | Self::NoMetadata { .. }
             | Self::NoStatusList { .. }
             | Self::NotSigned
             | Self::TooManyOpenStreams
@@ -138,6 +144,7 @@ impl Unavailable {
         match self {
             Self::AuthorizationServer(ServerFailure::RetryLater { seconds, .. })
             | Self::NoKeys { seconds }
+            | Self::NoMetadata { seconds }
             | Self::NoStatusList { seconds } => *seconds,
             _ => 1,
         }
@@ -182,6 +189,7 @@ impl Denial {
                 Unavailable::AuthorizationServer(failure) => failure.reason(),
                 Unavailable::Host => "host_failure",
                 Unavailable::NoKeys { .. } => "jwks_unavailable",
+                Unavailable::NoMetadata { .. } => "discovery_unavailable",
                 Unavailable::NoStatusList { .. } => "status_list_unavailable",
                 Unavailable::NotSigned => "phantom_token_not_signed",
                 Unavailable::TooManyCalls => "too_many_introspection_calls",

@@ -49,10 +49,8 @@ fn providers() {
 
     let endpoint = &introspector.endpoint;
     assert_eq!(endpoint.response, Response::Json { jwt_member: None });
-    assert_eq!(
-        (endpoint.cluster.as_str(), endpoint.authority.as_str()),
-        ("authorization-server", "authorization-server")
-    );
+    let target = endpoint.whereabouts.written().unwrap();
+    assert_eq!((&*target.cluster, &*target.authority), ("authorization-server", "authorization-server"));
     assert_eq!((endpoint.timeout, endpoint.retries), (Duration::from_secs(2), 1));
     assert_eq!((endpoint.token_type_hint.as_str(), endpoint.max_concurrent_calls), ("access_token", 100));
     assert_eq!((endpoint.breaker.failures, endpoint.breaker.max_hold), (5, Duration::from_secs(10)));
@@ -134,7 +132,8 @@ fn validation() {
         (validator.rules.types.as_slice(), validator.rules.leeway),
         (&["at+jwt".to_owned()][..], Duration::from_secs(30))
     );
-    assert_eq!((&*validator.jwks.authority, validator.jwks.scheme), ("as.example", Some(Scheme::Https)));
+    let target = validator.jwks.whereabouts.written().unwrap();
+    assert_eq!((&*target.authority, target.scheme), ("as.example", Some(Scheme::Https)));
     assert_eq!(
         (validator.jwks.timeout, validator.jwks.refresh_interval),
         (Duration::from_secs(2), Duration::from_secs(300))

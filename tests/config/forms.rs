@@ -66,7 +66,8 @@ fn the_host_that_is_called_is_the_issuers_or_the_clusters() {
         let endpoint =
             config.map(|config| config.providers[0].introspector.clone().unwrap().endpoint.clone());
         endpoint
-            .map(|it| (it.authority.clone(), it.scheme.map(Scheme::as_str)))
+            .map(|it| it.whereabouts.written().unwrap().clone())
+            .map(|it| (it.authority, it.scheme.map(Scheme::as_str)))
             .map_err(|error| error.to_string())
     };
     let cluster = "providers.main.introspection.cluster";

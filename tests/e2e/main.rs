@@ -10,6 +10,7 @@ mod client_authentication;
 mod coalescing;
 mod configuration;
 mod dialects;
+mod discovery;
 mod examples;
 mod floods;
 mod host_traps;

@@ -53,6 +53,7 @@ impl Server for Hydra {
         End { way: LOGOUT_ALONE, ends_access_token: false, is_told: true },
         End { way: CONSENT, ends_access_token: true, is_told: false },
     ];
+    const NAMES_INTROSPECTION: bool = false;
     const TELLS_LOGOUTS: bool = true;
 
     async fn start(_gateway: &Gateway) -> Self {

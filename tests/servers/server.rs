@@ -19,6 +19,8 @@ pub trait Server: Sized {
     const SCOPE: &str = "read";
     /// Whether it says of its JWTs if they are active.
     const INTROSPECTS_JWTS: bool = true;
+    /// Whether its metadata have its introspection endpoint.
+    const NAMES_INTROSPECTION: bool = true;
     /// Whether it sends logout tokens.
     const TELLS_LOGOUTS: bool = false;
     /// Ways besides in which the tokens that people have can end there.

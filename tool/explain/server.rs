@@ -3,10 +3,12 @@
 use base64ct::{Base64UrlUnpadded, Encoding};
 use clap::ValueEnum;
 use phantom_token_filter::config::Config;
+use phantom_token_filter::discovery::Discovery;
 use phantom_token_filter::http::HttpCall;
 use phantom_token_filter::jwt::{PrivateKey, SigningKey};
 use phantom_token_filter::policy::{Policy, Strategy};
 use phantom_token_filter::provider::Validator;
+use phantom_token_filter::target::{Target, Whereabouts};
 use phantom_token_filter::token::UnixMillis;
 use serde_json::{Map, Value, json};
 
@@ -55,15 +57,24 @@ impl Server {
     pub(super) fn answer(&self, config: &Config, call: &HttpCall) -> Option<(&'static str, Vec<u8>)> {
         let header =
             |wanted: &str| call.headers.iter().find(|(name, _)| name == wanted).map(|(_, it)| it.as_str());
-        let introspectors = config.providers.iter().filter_map(|provider| provider.introspector.as_ref());
+        let is_at = |whereabouts: &Whereabouts, found: &str| {
+            let path = whereabouts.written().map_or(found, |target| &target.path);
+            whereabouts.cluster() == call.cluster && header(":path") == Some(path)
+        };
+        let mut introspectors = config.providers.iter().filter_map(|provider| provider.introspector.as_ref());
         let is_introspection = header(":method") == Some("POST")
-            && introspectors
-                .into_iter()
-                .any(|it| it.endpoint.cluster == call.cluster && header(":path") == Some(&it.endpoint.path));
-        let validators = config.providers.iter().filter_map(|provider| provider.validator.as_ref());
-        let is_keys = validators
-            .into_iter()
-            .any(|it| it.jwks.cluster == call.cluster && header(":path") == Some(&it.jwks.path));
+            && introspectors.any(|it| is_at(&it.endpoint.whereabouts, INTROSPECTION));
+        let mut validators = config.providers.iter().filter_map(|provider| provider.validator.as_ref());
+        let is_keys = validators.any(|it| is_at(&it.jwks.whereabouts, KEYS));
+        let mut discoveries = config.providers.iter().filter_map(|provider| provider.discovery.as_ref());
+        let is_document = |target: &Target| {
+            target.cluster == call.cluster
+                && header(":authority") == Some(&target.authority)
+                && header(":path") == Some(&target.path)
+        };
+        if let Some(discovery) = discoveries.find(|it| it.documents.iter().any(is_document)) {
+            return Some(("application/json", metadata(discovery).to_string().into_bytes()));
+        }
         if is_introspection {
             Some(match &self.known {
                 Known::Reply(reply) => ("application/json", reply.clone()),
@@ -78,6 +89,22 @@ impl Server {
         }
     }
 }
+
+/// What a server says of itself: endpoints that are called as the members that they stand in.
+fn metadata(discovery: &Discovery) -> Value {
+    let origin = discovery.allowed_hosts.first().map(|host| format!("https://{host}")).unwrap_or_default();
+    json!({
+        "issuer": discovery.issuer,
+        "introspection_endpoint": format!("{origin}{INTROSPECTION}"),
+        "jwks_uri": format!("{origin}{KEYS}"),
+    })
+}
+
+/// Where a server is asked that has its metadata from here.
+const INTROSPECTION: &str = "/introspection_endpoint";
+
+/// Where the keys of such a server are.
+const KEYS: &str = "/jwks_uri";
 
 /// Who would validate a token with these claims here; under `auto` only the server that they name.
 fn validator<'p>(policy: &'p Policy, claims: &Map<String, Value>) -> Option<&'p Validator> {

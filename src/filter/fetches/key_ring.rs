@@ -14,11 +14,13 @@ use crate::http::{Reply, Unreadable};
 use crate::jwt::{JwksEndpoint, KeySet, KeySetError, KeyWarning, UnusableKey};
 use crate::metrics::{Counter, Gauge, Whose};
 use crate::provider::{Introspector, Validator};
+use crate::target::Target;
 use crate::token::{DigestSeed, UnixMillis};
 
 /// The keys of a provider.
 pub(super) struct KeyRing {
     pub(super) jwks: Rc<JwksEndpoint>,
+    place: Place,
     validator: Option<Rc<Validator>>,
     introspector: Option<Rc<Introspector>>,
     current: Option<Current>,
@@ -29,6 +31,15 @@ pub(super) struct KeyRing {
     served: Vec<Wait>,
     /// Who waits for the next one: keys that were asked for before may be older than what names them.
     next: Vec<Wait>,
+}
+
+/// Where keys are fetched.
+enum Place {
+    At(Target),
+    /// Discovery has not found that yet.
+    Sought,
+    /// Nor will it before it looks again.
+    Lost,
 }
 
 /// Who waits for keys.
@@ -73,8 +84,10 @@ impl KeyRing {
     ) -> Self {
         let mut schedule = Schedule::new();
         schedule.want();
+        let place = jwks.whereabouts.written().cloned().map_or(Place::Sought, Place::At);
         Self {
             jwks,
+            place,
             validator,
             introspector,
             current: None,
@@ -96,6 +109,45 @@ impl KeyRing {
     /// When these are fetched.
     pub(super) fn schedule(&self) -> &Schedule {
         &self.schedule
+    }
+
+    /// Discovery has found where they are. What is here stays until they are fetched from there.
+    pub(super) fn locate(&mut self, target: &Target) {
+        if !matches!(&self.place, Place::At(place) if place == target) {
+            self.place = Place::At(target.clone());
+            self.schedule.start_over();
+            self.next.append(&mut self.served);
+        }
+    }
+
+    /// Discovery has not found where they are. Returns who waits no more.
+    pub(super) fn lose(&mut self) -> Vec<Woken> {
+        match self.place {
+            Place::At(_) => Vec::new(),
+            Place::Sought | Place::Lost => {
+                self.place = Place::Lost;
+                std::mem::take(&mut self.next)
+                    .into_iter()
+                    .map(|wait| Woken { wait, was_served: true })
+                    .collect()
+            }
+        }
+    }
+
+    /// The server is asked as this one says.
+    pub(super) fn ask_at(&mut self, introspector: &Rc<Introspector>) {
+        self.introspector = Some(Rc::clone(introspector));
+        self.current = self.current.take().map(|current| self.with_seeds(current.set));
+    }
+
+    /// Whether nobody knows where they are, and nobody is about to.
+    pub(super) fn is_lost(&self) -> bool {
+        matches!(self.place, Place::Lost)
+    }
+
+    /// Whether somebody waits for a fetch to begin, and it can.
+    pub(super) fn is_awaited(&self) -> bool {
+        matches!(self.place, Place::At(_)) && self.schedule.is_awaited()
     }
 
     /// Newer keys are wanted, though nobody waits for them.
@@ -126,8 +178,10 @@ impl KeyRing {
 
     /// Sends a fetch, if it is time.
     pub(super) fn fetch(&mut self, step: &mut Step<'_>) {
-        if self.schedule.is_due(step.now) {
-            let call = step.call(self.jwks.request());
+        if let Place::At(target) = &self.place
+            && self.schedule.is_due(step.now)
+        {
+            let call = step.call(self.jwks.request(target));
             self.schedule.begin(call, self.pauses(), step.now);
             self.served = std::mem::take(&mut self.next);
         }
@@ -154,10 +208,13 @@ impl KeyRing {
             Err(reason) => {
                 let asked = self.schedule.failed(self.pauses(), reply, step.now);
                 let seen = reply.map(|reply| ["; ", &reply.seen()].concat()).unwrap_or_default();
+                let called = match &self.place {
+                    Place::At(target) => target.called("GET"),
+                    Place::Sought | Place::Lost => String::new(),
+                };
                 log::warn!(
-                    "provider {:?}: jwks: no keys fetched: {reason}; {}{seen}{}",
+                    "provider {:?}: jwks: no keys fetched: {reason}; {called}{seen}{}",
                     self.jwks.provider,
-                    self.jwks.called(),
                     in_words(asked)
                 );
                 step.count(Counter::JwksError, Whose::provider(&self.jwks.provider));
@@ -197,15 +254,19 @@ impl KeyRing {
                 let level = if is_usual { Level::Debug } else { Level::Warn };
                 log::log!(level, "provider {:?}: jwks: {warning}", self.jwks.provider);
             }
-            let seed = |parts: &[&[u8; 32]]| DigestSeed::combining(parts);
-            let keys = set.fingerprint();
-            let validated = self.validator.as_ref().map(|it| seed(&[&it.fingerprint, &keys]));
-            let both = self.validator.as_ref().zip(self.introspector.as_ref());
-            let validated_and_asked = both.map(|(v, i)| seed(&[&v.fingerprint, &i.fingerprint, &keys]));
-            self.current = Some(Current { set, validated, validated_and_asked });
+            self.current = Some(self.with_seeds(set));
             self.generation += 1;
         }
         Ok(is_new)
+    }
+
+    fn with_seeds(&self, set: KeySet) -> Current {
+        let seed = |parts: &[&[u8; 32]]| DigestSeed::combining(parts);
+        let keys = set.fingerprint();
+        let validated = self.validator.as_ref().map(|it| seed(&[&it.fingerprint, &keys]));
+        let both = self.validator.as_ref().zip(self.introspector.as_ref());
+        let validated_and_asked = both.map(|(v, i)| seed(&[&v.fingerprint, &i.fingerprint, &keys]));
+        Current { set, validated, validated_and_asked }
     }
 }
 

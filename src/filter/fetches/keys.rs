@@ -8,6 +8,7 @@ use std::rc::Rc;
 
 use super::key_ring::{Current, KeyRing};
 pub(in crate::filter) use super::key_ring::{KeysWanted, Wait, Woken};
+use super::search::Found;
 use crate::config::Config;
 use crate::filter::event::CallId;
 use crate::filter::inquiry::{Inquiry, Way};
@@ -47,9 +48,14 @@ impl KeyRings {
         Some(seed.digest(&inquiry.token))
     }
 
-    /// Every digest that a verdict on a token of this provider may be found under.
-    pub(in crate::filter) fn digests(&self, provider: &Provider, token: &AccessToken) -> Vec<TokenDigest> {
-        let asked = provider.introspector.as_ref().map(|introspector| &introspector.digest_seed);
+    /// Every digest that a verdict on a token of this provider may be found under, which is asked as `introspector` says.
+    pub(in crate::filter) fn digests(
+        &self,
+        provider: &Provider,
+        introspector: Option<&Rc<Introspector>>,
+        token: &AccessToken,
+    ) -> Vec<TokenDigest> {
+        let asked = introspector.map(|introspector| &introspector.digest_seed);
         let current = provider.validator.as_ref().and_then(|validator| self.current(&validator.jwks));
         let validated = current.and_then(|current| current.validated.as_ref());
         let both = current.and_then(|current| current.validated_and_asked.as_ref());
@@ -77,9 +83,29 @@ impl KeyRings {
         Keys { set, signatures: step.worker.signatures() }
     }
 
-    /// Whether the last fetch of a provider's keys failed.
+    /// Discovery has found what was not known of a provider.
+    pub(in crate::filter) fn found(&mut self, provider: &str, found: &Found) {
+        for ring in self.rings.iter_mut().filter(|ring| ring.jwks.provider == provider) {
+            found.jwks.iter().for_each(|target| ring.locate(target));
+            found.introspector.iter().for_each(|introspector| ring.ask_at(introspector));
+        }
+    }
+
+    /// Discovery has found nothing of a provider. Returns who waits for its keys no more.
+    pub(in crate::filter) fn not_found(&mut self, provider: &str) -> Vec<Woken> {
+        let rings = self.rings.iter_mut().filter(|ring| ring.jwks.provider == provider);
+        rings.flat_map(KeyRing::lose).collect()
+    }
+
+    /// Whose keys a call fetches.
+    pub(in crate::filter) fn fetched(&self, call: CallId) -> Option<&str> {
+        let ring = self.rings.iter().find(|ring| ring.schedule().is(call))?;
+        Some(&ring.jwks.provider)
+    }
+
+    /// Whether the last fetch of a provider's keys failed, or it is not to be found out where they are.
     pub(in crate::filter) fn are_out_of_reach(&self, jwks: &Rc<JwksEndpoint>) -> bool {
-        self.ring(jwks).is_none_or(|ring| ring.schedule().has_failed())
+        self.ring(jwks).is_none_or(|ring| ring.is_lost() || ring.schedule().has_failed())
     }
 
     /// That a provider's keys are not here, and when they are fetched again.
@@ -131,7 +157,7 @@ impl KeyRings {
         wanted: KeysWanted,
         now: UnixMillis,
     ) -> bool {
-        let ring = self.ring_mut(jwks).filter(|ring| !ring.schedule().is_paused(now));
+        let ring = self.ring_mut(jwks).filter(|ring| !ring.is_lost() && !ring.schedule().is_paused(now));
         ring.map(|ring| ring.wait(wait, wanted)).is_some()
     }
 
@@ -170,7 +196,7 @@ impl Part for KeyRings {
 
     fn pace(&self) -> Pace {
         // Nobody has looked for keys yet, or somebody waits for newer ones.
-        match self.rings.iter().any(|ring| ring.schedule().is_awaited()) {
+        match self.rings.iter().any(KeyRing::is_awaited) {
             true => Pace::Soon,
             false if self.rings.is_empty() => Pace::Idle,
             false => Pace::NowAndThen,

@@ -110,6 +110,11 @@ impl Schedule {
         self.under_way.is_some_and(|(fetch, _)| fetch == call)
     }
 
+    /// It is fetched from elsewhere: what came of fetches before says nothing, and one that is under way is of no use.
+    pub(super) fn start_over(&mut self) {
+        *self = Self { is_wanted: true, ..Self::new() };
+    }
+
     /// It brought something that is good until then.
     pub(super) fn succeeded(&mut self, due: UnixMillis) {
         self.failures = 0;

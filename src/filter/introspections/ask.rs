@@ -117,7 +117,11 @@ impl Introspections {
         call.sent = Some(step.now);
         call.moment = step.worker.cache.withdrawals().moment();
         let endpoint = &call.introspector.endpoint;
-        match endpoint.request(&call.token, &call.trace.0, step.worker.signatures(), step.now) {
+        let Some(target) = endpoint.whereabouts.written() else {
+            // Nobody gets here before it is known where to ask; nobody passes by mistake.
+            return self.no_verdict(id, ServerFailure::Unreachable, None, step);
+        };
+        match endpoint.request(target, &call.token, &call.trace.0, step.worker.signatures(), step.now) {
             Ok(request) => step.push(Effect::Call(id, request)),
             Err(reason) => {
                 log::error!("provider {:?}: no introspection: {reason}", call.origin.provider);

@@ -19,7 +19,7 @@ mod unusable;
 use std::collections::VecDeque;
 
 use super::case::Waiter;
-use super::event::StreamId;
+use super::event::{CallId, StreamId};
 use super::inquiry::Inquiry;
 use super::kept::Kept;
 use super::levels::Levels;
@@ -27,6 +27,7 @@ use super::part::{Pace, Part};
 use super::step::Step;
 use super::worker::CallIds;
 use crate::metrics::{Gauge, Whose};
+use crate::provider::Introspector;
 use crate::token::{TokenDigest, UnixMillis};
 use calls::Calls;
 pub(super) use calls::trace_headers;
@@ -56,6 +57,16 @@ impl Introspections {
     /// How many bytes of clients' they hold.
     pub(super) fn waiting_bytes(&self) -> usize {
         self.waiting.bytes()
+    }
+
+    /// Who is asked by a call.
+    pub(super) fn asked(&self, call: CallId) -> Option<&Introspector> {
+        self.calls.get(call).map(|call| &*call.introspector)
+    }
+
+    /// A server is asked elsewhere, or otherwise, from now on: what it did before says nothing of what it will do.
+    pub(super) fn moved(&mut self, introspector: &Introspector) {
+        self.calls.servers.moved(introspector);
     }
 
     /// Whether the server that a request's token goes to is taken to be down.

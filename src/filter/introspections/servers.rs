@@ -114,6 +114,12 @@ impl Servers {
         server.breaker.pause_until(until);
     }
 
+    /// It is another from now on. The calls that are under way are still counted.
+    pub(super) fn moved(&mut self, introspector: &Introspector) {
+        let server = self.of(introspector);
+        (server.breaker, server.unusable) = (Breaker::default(), Unusable::default());
+    }
+
     /// What is held back is let through: nobody knows any more for how long it was to be.
     pub(super) fn clock_set_back(&mut self) {
         for server in self.0.values_mut() {

@@ -7,7 +7,7 @@ use super::settlement::{Outcome, Settlement};
 use crate::filter::batch::Batch;
 use crate::filter::case::Waiter;
 use crate::filter::judge::{conclude, refuse, without_verdict};
-use crate::filter::open_streams::PassedBy;
+use crate::filter::passed_by::PassedBy;
 use crate::filter::step::Step;
 
 impl Introspections {
@@ -47,7 +47,7 @@ fn settle_one(waiter: Waiter, Settlement { call, outcome }: &Settlement, step: &
     match outcome {
         Outcome::Active { claims, jwt, asked } => {
             let verdict = || call.withdrawable(claims.view());
-            let passed_by = PassedBy::of(&waiter.case, asked.at, verdict);
+            let passed_by = PassedBy::of(&waiter.case.policy, &waiter.case.origin, asked.at, verdict);
             conclude(waiter.case, claims.view(), jwt.as_ref(), passed_by, step);
         }
         Outcome::Denied(denial) => refuse(&waiter.case, denial, step),

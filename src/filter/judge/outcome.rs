@@ -6,7 +6,7 @@ use super::passage::Passage;
 use super::ready::{Likeness, Ready, Repeat};
 use crate::filter::case::{Case, Source};
 use crate::filter::event::{Description, Effect, StreamId};
-use crate::filter::open_streams::PassedBy;
+use crate::filter::passed_by::PassedBy;
 use crate::filter::step::Step;
 use crate::metrics::{Counter, Whose};
 use crate::policy::{Authorization, Denial, Permit, Policy, Unavailable};

@@ -12,7 +12,7 @@ use std::rc::Rc;
 use super::passage::Passage;
 use crate::cache::{Basis, Tag};
 use crate::filter::event::{Description, Effect, StreamId};
-use crate::filter::open_streams::PassedBy;
+use crate::filter::passed_by::PassedBy;
 use crate::metrics::{Counter, Series};
 use crate::token::{AccessToken, UnixMillis, Window};
 

@@ -8,7 +8,7 @@ use crate::claims::ClaimsBuf;
 use crate::filter::case::{Case, Source};
 use crate::filter::fetches::keys::KeyRings;
 use crate::filter::inquiry::Inquiry;
-use crate::filter::open_streams::PassedBy;
+use crate::filter::passed_by::PassedBy;
 use crate::filter::step::Step;
 use crate::jwt::UntrustedJwt;
 use crate::metrics::Counter;
@@ -98,6 +98,6 @@ pub(in crate::filter) fn validated(
     step.worker.first_verdicts.note(provider, denial.as_ref(), expects, claims.view().iss);
     step.worker.first_verdicts.note_lack(provider, &case.policy, denial.as_ref(), claims.view());
     let verdict = || Withdrawable { token, provider: tag, claims: claims.view() };
-    let passed_by = PassedBy::of(&case, asked.at, verdict);
+    let passed_by = PassedBy::of(&case.policy, &case.origin, asked.at, verdict);
     conclude(case, claims.view(), minted.as_ref(), passed_by, step);
 }

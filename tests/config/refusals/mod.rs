@@ -1,5 +1,6 @@
 //! What is refused, and in which words: `path: expected this, got that`.
 
+mod discovery;
 mod keys;
 mod phantom_token;
 mod policies;

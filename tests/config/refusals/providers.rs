@@ -131,8 +131,7 @@ fn introspection() {
 
 #[test]
 fn authentication() {
-    let ways =
-        "expected exactly one of client_secret_basic, client_secret_post, private_key_jwt, bearer, none";
+    let ways = "expected exactly one of client_secret_basic, client_secret_post, client_secret, private_key_jwt, bearer, none";
     refused(&[
         (
             "no authentication",

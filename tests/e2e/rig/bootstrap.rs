@@ -60,6 +60,12 @@ impl Bootstrap {
         self
     }
 
+    /// A cluster as it is written.
+    pub fn cluster_of(mut self, cluster: Value) -> Self {
+        self.clusters.push(cluster);
+        self
+    }
+
     /// A cluster that takes no more than `limits` at once: a threshold of its circuit breakers.
     pub fn limited_cluster(mut self, name: &str, address: SocketAddr, limits: Value) -> Self {
         self = self.cluster(name, address);

@@ -1,9 +1,10 @@
 // An authorization server as Tomcat and Go make them: HTTP/2 over TLS, a stream whose `:scheme` is not https is reset, and
-// any host but its own gets 400. What is left goes to the server at `behind`. OPTIONS: host, behind (address), cert and key.
+// any host but its own gets 400. What is left goes to the server at `behind`. OPTIONS: host (with :0 for the port that it gets), behind (address), cert and key.
 import http from 'node:http';
 import http2 from 'node:http2';
 
-const { host, behind, cert, key } = JSON.parse(process.env.OPTIONS);
+const { behind, cert, key, ...options } = JSON.parse(process.env.OPTIONS);
+let { host } = options;
 const [hostname, port] = behind.split(':');
 const server = http2.createSecureServer({ cert, key });
 
@@ -17,8 +18,8 @@ server.on('stream', (stream, headers) => {
     return stream.end('<h1>Bad Request</h1>');
   }
   const plain = Object.entries(headers).filter(([name]) => !name.startsWith(':'));
-  const options = { hostname, port, method, path, headers: { ...Object.fromEntries(plain), host } };
-  const request = http.request(options, reply => {
+  const target = { hostname, port, method, path, headers: { ...Object.fromEntries(plain), host } };
+  const request = http.request(target, reply => {
     const { connection, 'keep-alive': keepAlive, 'transfer-encoding': coding, ...rest } = reply.headers;
     stream.respond({ ':status': reply.statusCode, ...rest });
     reply.pipe(stream);
@@ -26,4 +27,8 @@ server.on('stream', (stream, headers) => {
   request.on('error', () => stream.close(http2.constants.NGHTTP2_INTERNAL_ERROR));
   stream.pipe(request);
 });
-server.listen(0, '127.0.0.1', () => console.log(`127.0.0.1:${server.address().port}`));
+server.listen(0, '127.0.0.1', () => {
+  const { port } = server.address();
+  host = host.replace(/:0$/, `:${port}`);
+  console.log(`127.0.0.1:${port}`);
+});

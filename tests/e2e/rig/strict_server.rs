@@ -19,9 +19,14 @@ pub struct StrictServer(Announced);
 impl StrictServer {
     /// In front of the server at `behind`.
     pub async fn before(behind: SocketAddr) -> Self {
+        Self::named(HOST, "tls.cert.pem", behind).await
+    }
+
+    /// The same of another host, with a certificate of `tests/keys`; a port 0 there is the one that it gets.
+    pub async fn named(host: &str, certificate: &str, behind: SocketAddr) -> Self {
         let file = |name: &str| std::fs::read_to_string(format!("{ROOT}/tests/keys/{name}")).expect(name);
         let options = json!({
-            "host": HOST, "behind": behind.to_string(), "cert": file("tls.cert.pem"), "key": file("ec256.pem"),
+            "host": host, "behind": behind.to_string(), "cert": file(certificate), "key": file("ec256.pem"),
         });
         let mut command = node::module(Packages::Demo, include_str!("strict-server.mjs"));
         Self(Announced::start("the strict server", command.env("OPTIONS", options.to_string())).await)

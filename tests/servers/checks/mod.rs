@@ -1,6 +1,7 @@
 //! What is tried before every server.
 
 mod authentication;
+mod discovery;
 mod ends;
 mod logout;
 mod rotation;
@@ -70,6 +71,7 @@ pub async fn run<S: Server>(table: &mut Table) {
     checks.logout().await;
     checks.authentication(&methods).await;
     checks.smallest(&upstream).await;
+    checks.discovery(&upstream).await;
     // Last, because somebody is locked out at the end of it.
     checks.ends().await;
 }

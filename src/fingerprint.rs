@@ -3,7 +3,7 @@
 use sha2::{Digest, Sha256};
 
 /// SHA-256 over lists of texts. Lengths go in, too, so that no two configurations look alike.
-pub(super) fn fingerprint(lists: &[&[&str]]) -> [u8; 32] {
+pub(crate) fn fingerprint(lists: &[&[&str]]) -> [u8; 32] {
     let mut hasher = Sha256::new();
     for list in lists {
         hasher.update((list.len() as u64).to_le_bytes());
@@ -16,10 +16,15 @@ pub(super) fn fingerprint(lists: &[&[&str]]) -> [u8; 32] {
 }
 
 /// Pairs of texts as one list.
-pub(super) fn flat<'p>(pairs: impl IntoIterator<Item = (&'p String, &'p String)>) -> Vec<&'p str> {
+pub(crate) fn flat<'p>(pairs: impl IntoIterator<Item = (&'p String, &'p String)>) -> Vec<&'p str> {
     let mut texts = Vec::new();
     for (name, value) in pairs {
         texts.extend([name.as_str(), value.as_str()]);
     }
     texts
+}
+
+/// Texts as a list of them.
+pub(crate) fn texts(texts: &[String]) -> Vec<&str> {
+    texts.iter().map(String::as_str).collect()
 }
