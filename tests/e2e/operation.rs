@@ -155,7 +155,7 @@ async fn under_load() -> (Gateway, Traffic) {
     plugin["revocation"] =
         json!({"admin": {"path": "/revocations", "token": {"inline": "admin-secret-admin-secret"}}});
     let server = AuthorizationServer::start().await;
-    server.publish(&[key.public_jwk.clone()]);
+    server.publish(std::slice::from_ref(&key.public_jwk));
     server.answer("slow", Answer::hang());
     server.answer("broken", Answer::status(400));
     for number in 0..50 {
