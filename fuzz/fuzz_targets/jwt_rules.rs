@@ -10,7 +10,8 @@ use phantom_token_filter::claims::{ClaimNames, ClaimsBuf};
 use phantom_token_filter::fuzzing::Believing;
 use phantom_token_filter::jwt::{Algorithm, BadJwt, JwtRules, KeySet};
 use phantom_token_filter::policy::{Denial, Expectation, Requirements, decide};
-use phantom_token_filter::token::UnixMillis;
+use phantom_token_filter::sender_constrained::Possession;
+use phantom_token_filter::token::{Scheme, UnixMillis};
 use serde_json::{Map, Value, json};
 
 const ISSUER: &str = "https://as.example";
@@ -71,6 +72,9 @@ fn is_one(typ: &str, types: &[&str], claims: &Map<String, Value>) -> bool {
         && !(is_id_token && typ != "at+jwt")
 }
 
+/// None of these tokens is bound.
+const BEARER: Possession = Possession { scheme: Scheme::Bearer };
+
 fuzz_target!(|input: &[u8]| {
     let end = input.iter().position(|&byte| byte == b'\n').unwrap_or(0);
     let (typ, payload) = input.split_at(end);
@@ -91,7 +95,7 @@ fuzz_target!(|input: &[u8]| {
         };
         let expects = Expectation { issuer: Some(ISSUER.to_owned()), exp_leeway: rules.leeway, nbf_leeway: rules.leeway };
         let now = UnixMillis::from_secs(NOW);
-        if decide(&require, &expects, good.view(), now).is_ok() {
+        if decide(&require, &expects, good.view(), &BEARER, now).is_ok() {
             assert!(names(claims.get("aud"), AUDIENCE), "for another API");
             let scopes = [claims.get("scope"), claims.get("scp")].into_iter().flatten();
             let has = |value: &Value| match value {
@@ -104,7 +108,7 @@ fuzz_target!(|input: &[u8]| {
             assert!(scopes.into_iter().any(has), "without its scope");
         }
         let late = now.plus(Duration::from_secs(1 << 33));
-        let ended = decide(&require, &expects, good.view(), late);
+        let ended = decide(&require, &expects, good.view(), &BEARER, late);
         assert!(matches!(ended, Err(Denial::InvalidToken(_))) || claims["exp"].as_f64() > Some(1e10));
         // One thing wrong makes it none.
         let with = |name: &str, value: Value| {
