@@ -235,8 +235,8 @@ async fn a_timeout_shows_in_a_bucket_of_its_own() {
         (buckets.get("le=+Inf provider=main") == Some(&2.0)).then_some(buckets)
     })
     .await;
-    assert_eq!(buckets["le=1900 provider=main"], 1.0, "{buckets:?}");
-    // Where the machine is busy, later than the bound behind the timeout.
+    // Where the machine is busy, Envoy's own timer of 2 s goes off some hundred milliseconds early or late.
+    assert_eq!(buckets["le=1000 provider=main"], 1.0, "{buckets:?}");
     assert_eq!(buckets["le=10000 provider=main"], 2.0, "{buckets:?}");
 }
 
