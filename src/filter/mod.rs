@@ -101,6 +101,25 @@ pub struct Filter {
     tick: Duration,
 }
 
+/// All parts, borrowed as the filter is.
+macro_rules! parts {
+    ($filter:expr) => {{
+        let Filter {
+            introspections,
+            discoveries,
+            keys,
+            status_lists,
+            polls,
+            signals,
+            parking,
+            open_streams,
+            probes,
+            ..
+        } = $filter;
+        [introspections, discoveries, keys, status_lists, polls, signals, parking, open_streams, probes]
+    }};
+}
+
 impl Filter {
     /// A filter by this configuration, on the worker of this mailbox.
     pub fn new(
@@ -391,35 +410,11 @@ impl Filter {
     }
 
     fn parts(&self) -> [&dyn Part; 9] {
-        let Self {
-            introspections,
-            discoveries,
-            keys,
-            status_lists,
-            polls,
-            signals,
-            parking,
-            open_streams,
-            probes,
-            ..
-        } = self;
-        [introspections, discoveries, keys, status_lists, polls, signals, parking, open_streams, probes]
+        parts!(self)
     }
 
     fn parts_mut(&mut self) -> [&mut dyn Part; 9] {
-        let Self {
-            introspections,
-            discoveries,
-            keys,
-            status_lists,
-            polls,
-            signals,
-            parking,
-            open_streams,
-            probes,
-            ..
-        } = self;
-        [introspections, discoveries, keys, status_lists, polls, signals, parking, open_streams, probes]
+        parts!(self)
     }
 }
 

@@ -60,9 +60,7 @@ fn expected(config: &Config, names: &Names) -> Vec<Series<Counter>> {
 
 /// The providers that judge requests under a policy, each once.
 fn providers(policy: &Policy) -> Vec<&str> {
-    let validators = policy.strategy.validators().into_iter().map(|it| &it.origin);
-    let introspectors = policy.strategy.introspectors().into_iter().map(|it| &it.origin);
-    let mut names: Vec<&str> = validators.chain(introspectors).map(|it| it.provider.as_str()).collect();
+    let mut names: Vec<&str> = policy.strategy.origins().map(|it| it.provider.as_str()).collect();
     names.sort_unstable();
     names.dedup();
     names

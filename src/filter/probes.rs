@@ -7,7 +7,7 @@ use std::rc::Rc;
 use base64ct::{Base64UrlUnpadded, Encoding};
 use sha2::{Digest, Sha256};
 
-use super::event::{CallId, StreamId};
+use super::event::CallId;
 use super::fetches::keys::KeyRings;
 use super::introspections::lease_end;
 use super::part::{Pace, Part};
@@ -126,8 +126,6 @@ impl Part for Probes {
     fn pace(&self) -> Pace {
         if self.are_made { Pace::Idle } else { Pace::Soon }
     }
-
-    fn forget(&mut self, _: StreamId) {}
 
     fn clock_set_back(&mut self, _: UnixMillis) {}
 }
