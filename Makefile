@@ -104,8 +104,8 @@ bench: build tools ## the benchmarks: of the core alone, and of Envoy with the f
 fuzz: ## every parser of foreign bytes under libFuzzer, FUZZ_SECONDS each (600)
 	@fuzz/run $(or $(FUZZ_SECONDS),600)
 
-smoke: ## the same, two seconds each
-	@fuzz/run $(or $(FUZZ_SECONDS),2)
+smoke: ## the same, 20,000 inputs each
+	@fuzz/run smoke
 
 setup: tools $(CLIENTS) $(PYTHON) ## all that the above need; says nothing if there is nothing to do
 	@$(SECOND)
