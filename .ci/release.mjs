@@ -1,13 +1,17 @@
-// Usage: node .ci/release.mjs MODULE.wasm VERSION FOLDER
-// Makes FOLDER: the module, its SHA-256, and `oci`, an OCI image layout (image-spec 1.1) with one image, tagged VERSION. Its one
-// layer has the module as plugin.wasm, the form of a Wasm image that Istio and Envoy Gateway both read. No time, user or
-// machine goes in, so that the same module gives the same bytes.
+// Usage: cargo build ... --message-format=json | node .ci/release.mjs MODULE.wasm VERSION FOLDER RUST
+// Makes FOLDER: the module, its SHA-256, its SBOM, third-party notices, and `oci`, an OCI image layout (image-spec 1.1) with one
+// image, tagged VERSION. Its one layer has the module as plugin.wasm, the form of a Wasm image that Istio and Envoy Gateway both
+// read. No time, user or machine goes in, so that the same module gives the same bytes. RUST is the version that releases are
+// made by; another one is told of.
 import { createHash } from 'node:crypto';
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { gzipSync } from 'node:zlib';
+import { notices } from './notices.mjs';
+import { packagesOf, standardLibrary } from './packages.mjs';
+import { sbom } from './sbom.mjs';
 
-const [wasm, version, folder] = process.argv.slice(2);
+const [wasm, version, folder, rust] = process.argv.slice(2);
 const module = readFileSync(wasm);
 const sha256 = (bytes) => createHash('sha256').update(bytes).digest('hex');
 
@@ -57,6 +61,19 @@ oci('index.json', {
   mediaType: 'application/vnd.oci.image.index.v1+json',
   manifests: [{ ...image, annotations: { 'org.opencontainers.image.ref.name': version } }],
 });
-writeFileSync(join(folder, basename(wasm)), module);
-writeFileSync(join(folder, `${basename(wasm)}.sha256`), `${sha256(module)}  ${basename(wasm)}\n`);
-console.log(`${folder}\n  module  sha256:${sha256(module)}\n  image   ${image.digest}`);
+const packages = packagesOf(readFileSync(0, 'utf8'));
+const theirs = packages.filter(({ isOurs }) => !isOurs);
+const library = standardLibrary();
+const file = (name, content) => writeFileSync(join(folder, name), content);
+file(basename(wasm), module);
+file(`${basename(wasm)}.sha256`, `${sha256(module)}  ${basename(wasm)}\n`);
+file('sbom.cdx.json', `${JSON.stringify(sbom(sha256(module), packages, library.version), null, 2)}\n`);
+file('third-party-notices.txt', notices(theirs));
+if (library.notices) file('rust-standard-library.html', library.notices);
+
+if (library.version !== rust) {
+  console.error(`made by Rust ${library.version}: the bytes are not those of a release, which Rust ${rust} makes`);
+} else if (!library.notices) {
+  throw new Error('this Rust has no COPYRIGHT-library.html, the notices of its standard library');
+}
+console.log(`${folder}\n  module    sha256:${sha256(module)}\n  packages  ${theirs.length}\n  image     ${image.digest}`);

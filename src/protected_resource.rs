@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use crate::challenge::Answer;
 use crate::request::{RequestView, host_of};
+use crate::target::Host;
 
 /// A resource that tells about itself.
 #[derive(Clone, Debug)]
@@ -32,13 +33,6 @@ impl ResourceIdentifier {
         let rest = after.find(['/', '?']).unwrap_or(after.len());
         let (authority, target) = after.split_at_checked(rest)?;
         let host = host_of(authority.as_bytes());
-        let port = authority.as_bytes().get(host.len()..)?;
-        let is_ipv6 = host.starts_with(b"[") && host.ends_with(b"]") && host.len() > 2;
-        let is_host_byte = |&byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_');
-        let inner = if is_ipv6 { host.get(1..host.len() - 1)? } else { host };
-        let is_host =
-            !inner.is_empty() && inner.iter().all(|byte| is_host_byte(byte) || is_ipv6 && *byte == b':');
-        let is_port = port.is_empty() || port.get(1..).is_some_and(is_port);
         let is_loopback = [&b"localhost"[..], b"127.0.0.1", b"[::1]"].contains(&host);
         let is_scheme = scheme == "https" || scheme == "http" && is_loopback;
         let is_target = target.bytes().all(|byte| {
@@ -53,11 +47,12 @@ impl ResourceIdentifier {
             .strip_prefix('/')
             .filter(|rest| rest.is_empty() || rest.starts_with('?'))
             .unwrap_or(target);
-        (is_scheme && is_host && is_port && is_target && is_normal && text.len() <= MAX_BYTES).then(|| Self {
-            text: text.to_owned(),
-            authority: start..start + rest,
-            metadata_target: [WELL_KNOWN, of_metadata].concat(),
-        })
+        (is_scheme && Host::parse(authority).is_some() && is_target && is_normal && text.len() <= MAX_BYTES)
+            .then(|| Self {
+                text: text.to_owned(),
+                authority: start..start + rest,
+                metadata_target: [WELL_KNOWN, of_metadata].concat(),
+            })
     }
 
     /// As it was configured.
@@ -99,11 +94,6 @@ impl ResourceIdentifier {
 /// Whether it can be the issuer of an authorization server (RFC 8414 §2): a URL like those of resources, without query.
 pub fn is_issuer(text: &str) -> bool {
     !text.contains('?') && ResourceIdentifier::new(text).is_some()
-}
-
-fn is_port(digits: &[u8]) -> bool {
-    digits.iter().all(u8::is_ascii_digit)
-        && str::from_utf8(digits).is_ok_and(|digits| digits.parse::<u16>().is_ok())
 }
 
 /// The resource whose metadata a request for `target` is for: by host and path, and at the root form that of the host's

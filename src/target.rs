@@ -44,7 +44,7 @@ pub struct Sought {
 pub struct Url {
     /// Its scheme.
     pub scheme: Scheme,
-    /// Host, and port if it names one, in lower case.
+    /// Host, and port if it names one, in lower case and without zeros before it.
     pub authority: String,
     /// Path and query; begins with a slash.
     pub path: String,
@@ -119,12 +119,12 @@ impl Url {
         let after = text.split_once("://")?.1;
         let rest = after.find(['/', '?']).unwrap_or(after.len());
         let (authority, target) = after.split_at_checked(rest)?;
-        Host::parse(authority)?;
+        let host = Host::parse(authority)?;
         let is_target = target.bytes().all(|byte| byte.is_ascii_graphic() && !matches!(byte, b'#' | b'\\'));
         let slash = if target.starts_with('/') { "" } else { "/" };
         (is_target && text.len() <= MAX_BYTES).then(|| Self {
             scheme,
-            authority: authority.to_ascii_lowercase(),
+            authority: host.to_string(),
             path: [slash, target].concat(),
         })
     }
@@ -181,6 +181,7 @@ mod tests {
         for (text, scheme, authority, path) in [
             ("https://as.example", Scheme::Https, "as.example", "/"),
             ("HTTPS://AS.example:8443/Token?x=1", Scheme::Https, "as.example:8443", "/Token?x=1"),
+            ("https://as.example:08443/", Scheme::Https, "as.example:8443", "/"),
             ("http://[::1]:8080//a", Scheme::Http, "[::1]:8080", "//a"),
             ("https://as.example?a", Scheme::Https, "as.example", "/?a"),
         ] {

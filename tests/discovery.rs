@@ -144,6 +144,22 @@ fn real_servers_say_where_their_endpoints_are() {
             "/revoke",
             false,
         ),
+        (
+            "keycloak.oauth",
+            "https://keycloak.example/realms/api",
+            Some("/realms/api/protocol/openid-connect/token/introspect"),
+            "/realms/api/protocol/openid-connect/certs",
+            "/realms/api/protocol/openid-connect/revoke",
+            true,
+        ),
+        (
+            "keycloak.openid",
+            "https://keycloak.example/realms/api",
+            Some("/realms/api/protocol/openid-connect/token/introspect"),
+            "/realms/api/protocol/openid-connect/certs",
+            "/realms/api/protocol/openid-connect/revoke",
+            true,
+        ),
         ("hydra.openid", "https://hydra.example", None, "/.well-known/jwks.json", "/oauth2/revoke", true),
     ] {
         let (discovery, (path, body)) = (discovery(issuer), recorded(name));

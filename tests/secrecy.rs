@@ -88,6 +88,7 @@ fn no_log_line_shows_a_token_a_secret_or_a_claim() {
     );
     assert!(lines.contains("withdrawn: [Subject(Sid)") && lines.contains("signal refused"), "{lines}");
     assert!(!lines.contains(&logout[..40]), "{lines}");
+    assert!(lines.contains(r#"WARN revocation.admin: withdrawn by "sub" at main, as"#), "{lines}");
     for secret in ["SECRET", "4711", "hush", "alice", "Basic"] {
         assert!(!lines.contains(secret), "{secret} in {lines}");
     }

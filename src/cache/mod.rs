@@ -20,6 +20,7 @@ mod subject;
 mod table;
 mod withdrawals;
 
+use std::cell::Cell;
 use std::rc::Rc;
 
 use crate::jwt::{Minted, PhantomTokenId};
@@ -47,6 +48,8 @@ pub struct Cache {
     pushed_out: PushedOut,
     active: Table,
     inactive: Table,
+    /// How many more slots hold an entry by our doing than when this was looked at last.
+    change_of_entries: Cell<i64>,
 }
 
 /// What the cache knows of a token.
@@ -83,12 +86,18 @@ impl Cache {
             shared,
             active: Table { prefix: 'p', slots: max_entries.max(1), words: (0, 1) },
             inactive: Table { prefix: 'n', slots: max_negative_entries.max(1), words: (2, 3) },
+            change_of_entries: Cell::new(0),
         }
     }
 
     /// Makes room to note what is pushed out. Done before any worker has requests; later it changes nothing.
     pub fn create(&self) {
         self.pushed_out.create();
+    }
+
+    /// How many more slots hold an entry, or fewer, than when this was asked last, by the doing of this worker.
+    pub fn take_change_of_entries(&self) -> i64 {
+        self.change_of_entries.take()
     }
 
     /// What was withdrawn.
@@ -241,11 +250,13 @@ impl Cache {
                 if entry.outlasts(asked, now) {
                     if let Some(key) = &key {
                         self.shared.set(key, b"");
+                        self.more_entries(-1);
                         takes_away = true;
                     }
                     break;
                 }
                 if self.shared.replace(&other_key, b"", version) {
+                    self.more_entries(-1);
                     takes_away |= entry.kind == Kind::Active;
                     break;
                 }
@@ -278,6 +289,7 @@ impl Cache {
             };
             let [first, second] = slots;
             let slot = if rank(&first) <= rank(&second) { first } else { second };
+            let is_free = slot.entry.is_none();
             let pushed_out = slot.entry.filter(|entry| entry.digest != *digest && entry.useful_until > now);
             // Before it goes: who takes it away looks for it first, and for the note then.
             let is_noted = pushed_out.as_ref().is_none_or(|entry| {
@@ -289,12 +301,19 @@ impl Cache {
             } else if !self.shared.replace(&slot.key, bytes, slot.version) {
                 continue;
             }
+            if is_free {
+                self.more_entries(1);
+            }
             if !is_noted || is_last {
                 epoch::took_away(self.shared.as_ref());
             }
             return (Some(slot.key), pushed_out.is_some());
         }
         (None, false)
+    }
+
+    fn more_entries(&self, by: i64) {
+        self.change_of_entries.set(self.change_of_entries.get() + by);
     }
 
     /// What a slot knows of a token.

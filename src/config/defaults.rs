@@ -22,6 +22,7 @@ pub(super) const MAX_CONCURRENT_CALLS: u32 = 100;
 pub(super) const BREAKER_FAILURES: u32 = 5;
 pub(super) const BREAKER_MAX_HOLD: Duration = Duration::from_secs(10);
 pub(super) const ACCESS_TOKENS_ONLY: bool = true;
+pub(super) const PROBE: bool = false;
 pub(super) const SECRET_ENCODING: SecretEncoding = SecretEncoding::Form;
 pub(super) const ASSERTION_ALG: Algorithm = Algorithm::ES256;
 

@@ -31,6 +31,7 @@ use std::rc::Rc;
 
 use crate::challenge::Challenge;
 use crate::jwt::{JwksEndpoint, PhantomToken, SignError, Signatures};
+use crate::metrics::Names;
 use crate::policy::{Denial, IdentityHeaders, InvalidRequest, Policy, Reading, Rule, Strategy, Unavailable};
 use crate::provider::{Provider, Search};
 use crate::request::{RequestView, host_of};
@@ -205,6 +206,17 @@ impl Config {
                 "never used, for no rule and no default_policy names it",
             );
         }
+    }
+
+    /// Whom metrics are of.
+    pub fn names(&self) -> Names {
+        let providers = self.providers.iter().map(|provider| provider.name.as_str());
+        Names::new(providers, self.policies().map(|policy| policy.name.as_str()))
+    }
+
+    /// All policies.
+    pub fn policies(&self) -> impl Iterator<Item = &Policy> {
+        self.policies.iter().map(Rc::as_ref)
     }
 
     /// Whether any policy ends requests that were passed on.

@@ -57,39 +57,46 @@ pub(super) const ALGORITHMS: [(&str, Algorithm); 5] = [
     ("HS256", Algorithm::HS256),
 ];
 
+/// What signs, and what is published.
+type Halves = (Option<SigningKey>, Option<Map<String, Value>>);
+
 /// The key that signs, and all that are published: rotation needs both.
 fn keys(list: &Item<'_>) -> Result<(SigningKey, Vec<Map<String, Value>>), ConfigError> {
+    let mut kids = Vec::new();
+    let elements = list.elements()?;
+    let keys = elements.into_iter().enumerate().map(|(index, item)| key(item, index == 0, &mut kids));
     let mut signing = None;
     let mut published = Vec::new();
-    let mut kids = Vec::new();
-    for item in list.elements()? {
-        let section = item.section(&["kid", "alg", "private_key", "public_key"])?;
-        let kid_item = section.required("kid")?;
-        let kid = kid_item.text()?;
-        if kids.contains(&kid) {
-            return Err(kid_item.error("a kid of its own", &format!("{kid:?} again")));
-        }
-        kids.push(kid);
-        let alg = section.required("alg")?.one_of(&ALGORITHMS)?;
-        match (section.get("private_key"), section.get("public_key")) {
-            (Some(private_key), None) => {
-                let key = signing_key(&private_key, alg, Some(kid))?;
-                published.extend(key.to_public_jwk());
-                signing.get_or_insert(key);
-            }
-            (None, Some(public_key)) if signing.is_some() => {
-                published.push(published_key(&public_key, alg, kid)?)
-            }
-            (None, Some(public_key)) => {
-                return Err(public_key.error("a private_key, for the first key signs", "a public one"));
-            }
-            (Some(_), Some(public_key)) => return Err(public_key.error("private_key or public_key", "both")),
-            (None, None) => {
-                return Err(section.error("private_key", "expected private_key or public_key, got neither"));
-            }
-        }
+    for (key, public) in list.context.all(keys)? {
+        signing = signing.or(key);
+        published.extend(public);
     }
     Ok((signing.ok_or_else(|| list.error("at least one key", "none"))?, published))
+}
+
+/// A key, if it may sign, and what is published of it. The first one signs.
+fn key<'c>(item: Item<'c>, is_first: bool, kids: &mut Vec<&'c str>) -> Result<Halves, ConfigError> {
+    let section = item.section(&["kid", "alg", "private_key", "public_key"])?;
+    let kid_item = section.required("kid")?;
+    let kid = kid_item.text()?;
+    if kids.contains(&kid) {
+        return Err(kid_item.error("a kid of its own", &format!("{kid:?} again")));
+    }
+    kids.push(kid);
+    let alg = section.required("alg")?.one_of(&ALGORITHMS)?;
+    match (section.get("private_key"), section.get("public_key")) {
+        (Some(private_key), None) => {
+            let key = signing_key(&private_key, alg, Some(kid))?;
+            let public = key.to_public_jwk();
+            Ok((Some(key), public))
+        }
+        (None, Some(public_key)) if is_first => {
+            Err(public_key.error("a private_key, for the first key signs", "a public one"))
+        }
+        (None, Some(public_key)) => Ok((None, Some(published_key(&public_key, alg, kid)?))),
+        (Some(_), Some(public_key)) => Err(public_key.error("private_key or public_key", "both")),
+        (None, None) => Err(section.error("private_key", "expected private_key or public_key, got neither")),
+    }
 }
 
 /// A public key needs no secrecy: besides the forms of a secret it may stand as it is.

@@ -106,9 +106,7 @@ fn authorization_servers(section: &Section<'_>, policies: &[&Policy]) -> Result<
 fn issuers(policies: &[&Policy]) -> Vec<String> {
     let mut issuers: Vec<String> = Vec::new();
     for policy in policies {
-        let validators = policy.strategy.validators().into_iter().map(|it| &it.origin);
-        let origins = validators.chain(policy.strategy.introspectors().into_iter().map(|it| &it.origin));
-        for issuer in origins.filter_map(|origin| origin.expects.issuer.as_ref()) {
+        for issuer in policy.strategy.origins().filter_map(|origin| origin.expects.issuer.as_ref()) {
             if !issuers.contains(issuer) {
                 issuers.push(issuer.clone());
             }

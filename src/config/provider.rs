@@ -241,6 +241,7 @@ fn endpoint(
         "max_unknown_per_second",
         "breaker",
         "access_tokens_only",
+        "probe",
     ])?;
     let whereabouts = section.noted(whereabouts(&section, issuer, discovery));
     let authentication =
@@ -264,6 +265,7 @@ fn endpoint(
     let calls = section.count("max_concurrent_calls", defaults::MAX_CONCURRENT_CALLS, 1..=10_000);
     let unknown = section.count("max_unknown_per_second", defaults::MAX_UNKNOWN_PER_SECOND, 0..=1_000_000);
     let access_tokens_only = section.boolean("access_tokens_only", defaults::ACCESS_TOKENS_ONLY);
+    let probe = section.boolean("probe", defaults::PROBE);
     let (whereabouts, authentication) = (whereabouts?, authentication?);
     Ok(Endpoint {
         whereabouts,
@@ -278,6 +280,7 @@ fn endpoint(
         max_unknown_per_second: unknown,
         breaker: breaker?,
         access_tokens_only,
+        probe,
         inactive_statuses: statuses?,
         claim_names: ClaimNames::default(),
     })

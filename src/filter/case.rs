@@ -7,12 +7,13 @@ use super::judge::ready::Repeat;
 use super::step::Step;
 use crate::cache::ActiveEntry;
 use crate::claims::Claims;
+use crate::metrics::Whose;
 use crate::policy::{self, Denial, Permit, Policy};
 use crate::provider::Origin;
 use crate::request::HeaderEditsBuf;
 use crate::sender_constrained::dpop::Verifier;
 use crate::sender_constrained::{Possession, Shown};
-use crate::token::Scheme;
+use crate::token::{Scheme, TokenDigest};
 
 /// A request to be judged.
 pub(super) struct Case {
@@ -29,11 +30,18 @@ pub(super) struct Case {
     /// What takes the client's token out of the request.
     pub(super) removal: HeaderEditsBuf,
     pub(super) source: Source,
+    /// What the verdict on its token is found under, once it is known where to look.
+    pub(super) digest: Option<TokenDigest>,
     /// How those that come after may get the same.
     pub(super) repeat: Option<Repeat>,
 }
 
 impl Case {
+    /// Whose it is, to metrics.
+    pub(super) fn whose(&self) -> Whose<'_> {
+        Whose { provider: Some(&self.origin.provider), policy: Some(&self.policy.name), reason: None }
+    }
+
     /// Judges the request by what is said of its token.
     ///
     /// # Errors

@@ -6,7 +6,7 @@ use super::judge::Passage;
 use crate::cache::Mailbox;
 use crate::challenge::Answer;
 use crate::http::{HttpCall, Reply};
-use crate::metrics::Counter;
+use crate::metrics::{Change, Counter, Gauge, IntrospectionDuration, Series};
 use crate::request::RequestView;
 use crate::revocation::revocation_endpoint::RevocationRequest;
 use crate::token::TokenDigest;
@@ -72,15 +72,17 @@ pub enum Effect {
     /// Send this; only ever in the root's turn.
     Call(CallId, HttpCall),
     /// Count this.
-    Count(Counter),
+    Count(Series<Counter>),
     /// Say this of the request in access logs.
     Describe(StreamId, Description),
     /// Pass the request on.
     Forward(StreamId, Passage),
+    /// Change this.
+    Gauge(Series<Gauge>, Change),
     /// Read the request's body ([`Event::Body`]), and let nothing of the request pass.
     Receive(StreamId),
     /// Record how long an answer of the authorization server took, in milliseconds.
-    IntrospectionDuration(u64),
+    Took(Series<IntrospectionDuration>, u64),
     /// End a request that was passed on, wherever it is by now; never twice.
     End(StreamId, Answer),
     /// Tell another worker what became of a call ([`Event::Told`]).
@@ -103,8 +105,12 @@ pub struct Description {
     pub policy: Option<String>,
     /// Where the verdict came from: `hit`, `negative_hit`, `miss`, `coalesced` or `stale`.
     pub cache: Option<&'static str>,
+    /// The provider that the token went to, or whose keys it was validated with.
+    pub provider: Option<String>,
+    /// What stands for the token in the log, too.
+    pub token: Option<TokenDigest>,
     /// `client_id` of an active token.
     pub client_id: Option<Vec<u8>>,
-    /// `sub` of an active token.
+    /// `sub` of an active token, of a request that passes.
     pub sub: Option<Vec<u8>>,
 }

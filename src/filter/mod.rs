@@ -15,6 +15,7 @@
 //! | `fetches` | what is fetched on a schedule: metadata, keys, status lists, events that are polled |
 //! | `signals` | signals that come in, and what they withdraw later |
 //! | `parking` | requests that wait for something else than a verdict |
+//! | `probes` | whether the authorization servers answer, at the start |
 //! | `open_streams` | requests that were passed on and are still open |
 //!
 //! What becomes of a request whose verdict is here (`judge`) has no state; `requests` is a request's way through the parts.
@@ -31,10 +32,13 @@ mod inquiry;
 mod introspections;
 mod judge;
 mod kept;
+mod levels;
+mod monitoring;
 mod open_streams;
 mod parking;
 mod part;
 mod passed_by;
+mod probes;
 mod requests;
 mod security_events;
 mod signals;
@@ -69,10 +73,12 @@ use introspections::overtaken::MAX_OVERTAKEN;
 pub use judge::Passage;
 use judge::ready::Likeness;
 pub use judge::ready::{Outcome, Ready};
+use levels::Levels;
 use open_streams::OpenStreams;
 use parking::Parking;
 use part::Part;
 pub use passed_by::PassedBy;
+use probes::Probes;
 use signals::Signals;
 use step::Step;
 use worker::Worker;
@@ -87,10 +93,31 @@ pub struct Filter {
     polls: Polls,
     signals: Signals,
     parking: Parking,
+    probes: Probes,
+    levels: Levels,
     open_streams: OpenStreams,
     clock: Clock,
     /// How often a tick comes; zero: not at all.
     tick: Duration,
+}
+
+/// All parts, borrowed as the filter is.
+macro_rules! parts {
+    ($filter:expr) => {{
+        let Filter {
+            introspections,
+            discoveries,
+            keys,
+            status_lists,
+            polls,
+            signals,
+            parking,
+            open_streams,
+            probes,
+            ..
+        } = $filter;
+        [introspections, discoveries, keys, status_lists, polls, signals, parking, open_streams, probes]
+    }};
 }
 
 impl Filter {
@@ -113,6 +140,8 @@ impl Filter {
             polls,
             signals: Signals::default(),
             parking: Parking::default(),
+            probes: Probes::default(),
+            levels: Levels::default(),
             open_streams: OpenStreams::new(worker.config.ends_open_streams()),
             clock: Clock::new(),
             tick: Duration::ZERO,
@@ -151,7 +180,13 @@ impl Filter {
         self.look_at_clock(now);
         let worker = Rc::clone(&self.worker);
         let mut step = Step::new(&worker, now);
+        let is_end = matches!(event, Event::End);
         self.route(event, &mut step);
+        if is_end {
+            self.levels.take_back(&mut step);
+        } else {
+            self.tell_levels(&mut step);
+        }
         self.done(step)
     }
 
@@ -235,7 +270,9 @@ impl Filter {
             self.wake(woken, step);
         } else if let Some(waiting) = self.status_lists.ended(call, reply, &mut self.keys, step) {
             waiting.into_iter().for_each(|stream| self.parking.wait_is_over(stream));
-        } else if !self.polls.ended(call, reply, &mut self.keys, step) {
+        } else if !self.polls.ended(call, reply, &mut self.keys, step)
+            && !self.probes.ended(call, reply, &self.keys, step)
+        {
             self.introspections.ended(call, reply, &mut self.keys, step);
         }
         self.introspections.send_queued(step);
@@ -372,34 +409,12 @@ impl Filter {
         ["authorization"].into_iter().chain(self.worker.config.identity_headers.names())
     }
 
-    fn parts(&self) -> [&dyn Part; 8] {
-        let Self {
-            introspections,
-            discoveries,
-            keys,
-            status_lists,
-            polls,
-            signals,
-            parking,
-            open_streams,
-            ..
-        } = self;
-        [introspections, discoveries, keys, status_lists, polls, signals, parking, open_streams]
+    fn parts(&self) -> [&dyn Part; 9] {
+        parts!(self)
     }
 
-    fn parts_mut(&mut self) -> [&mut dyn Part; 8] {
-        let Self {
-            introspections,
-            discoveries,
-            keys,
-            status_lists,
-            polls,
-            signals,
-            parking,
-            open_streams,
-            ..
-        } = self;
-        [introspections, discoveries, keys, status_lists, polls, signals, parking, open_streams]
+    fn parts_mut(&mut self) -> [&mut dyn Part; 9] {
+        parts!(self)
     }
 }
 

@@ -18,7 +18,7 @@ use super::passed_by::PassedBy;
 use super::step::Step;
 use crate::cache::{Moment, Raised, ShortNames};
 use crate::challenge::Occasion;
-use crate::metrics::Counter;
+use crate::metrics::{Counter, Whose};
 use crate::policy::{Denial, InvalidToken};
 use crate::token::{Scheme, UnixMillis};
 
@@ -96,7 +96,8 @@ impl OpenStreams {
             let Some(Open { by, .. }) = self.open.remove(stream) else { continue };
             let denial = Denial::from(reason);
             log::debug!("an open stream is ended: {}", denial.reason());
-            step.count(Counter::StreamsEnded);
+            let whose = Whose { policy: Some(&by.policy.name), ..Whose::NOBODY };
+            step.count(Counter::StreamsEnded, whose.because(denial.reason()));
             let scope = by.policy.require.scope();
             let occasion = Occasion::under(&by.policy, &scope, Scheme::Bearer);
             let answer = step.worker.config.challenge.answer(&denial, occasion);

@@ -44,7 +44,7 @@ impl Filter {
         }
         let Ruling { policy, host } = match config.policy_of(request) {
             Ok(ruling) => ruling,
-            Err(denial) => return deny(stream, None, Source::None, &denial, step),
+            Err(denial) => return deny(stream, None, &denial, step),
         };
         let mut edits = HeaderEditsBuf::default();
         if let Some(host) = host {
@@ -55,7 +55,7 @@ impl Filter {
         }
         if policy.open_streams.are_watched() && self.open_streams.are_full() {
             let under = Some((&**policy, Scheme::Bearer));
-            return deny(stream, under, Source::None, &Unavailable::TooManyOpenStreams.into(), step);
+            return deny(stream, under, &Unavailable::TooManyOpenStreams.into(), step);
         }
         let removal = || credentials::removal(request, &policy.token_sources);
         if policy.allow_preflight && is_preflight(request) {
@@ -69,7 +69,7 @@ impl Filter {
             }
             Err(denial) => {
                 let scheme = credentials::scheme(request);
-                return deny(stream, Some((policy, scheme)), Source::None, &denial, step);
+                return deny(stream, Some((policy, scheme)), &denial, step);
             }
         };
         let origin = Rc::clone(way.origin());
@@ -89,6 +89,7 @@ impl Filter {
             host: edits,
             removal,
             source: Source::None,
+            digest: None,
             repeat: None,
         };
         let inquiry = Inquiry {
@@ -110,6 +111,7 @@ impl Filter {
         let Some(digest) = self.keys.digest(&inquiry) else {
             return self.wait_for_keys(inquiry, KeysWanted::Any, request, step);
         };
+        inquiry.case.digest = Some(digest);
         let (now, config) = (step.now, &step.worker.config);
         let cache_ttl = inquiry.case.policy.cache_ttl;
         match step.worker.cache.find(&digest, now) {
@@ -129,8 +131,8 @@ impl Filter {
             Some(Cached::Inactive { asked, refused })
                 if is_fresh(asked, cache_ttl.min(config.cache.negative_ttl), now) =>
             {
-                step.count(Counter::CacheNegativeHit);
                 let case = Case { source: Source::NegativeHit, ..inquiry.case };
+                step.count(Counter::CacheNegativeHit, case.whose());
                 refuse(&case, &InvalidToken::from(refused).into(), step);
             }
             Some(Cached::Active(entry)) if may_serve_stale(&entry, &inquiry, step) => {
@@ -298,7 +300,7 @@ fn with_way(
 
 /// Refuses a request whose verdict is not in the cache.
 fn missed(case: Case, denial: &Denial, step: &mut Step<'_>) {
-    step.count(Counter::CacheMiss);
+    step.count(Counter::CacheMiss, case.whose());
     refuse(&Case { source: Source::Miss, ..case }, denial, step);
 }
 

@@ -1,7 +1,7 @@
 //! Security event tokens that were received or polled, and hold: what they say is done, once.
 
 use crate::cache::{Subject, Which};
-use crate::metrics::Counter;
+use crate::metrics::{Counter, Whose};
 use crate::revocation::security_event::{SecurityEvent, StreamStatus};
 use crate::revocation::sources::{SecurityEvents, Signer};
 
@@ -11,7 +11,7 @@ use super::step::Step;
 pub(super) fn apply(events: &SecurityEvents, event: SecurityEvent, step: &mut Step<'_>) {
     let SecurityEvents { rules, signer, .. } = events;
     if !step.worker.replay.is_first(&rules.issuer, &event.jti, event.replayable_until, step.now) {
-        return step.count(Counter::RevocationRefused);
+        return step.count(Counter::RevocationRefused, Whose::NOBODY.because("security_event_repeated"));
     }
     let provider = &signer.provider;
     match event.stream {

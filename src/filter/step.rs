@@ -8,7 +8,7 @@ use super::passed_by::PassedBy;
 use super::worker::Worker;
 use crate::cache::Subject;
 use crate::http::HttpCall;
-use crate::metrics::Counter;
+use crate::metrics::{Change, Counter, Gauge, IntrospectionDuration, Whose};
 use crate::token::{TokenDigest, UnixMillis};
 
 /// A step under way.
@@ -30,8 +30,28 @@ impl<'w> Step<'w> {
         self.effects.push(effect);
     }
 
-    pub(super) fn count(&mut self, counter: Counter) {
-        self.effects.push(Effect::Count(counter));
+    pub(super) fn count(&mut self, counter: Counter, whose: Whose<'_>) {
+        self.effects.push(Effect::Count(self.worker.names.series(counter, whose)));
+    }
+
+    /// Something is so much more now, or less.
+    pub(super) fn change(&mut self, gauge: Gauge, more: i64) {
+        if more != 0 {
+            let series = self.worker.names.series(gauge, Whose::NOBODY);
+            self.effects.push(Effect::Gauge(series, Change::By(more)));
+        }
+    }
+
+    /// Something stands at this now.
+    pub(super) fn set(&mut self, gauge: Gauge, whose: Whose<'_>, level: u64) {
+        self.effects.push(Effect::Gauge(self.worker.names.series(gauge, whose), Change::To(level)));
+    }
+
+    /// A try at this provider is over, after so long.
+    pub(super) fn took(&mut self, provider: &str, duration: Duration) {
+        let series = self.worker.names.series(IntrospectionDuration, Whose::provider(provider));
+        let millis = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
+        self.effects.push(Effect::Took(series, millis));
     }
 
     /// Sends this; only ever in the root's callbacks.
@@ -45,7 +65,7 @@ impl<'w> Step<'w> {
     pub(super) fn withdraw(&mut self, subjects: &[Subject], settle: Duration) {
         self.worker.cache.withdrawals().withdraw(subjects, settle, self.now);
         log::debug!("withdrawn: {subjects:?}");
-        self.count(Counter::RevocationReceived);
+        self.count(Counter::RevocationReceived, Whose::NOBODY);
     }
 
     /// Gives our lease back and tells who wants to know.

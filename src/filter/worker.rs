@@ -12,6 +12,7 @@ use super::judge::ready::Ready;
 use crate::cache::{Cache, Cached, FirstLevel, Leases, Mailbox, ProviderTag, SharedData};
 use crate::config::Config;
 use crate::jwt::Signatures;
+use crate::metrics::Names;
 use crate::revocation::Replay;
 use crate::sender_constrained::dpop::SeenProofs;
 use crate::token::{TokenDigest, UnixMillis};
@@ -30,6 +31,8 @@ pub(super) struct Worker {
     /// What the log was told of providers.
     pub(super) complaints: Complaints,
     pub(super) first_verdicts: FirstVerdicts,
+    /// Whom metrics are of.
+    pub(super) names: Rc<Names>,
     signatures: Rc<dyn Signatures>,
     ids: CallIds,
 }
@@ -55,6 +58,7 @@ impl Worker {
         mailbox: Mailbox,
         longest_life: Duration,
     ) -> Self {
+        let names = config.names();
         let max_entries = config.cache.max_entries;
         let cache = Cache::new(Rc::clone(&shared), max_entries, config.cache.max_negative_entries);
         cache.create();
@@ -81,6 +85,7 @@ impl Worker {
             first_level: RefCell::new(FirstLevel::new(max_entries)),
             complaints: Complaints::default(),
             first_verdicts: FirstVerdicts::default(),
+            names: Rc::new(names),
             signatures,
             ids: CallIds::default(),
         }

@@ -7,16 +7,16 @@ use std::time::Duration;
 use log::error;
 
 use super::abi::Status;
-use super::abi::hostcalls::{self, MapType, MetricType};
+use super::abi::hostcalls::{self, MapType};
 use super::doubt::{Bodies, Doubts, PATIENCE};
 use super::held::{Fate, Held};
 use super::message::Message;
+use super::statistics::Statistics;
 use super::{local_reply, now};
 use crate::cache::Mailbox;
 use crate::challenge::Answer;
-use crate::filter::{CallId, Description, Effect, Event, Filter, Outcome, Passage, Ready, StreamId};
+use crate::filter::{CallId, Description, Effect, Event, Filter, Outcome, Passage, StreamId};
 use crate::http::HttpCall;
-use crate::metrics::{Counter, INTROSPECTION_DURATION};
 use crate::request::{HeaderEdit, RequestView};
 use crate::token::UnixMillis;
 
@@ -29,9 +29,7 @@ pub(super) struct Worker {
     mailbox: Mailbox,
     /// The host's numbers of calls under way, and when the host must have told us of each.
     pub(super) calls: RefCell<BTreeMap<u32, (CallId, UnixMillis)>>,
-    /// In the order of [`Counter::ALL`].
-    counters: Vec<u32>,
-    introspection_duration: u32,
+    statistics: Statistics,
     /// Streams that may not go on, and why.
     held: RefCell<BTreeMap<StreamId, Held>>,
     /// Callbacks that have not come yet.
@@ -56,14 +54,13 @@ pub(super) enum Callback {
 
 impl Worker {
     pub(super) fn new(root: u32, filter: Filter, mailbox: Mailbox) -> Result<Self, Status> {
-        let counter = |counter: &Counter| hostcalls::define_metric(MetricType::Counter, counter.name());
+        let statistics = Statistics::new(filter.names(), &filter.expected_counts())?;
         Ok(Self {
             root,
             filter: RefCell::new(filter),
             mailbox,
             calls: RefCell::default(),
-            counters: Counter::ALL.iter().map(counter).collect::<Result<_, Status>>()?,
-            introspection_duration: hostcalls::define_metric(MetricType::Histogram, INTROSPECTION_DURATION)?,
+            statistics,
             held: RefCell::default(),
             doubts: Doubts::default(),
             tick: Cell::new(Duration::ZERO),
@@ -79,7 +76,7 @@ impl Worker {
         let outcome = self.filter.borrow_mut().request(stream, request, now);
         match outcome {
             Outcome::Again(ready) => {
-                Ready::COUNTERS.into_iter().for_each(|counter| self.count(counter));
+                ready.counts.into_iter().for_each(|series| self.statistics.count(series));
                 if let Some(description) = &ready.description {
                     self.describe(description);
                 }
@@ -90,12 +87,6 @@ impl Worker {
                 self.carry_out(effects, Callback::Stream, &mut fate);
                 fate
             }
-        }
-    }
-
-    fn count(&self, counter: Counter) {
-        if let Some(metric) = self.counters.get(counter as usize) {
-            _ = hostcalls::increment_metric(*metric, 1);
         }
     }
 
@@ -218,7 +209,7 @@ impl Worker {
                         effects.extend(self.step(failed));
                     }
                 }
-                Effect::Count(counter) => self.count(counter),
+                Effect::Count(series) => self.statistics.count(series),
                 Effect::Describe(stream, description) => {
                     if self.reach(stream, callback) {
                         self.describe(&description);
@@ -237,9 +228,8 @@ impl Worker {
                 // Both only in the stream's own callback.
                 Effect::Receive(_) => *fate = Fate::Receiving,
                 Effect::Watch(_) => *fate = Fate::Watched,
-                Effect::IntrospectionDuration(millis) => {
-                    _ = hostcalls::record_metric(self.introspection_duration, millis);
-                }
+                Effect::Gauge(series, change) => self.statistics.change(series, change),
+                Effect::Took(series, millis) => self.statistics.took(series, millis),
                 // A worker that is no more needs no telling.
                 Effect::Tell(mailbox, digest, told) => {
                     _ = hostcalls::enqueue_shared_queue(mailbox.0, &Message::Told(digest, told).write());
@@ -307,11 +297,14 @@ impl Worker {
         if !self.describes.get() {
             return;
         }
-        let Description { outcome, policy, cache, client_id, sub } = description;
+        let Description { outcome, policy, cache, provider, token, client_id, sub } = description;
+        let token = token.map(|token| token.to_string());
         let texts = [
             ("phantom_token.outcome", Some(outcome.as_bytes())),
             ("phantom_token.policy", policy.as_ref().map(String::as_bytes)),
             ("phantom_token.cache", cache.map(str::as_bytes)),
+            ("phantom_token.provider", provider.as_ref().map(String::as_bytes)),
+            ("phantom_token.token", token.as_ref().map(String::as_bytes)),
             ("phantom_token.client_id", client_id.as_deref()),
             ("phantom_token.sub", sub.as_deref()),
         ];

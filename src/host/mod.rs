@@ -18,6 +18,7 @@ mod pairs;
 mod root;
 mod shared_data;
 mod signatures;
+mod statistics;
 mod stream;
 
 use crate::token::UnixMillis;

@@ -121,7 +121,7 @@ fn advance_value(by: u64) {
 }
 
 /// Says what carries the epoch.
-const CARRIER: &str = "epoch.carrier";
+const CARRIER: &str = "epoch.by";
 
 const GAUGE: &[u8] = b"gauge";
 
@@ -137,10 +137,10 @@ const MAX_TRIES: u32 = 64;
 const NO_SHARED_DATA: &str = "expected a host with shared data, got one without: allowed_capabilities needs \
     proxy_get_shared_data and proxy_set_shared_data";
 
-const GAUGE_WANTED: &str = "expected the gauge phantom_token.cache.epoch, which other filters of this vm_id go by, got none \
+const GAUGE_WANTED: &str = "expected the gauge 0.phantom_token.epoch, which other filters of this vm_id go by, got none \
     that can be read and changed: allow proxy_define_metric, proxy_get_metric and proxy_increment_metric, or name another \
     vm_id";
 
-const WITHOUT_GAUGE: &str = "the gauge phantom_token.cache.epoch cannot be read and changed: stats_matcher leaves it out, or \
+const WITHOUT_GAUGE: &str = "the gauge 0.phantom_token.epoch cannot be read and changed: stats_matcher leaves it out, or \
     allowed_capabilities lacks proxy_get_metric or proxy_increment_metric; withdrawals go by shared data instead, which \
     costs every request about 1 µs more";

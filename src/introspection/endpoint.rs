@@ -37,6 +37,8 @@ pub struct Endpoint {
     pub response: Response,
     /// Whether active tokens are refused that are no access tokens, as far as that can be told.
     pub access_tokens_only: bool,
+    /// Whether it is asked at the start if it answers.
+    pub probe: bool,
     /// Statuses that say that a token is not active, of a server that does not say it as RFC 7662 §2.2 wants.
     pub inactive_statuses: Vec<u16>,
     /// Which members of a reply are read as which.

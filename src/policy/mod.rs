@@ -125,6 +125,12 @@ impl Strategy {
             Self::JwtAndIntrospection(both) => both.iter().map(|(_, introspector)| introspector).collect(),
         }
     }
+
+    /// Where verdicts come from: those of the servers whose JWTs are validated here first.
+    pub fn origins(&self) -> impl Iterator<Item = &Rc<Origin>> {
+        let validated = self.validators().into_iter().map(|it| &it.origin);
+        validated.chain(self.introspectors().into_iter().map(|it| &it.origin))
+    }
 }
 
 impl Policy {

@@ -110,5 +110,11 @@ impl Withdrawal {
     }
 }
 
+impl fmt::Display for Withdrawal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "withdrawn by {:?} at {}", self.member, self.providers.join(", "))
+    }
+}
+
 /// What names something.
 const MEMBERS: [&str; 5] = ["token", "sub", "sid", "client_id", "all"];

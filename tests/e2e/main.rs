@@ -30,6 +30,7 @@ mod memory;
 mod metrics;
 mod minted;
 mod open_streams;
+mod operation;
 mod operators_tool;
 mod outage;
 mod paths;

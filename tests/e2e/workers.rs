@@ -138,7 +138,7 @@ async fn what_made_room_for_others_serves_on_until_the_server_takes_it_away() {
             assert_eq!(connection.send(&hot).await.expect("an answer").status, 200);
         }
     }
-    let epoch = gateway.envoy.counter("cache.epoch").await;
+    let epoch = gateway.envoy.epoch().await;
     for number in 0..100 {
         let other = Request::get("/").bearer(&format!("other-{number}"));
         assert_eq!(workers[0][0].send(&other).await.expect("an answer").status, 200);
@@ -149,7 +149,7 @@ async fn what_made_room_for_others_serves_on_until_the_server_takes_it_away() {
         assert_eq!(connection.send(&hot).await.expect("an answer").status, 200);
     }
     assert_eq!(gateway.server.call_count(), calls, "nobody had to ask");
-    assert_eq!(gateway.envoy.counter("cache.epoch").await, epoch);
+    assert_eq!(gateway.envoy.epoch().await, epoch);
 
     gateway.server.answer_all(Answer::inactive());
     let fresh = Request::get("/fresh").bearer("hot");

@@ -24,7 +24,7 @@ use phantom_token_filter::filter::{
 use phantom_token_filter::http::{HttpCall, Reply};
 use phantom_token_filter::introspection::{self, Introspection, Keys, Response, ServerFailure};
 use phantom_token_filter::jwt::Signatures;
-use phantom_token_filter::metrics::Counter;
+use phantom_token_filter::metrics::{Change, Counter, Gauge};
 use phantom_token_filter::token::{TokenDigest, UnixMillis};
 use serde_json::{Value, json};
 
@@ -87,6 +87,8 @@ pub struct Worker {
     /// What became of streams.
     pub fates: Vec<(StreamId, Fate)>,
     pub counters: BTreeMap<Counter, u32>,
+    /// What it has said of each, of all providers together.
+    pub gauges: BTreeMap<Gauge, i64>,
     pub descriptions: Vec<Description>,
     /// Turns that were asked for and not given.
     pub turns: u32,
@@ -130,6 +132,7 @@ impl Worker {
             calls: Vec::new(),
             fates: Vec::new(),
             counters: BTreeMap::new(),
+            gauges: BTreeMap::new(),
             descriptions: Vec::new(),
             turns: 0,
             letters: Vec::new(),
@@ -176,7 +179,9 @@ impl Worker {
 
     fn serve_again(&mut self, stream: StreamId, ready: &Ready) {
         self.served_again += 1;
-        Ready::COUNTERS.into_iter().for_each(|counter| *self.counters.entry(counter).or_default() += 1);
+        for series in ready.counts {
+            *self.counters.entry(series.metric).or_default() += 1;
+        }
         self.descriptions.extend(ready.description.as_deref().cloned());
         self.fates.push((stream, Fate::Forwarded(ready.passage.edits().clone())));
     }
@@ -338,6 +343,11 @@ impl Worker {
         !self.fates.iter().any(|(of, _)| *of == stream) && self.filter.is_waiting(stream)
     }
 
+    /// What a gauge stands at by this worker's doing, if it has said so.
+    pub fn level(&self, gauge: Gauge) -> Option<i64> {
+        self.gauges.get(&gauge).copied()
+    }
+
     pub fn count(&self, counter: Counter) -> u32 {
         self.counters.get(&counter).copied().unwrap_or(0)
     }
@@ -367,12 +377,19 @@ impl Worker {
                     assert!(!is_stream_event, "a call that a stream sends is lost with it");
                     self.calls.push((id, call));
                 }
-                Effect::Count(counter) => *self.counters.entry(counter).or_default() += 1,
+                Effect::Count(series) => *self.counters.entry(series.metric).or_default() += 1,
                 Effect::Describe(_, description) => self.descriptions.push(description),
                 Effect::Forward(stream, passage) => {
                     self.fates.push((stream, Fate::Forwarded(passage.edits().clone())));
                 }
-                Effect::IntrospectionDuration(_) => {}
+                Effect::Took(..) => {}
+                Effect::Gauge(series, change) => {
+                    let level = self.gauges.entry(series.metric).or_default();
+                    match change {
+                        Change::By(more) => *level += more,
+                        Change::To(now) => *level = i64::try_from(now).unwrap(),
+                    }
+                }
                 Effect::Receive(stream) => self.receiving.push(stream),
                 Effect::Watch(stream) => self.watched.push(stream),
                 Effect::Tell(mailbox, digest, told) => self.letters.push((mailbox, digest, told)),

@@ -63,8 +63,9 @@ fn what_explain_is_said_to_say_it_says() {
 #[test]
 fn every_command_and_option_has_its_place() {
     let help = |command: &str| tool(&[command, "--help"], &[]).text;
-    for command in ["check", "explain", "keygen"] {
-        assert!(PAGE.contains(&format!("## `{command} ")), "{command}");
+    for command in ["check", "discover", "explain", "keygen", "schema"] {
+        let headings = [format!("## `{command} "), format!("## `{command}`")];
+        assert!(headings.iter().any(|heading| PAGE.contains(heading)), "{command}");
         let help = help(command);
         let words = help.split_whitespace().filter(|word| word.starts_with("--") && *word != "--help");
         for option in words {

@@ -31,6 +31,14 @@ fn the_policy_is_said_with_the_line_of_its_rule() {
 }
 
 #[test]
+fn an_answer_of_envoys_that_the_filter_never_asks_for_is_said_to_change_nothing() {
+    let said = explain(&["GET", "/", "--route-policy", "public"], &[]);
+    says(&said, &["--route-policy changes nothing: policy_from is not route_metadata", "policy    default"]);
+    let said = explain(&["GET", "/", "--route", "status"], &[]);
+    says(&said, &["--route changes nothing: the policy is known without the route's name"]);
+}
+
+#[test]
 fn without_a_token_it_says_what_is_needed_and_what_the_client_gets() {
     let said = explain(&["GET", "https://api.example/accounts"], &[]);
     says(&said, &["all of the scopes read", "answered  401, missing_token", "www-authenticate: Bearer"]);
@@ -114,6 +122,7 @@ fn a_route_may_name_the_policy() {
     );
     let said = explain_by(&by_route, &["GET", "/", "--route-policy", "public"], &[]);
     says(&said, &["policy    public (named by the route)"]);
+    assert!(!said.text.contains("changes nothing"), "{}", said.text);
     let by_name = BOOTSTRAP.replace("{path: /healthz}", "{route_names: [health]}");
     says(&explain_by(&by_name, &["GET", "/", "--route", "health"], &[]), &["policy    public (rules[0]"]);
 }

@@ -13,5 +13,6 @@ mod golden;
 mod keygen;
 #[path = "../support/mutations.rs"]
 mod mutations;
+mod providers;
 mod resources;
 mod run;

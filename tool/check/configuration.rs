@@ -51,6 +51,12 @@ impl Configuration {
         self.tree.as_ref().is_some_and(|tree| names_variable(tree, name))
     }
 
+    /// A variable that a secret under this path comes from, and that this process does not have.
+    pub(super) fn variable_not_set_here(&self, path: &str) -> Option<String> {
+        let keys: Vec<&str> = path.split('.').collect();
+        self.get(&keys).and_then(variable_not_set)
+    }
+
     /// Secrets that are written into it, for all who see Envoy's configuration.
     pub(super) fn inline_secrets(&self) -> Vec<Finding> {
         let mut findings = Vec::new();
@@ -113,6 +119,12 @@ fn inline_below(node: &Node, path: &str, findings: &mut Vec<Finding>) {
     for (index, item) in node.items().iter().enumerate() {
         inline_below(item, &format!("{path}[{index}]"), findings);
     }
+}
+
+fn variable_not_set(tree: &Node) -> Option<String> {
+    let named = tree.text_at(&["env"]).filter(|_| tree.entries().len() == 1);
+    let missing = named.filter(|name| std::env::var_os(name).is_none()).map(str::to_owned);
+    missing.or_else(|| tree.children().find_map(variable_not_set))
 }
 
 fn names_variable(tree: &Node, name: &str) -> bool {

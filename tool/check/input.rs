@@ -40,6 +40,14 @@ impl<'f> Document<'f> {
         Ok(roots.map(|root| Document { file, root }).collect())
     }
 
+    /// What Envoy does not read of a file: of its own, it reads the first document alone, and says nothing of others.
+    pub(super) fn unread(documents: &[Self]) -> Option<Finding> {
+        let [_, second, ..] = documents else { return None };
+        let problem = "expected one document in a file of Envoy's, got another: Envoy reads the first alone";
+        let is_envoys = documents.iter().any(|document| document.dialect() == Dialect::Envoy);
+        is_envoys.then(|| Finding::error(second.root.at, "file", problem))
+    }
+
     /// What it is, if it is a resource of Kubernetes.
     pub(crate) fn kind(&self) -> Option<&str> {
         self.root.get("apiVersion")?;

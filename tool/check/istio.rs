@@ -51,7 +51,8 @@ pub(super) fn check(plugin: &Plugin<'_>, configuration: Option<&Configuration>) 
     let is_extension = plugin.form == Form::TrafficExtension;
     let prefix = if is_extension { "spec.wasm" } else { "spec" };
     let mut findings = if is_extension {
-        let place = [&PLACE[..], &["wasm", "lua"]].concat();
+        let place: Vec<&str> =
+            PLACE.into_iter().filter(|key| *key != "targetRef").chain(["wasm", "lua"]).collect();
         [unknown_keys(spec, "spec", &place, CANNOT), unknown_keys(extension, prefix, &EXTENSION, CANNOT)]
             .concat()
     } else {

@@ -1,6 +1,7 @@
 //! `check`: whatever can be seen in files of what Envoy, the filter or a control plane would otherwise say too late, or
 //! never.
 
+mod ask;
 mod capabilities;
 mod clusters;
 mod configuration;
@@ -35,16 +36,30 @@ use crate::yaml::Position;
 #[derive(Default)]
 pub(crate) struct Report {
     findings: Vec<(String, Finding)>,
+    /// How many endpoints were asked.
+    pub(crate) asked: usize,
+}
+
+/// Whether the endpoints of providers are asked, too.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Reach {
+    Files,
+    Endpoints,
 }
 
 impl Report {
     /// Checks these files together: one may have the clusters that another names.
-    pub(crate) fn of(files: &[File]) -> Self {
+    pub(crate) fn of(files: &[File], reach: Reach) -> Self {
         let mut report = Self::default();
         let mut documents = Vec::new();
         for file in files {
             match Document::all(file) {
-                Ok(all) => documents.extend(all),
+                Ok(all) => {
+                    report
+                        .findings
+                        .extend(Document::unread(&all).map(|finding| (file.name.clone(), finding)));
+                    documents.extend(all);
+                }
                 Err(finding) => report.add(file, finding),
             }
         }
@@ -54,6 +69,9 @@ impl Report {
         }
         for plugin in &plugins {
             report.check_plugin(plugin, &documents, &clusters);
+            if reach == Reach::Endpoints {
+                report.ask(plugin, &clusters);
+            }
         }
         for (index, finding) in signals::check_alike(&plugins) {
             if let Some(plugin) = plugins.get(index) {
@@ -124,6 +142,15 @@ impl Report {
                 }
             }
         }
+    }
+
+    /// Asks the endpoints of a plugin whose configuration is good.
+    fn ask(&mut self, plugin: &Plugin<'_>, clusters: &Clusters<'_>) {
+        let Some(configuration) = Configuration::of(plugin) else { return };
+        let Ok(config) = configuration.read(plugin) else { return };
+        let (findings, asked) = ask::ask(&configuration, &config, clusters);
+        self.extend(plugin.document, findings);
+        self.asked += asked;
     }
 
     fn add(&mut self, file: &File, finding: Finding) {

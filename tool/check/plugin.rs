@@ -63,10 +63,12 @@ pub(crate) struct Plugin<'d> {
 }
 
 impl Plugin<'_> {
-    /// The value with the filter's own configuration: in Envoy's form it stands in a message.
+    /// The value with the filter's own configuration: in Envoy's form it stands in a message, also where that has no type.
     pub(super) fn own(&self) -> Option<&Node> {
         let value = &self.configuration?.value;
-        if value.get("@type").is_some() { value.get("value") } else { Some(value) }
+        let is_message = matches!(self.form, Form::Envoy | Form::EnvoyFilter)
+            && (value.get("@type").is_some() || value.get("value").is_some());
+        if is_message { value.get("value") } else { Some(value) }
     }
 
     /// Whether Envoy may call the filter for a body that it has not let pass yet; `None` where the form cannot say.

@@ -16,7 +16,7 @@ use phantom_token_filter::policy::Policy;
 use phantom_token_filter::token::UnixMillis;
 
 use crate::check::{Configured, File};
-use request::Request;
+use request::{Answer, Request};
 use said::Lines;
 use server::{Known, Server};
 use worker::{Fate, course};
@@ -63,8 +63,8 @@ pub(crate) fn explained(question: &Question) -> Result<(String, ExitCode), Strin
     };
     let known = known(question)?;
     let mut request = Request::new(&question.method, &question.url, &question.headers)?;
-    request.route.clone_from(&question.route);
-    request.route_policy.clone_from(&question.route_policy);
+    request.route = Answer::new(question.route.as_deref());
+    request.route_policy = Answer::new(question.route_policy.as_deref());
     Ok((explain(&configured, request, known)?, ExitCode::SUCCESS))
 }
 
@@ -105,6 +105,9 @@ fn explain(configured: &Configured, request: Request, known: Option<Known>) -> R
         Ok(ruling) => Rc::clone(ruling.policy),
         Err(_) => return Ok(conclude(lines, &config, &request, None, now)),
     };
+    for (option, reason) in request.unread() {
+        lines.add("note", &format!("{option} changes nothing: {reason}"));
+    }
     lines.add("policy", &format!("{} ({})", policy.name, why(configured, &policy, &request)));
     lines.policy(&policy);
     let server = known.map(|known| Server::new(known, &policy, now)).transpose()?;
@@ -130,7 +133,7 @@ fn has_token(policy: &Policy, request: &Request) -> bool {
 
 /// What says that this is the policy.
 fn why(configured: &Configured, policy: &Policy, request: &Request) -> String {
-    if request.route_policy.as_deref() == Some(policy.name.as_str()) {
+    if request.is_policy_named_by_route(&policy.name) {
         return "named by the route".to_owned();
     }
     match configured.config.rule_of(request) {

@@ -1,6 +1,7 @@
 //! The request that is explained.
 
 use std::borrow::Cow;
+use std::cell::Cell;
 
 use phantom_token_filter::credentials::TokenSource;
 use phantom_token_filter::request::{RequestView, Unreadable};
@@ -10,9 +11,31 @@ use phantom_token_filter::request::{RequestView, Unreadable};
 pub(super) struct Request {
     headers: Vec<(String, Vec<u8>)>,
     /// Envoy's name of the route that it takes.
-    pub(super) route: Option<String>,
+    pub(super) route: Answer,
     /// The policy that the route's metadata names.
-    pub(super) route_policy: Option<String>,
+    pub(super) route_policy: Answer,
+}
+
+/// What Envoy answers if the filter asks for it.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Answer {
+    text: Option<String>,
+    was_asked: Cell<bool>,
+}
+
+impl Answer {
+    pub(super) fn new(text: Option<&str>) -> Self {
+        Self { text: text.map(str::to_owned), was_asked: Cell::default() }
+    }
+
+    fn bytes(&self) -> Option<Vec<u8>> {
+        self.was_asked.set(true);
+        self.text.as_ref().map(|text| text.as_bytes().to_vec())
+    }
+
+    fn is_unread(&self) -> bool {
+        self.text.is_some() && !self.was_asked.get()
+    }
 }
 
 impl Request {
@@ -38,7 +61,24 @@ impl Request {
             };
             all.push((name, value.trim().as_bytes().to_vec()));
         }
-        Ok(Self { headers: all, route: None, route_policy: None })
+        Ok(Self { headers: all, route: Answer::default(), route_policy: Answer::default() })
+    }
+
+    /// Whether the filter took this policy because the route names it.
+    pub(super) fn is_policy_named_by_route(&self, policy: &str) -> bool {
+        self.route_policy.was_asked.get() && self.route_policy.text.as_deref() == Some(policy)
+    }
+
+    /// The options that answer what the filter has not asked when it chose a policy, and why it has not.
+    pub(super) fn unread(&self) -> impl Iterator<Item = (&'static str, &'static str)> {
+        let options = [
+            (&self.route_policy, "--route-policy", "policy_from is not route_metadata"),
+            (&self.route, "--route", "the policy is known without the route's name"),
+        ];
+        options
+            .into_iter()
+            .filter(|(answer, ..)| answer.is_unread())
+            .map(|(_, option, reason)| (option, reason))
     }
 
     /// The same with a token where a policy looks for one.
@@ -88,10 +128,10 @@ impl RequestView for Request {
     }
 
     fn route_policy(&self) -> Result<Option<Vec<u8>>, Unreadable> {
-        Ok(self.route_policy.as_ref().map(|name| name.as_bytes().to_vec()))
+        Ok(self.route_policy.bytes())
     }
 
     fn route_name(&self) -> Result<Option<Vec<u8>>, Unreadable> {
-        Ok(self.route.as_ref().map(|name| name.as_bytes().to_vec()))
+        Ok(self.route.bytes())
     }
 }

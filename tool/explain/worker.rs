@@ -88,8 +88,9 @@ impl Worker {
                 Effect::Call(id, call) => self.calls.push_back((id, call)),
                 Effect::Describe(_, description) => self.outcome = Some(description.outcome),
                 Effect::Count(_)
+                | Effect::Took(..)
+                | Effect::Gauge(..)
                 | Effect::End(..)
-                | Effect::IntrospectionDuration(_)
                 | Effect::Tell(..)
                 | Effect::Tick(_)
                 | Effect::Watch(_) => {}

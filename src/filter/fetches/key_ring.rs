@@ -12,7 +12,7 @@ use crate::filter::part::NOW_AND_THEN;
 use crate::filter::step::Step;
 use crate::http::{Reply, Unreadable};
 use crate::jwt::{JwksEndpoint, KeySet, KeySetError, KeyWarning, UnusableKey};
-use crate::metrics::Counter;
+use crate::metrics::{Counter, Gauge, Whose};
 use crate::provider::{Introspector, Validator};
 use crate::target::Target;
 use crate::token::{DigestSeed, UnixMillis};
@@ -201,7 +201,9 @@ impl KeyRing {
                 // The tick that it is for comes up to a whole one later.
                 let age = self.jwks.refresh_interval.mul_f64(REFRESH_AHEAD).saturating_sub(NOW_AND_THEN);
                 self.schedule.succeeded(sent.plus(age));
-                step.count(Counter::JwksRefreshed);
+                let whose = Whose::provider(&self.jwks.provider);
+                step.count(Counter::JwksRefreshed, whose);
+                step.set(Gauge::JwksFetched, whose, step.now.as_secs());
             }
             Err(reason) => {
                 let asked = self.schedule.failed(self.pauses(), reply, step.now);
@@ -215,7 +217,7 @@ impl KeyRing {
                     self.jwks.provider,
                     in_words(asked)
                 );
-                step.count(Counter::JwksError);
+                step.count(Counter::JwksError, Whose::provider(&self.jwks.provider));
             }
         }
         self.schedule.is_not_wanted();

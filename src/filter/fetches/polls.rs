@@ -20,7 +20,7 @@ use crate::filter::security_events;
 use crate::filter::step::Step;
 use crate::http::{Reply, called};
 use crate::json;
-use crate::metrics::Counter;
+use crate::metrics::{Counter, Whose};
 use crate::revocation::security_event::{SecurityEventRules, SetError, SetRefused};
 use crate::revocation::sources::{Poll, SecurityEvents};
 use crate::token::{TokenDigest, UnixMillis};
@@ -165,7 +165,7 @@ impl Polls {
             Err(reason) => reason.of_event(),
         };
         log::debug!("provider {:?}: security event refused: {refused}", events.signer.provider);
-        step.count(Counter::RevocationRefused);
+        step.count(Counter::RevocationRefused, Whose::NOBODY.because("security_event_refused"));
         self.without_keys.retain(|other| *other != jti);
         self.refused.insert(jti, refused);
     }

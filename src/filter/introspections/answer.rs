@@ -14,7 +14,7 @@ use crate::filter::judge::remember::remember;
 use crate::filter::step::Step;
 use crate::introspection::Introspection;
 use crate::jwt::Minted;
-use crate::metrics::Counter;
+use crate::metrics::{Counter, Whose};
 use crate::policy::InvalidToken;
 use crate::provider::{Origin, OriginKind};
 use crate::token::UnixMillis;
@@ -41,7 +41,7 @@ impl Introspections {
             },
         };
         if call.is_renewal {
-            step.count(Counter::CacheRefreshed);
+            step.count(Counter::CacheRefreshed, Whose::provider(&call.origin.provider));
         }
         if call.asker() == Asker::UsForAll {
             // After the verdict was remembered, so that whoever gets the lease next finds it.
@@ -116,7 +116,7 @@ fn refused(call: &Call, refused: Refused, step: &mut Step<'_>) -> Outcome {
     let ttl = step.worker.config.cache.negative_ttl.min(call.origin.max_cache_ttl);
     // Even one that is not to be remembered takes an earlier verdict away.
     if step.worker.cache.insert_refused(refused, &call.digest, asked, asked.plus(ttl), step.now) {
-        step.count(Counter::CacheEvicted);
+        step.count(Counter::CacheEvicted, Whose::NOBODY);
     }
     let denial = InvalidToken::from(refused).into();
     step.worker.first_verdicts.note(&call.origin.provider, Some(&denial), &call.origin.expects, None);

@@ -59,7 +59,7 @@ impl Introspections {
         let admitted = match admission {
             Ok(admitted) => admitted,
             Err(reason) => {
-                step.count(Counter::CacheMiss);
+                step.count(Counter::CacheMiss, inquiry.case.whose());
                 if asker == Asker::UsForAll {
                     step.release(&digest, Told::NotAsked);
                 }
@@ -89,7 +89,8 @@ impl Introspections {
         step: &mut Step<'_>,
     ) {
         let is_coalesced = source == Source::Coalesced;
-        step.count(if is_coalesced { Counter::CacheCoalesced } else { Counter::CacheMiss });
+        let counter = if is_coalesced { Counter::CacheCoalesced } else { Counter::CacheMiss };
+        step.count(counter, inquiry.case.whose());
         let (bytes, case) = (inquiry.bytes(), Case { source, ..inquiry.case });
         self.waiting.insert(case.stream, Waiter { case, stale }, bytes);
     }

@@ -79,6 +79,10 @@ impl Load {
         self.under_way = self.under_way.saturating_sub(1);
     }
 
+    pub(super) fn under_way(&self) -> usize {
+        self.under_way
+    }
+
     pub(super) fn enqueue(&mut self, priority: Priority, call: CallId) {
         self.queue_mut(priority).push_back(call);
     }

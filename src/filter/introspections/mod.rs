@@ -22,14 +22,17 @@ use super::case::Waiter;
 use super::event::{CallId, StreamId};
 use super::inquiry::Inquiry;
 use super::kept::Kept;
+use super::levels::Levels;
 use super::part::{Pace, Part};
 use super::step::Step;
 use super::worker::CallIds;
+use crate::metrics::{Gauge, Whose};
 use crate::provider::Introspector;
 use crate::token::{TokenDigest, UnixMillis};
 use calls::Calls;
 pub(super) use calls::trace_headers;
 use settlement::Settlement;
+pub(super) use share::lease_end;
 
 /// Questions to authorization servers, and who waits for their answers.
 pub(super) struct Introspections {
@@ -69,6 +72,15 @@ impl Introspections {
     /// Whether the server that a request's token goes to is taken to be down.
     pub(super) fn is_down(&self, inquiry: &Inquiry) -> bool {
         inquiry.way.introspector().is_some_and(|introspector| self.calls.servers.is_down(introspector))
+    }
+
+    /// Says how busy the servers are, and from which calls are held back.
+    pub(super) fn tell_levels(&self, levels: &mut Levels, step: &mut Step<'_>) {
+        for (provider, under_way, is_held_back) in self.calls.servers.levels() {
+            let whose = Whose::provider(provider);
+            levels.tell(Gauge::IntrospectionUnderWay, whose, under_way, step);
+            levels.tell(Gauge::IntrospectionHeldBack, whose, is_held_back.into(), step);
+        }
     }
 
     /// Whether a token is asked about.

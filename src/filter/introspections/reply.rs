@@ -7,13 +7,13 @@ use log::Level;
 use super::Introspections;
 use super::calls::Asker;
 use super::settlement::Outcome;
-use crate::filter::event::{CallId, Effect, Told};
+use crate::filter::event::{CallId, Told};
 use crate::filter::fetches::asked_pause;
 use crate::filter::fetches::keys::{KeyRings, KeysWanted, Wait};
 use crate::filter::step::Step;
 use crate::http::Reply;
 use crate::introspection::{self, Introspection, ServerFailure};
-use crate::metrics::Counter;
+use crate::metrics::{Counter, Gauge, Whose};
 use crate::policy::Unavailable;
 use crate::provider::Introspector;
 
@@ -33,13 +33,10 @@ impl Introspections {
     }
 
     fn reply(&mut self, id: CallId, reply: &Reply<'_>, keys: &mut KeyRings, step: &mut Step<'_>) {
-        let Some(sent) = self.calls.get(id).and_then(|call| call.sent) else { return };
-        let duration = u64::try_from(step.now.since(sent).as_millis()).unwrap_or(u64::MAX);
-        step.push(Effect::IntrospectionDuration(duration));
-        if !reply.from_envoy
-            && let Some(call) = self.calls.get(id)
-        {
-            let introspector = Rc::clone(&call.introspector);
+        let Some(call) = self.calls.get(id) else { return };
+        let (Some(sent), introspector) = (call.sent, Rc::clone(&call.introspector)) else { return };
+        step.took(&introspector.origin.provider, step.now.since(sent));
+        if !reply.from_envoy {
             self.calls.servers.hear(&introspector, step.now);
         }
         self.read_reply(id, reply, keys, step);
@@ -77,11 +74,14 @@ impl Introspections {
         };
         match read {
             Ok(verdict) => {
-                step.count(match verdict {
+                let counter = match verdict {
                     Introspection::Active { .. } => Counter::IntrospectionActive,
                     Introspection::Expired { .. } => Counter::IntrospectionExpired,
                     Introspection::Inactive => Counter::IntrospectionInactive,
-                });
+                };
+                let whose = Whose::provider(&introspector.origin.provider);
+                step.count(counter, whose);
+                step.set(Gauge::IntrospectionAnswers, whose, 1);
                 if let Some(call) = self.calls.close(id) {
                     self.calls.servers.succeeded(&introspector);
                     step.worker.complaints.answered(&introspector.origin.provider);
@@ -102,7 +102,11 @@ impl Introspections {
     fn failed(&mut self, id: CallId, step: &mut Step<'_>) {
         let Some(call) = self.calls.get(id) else { return };
         let timeout = call.introspector.endpoint.timeout;
-        let timed_out = call.sent.is_some_and(|sent| step.now.since(sent) >= timeout);
+        let waited = call.sent.map(|sent| step.now.since(sent));
+        let timed_out = waited.is_some_and(|waited| waited >= timeout);
+        if let Some(waited) = waited.filter(|_| timed_out) {
+            step.took(&call.introspector.origin.provider, waited);
+        }
         let failure = if timed_out { ServerFailure::Timeout } else { ServerFailure::Unreachable };
         self.no_verdict(id, failure, None, step);
     }
@@ -115,11 +119,12 @@ impl Introspections {
         reply: Option<&Reply<'_>>,
         step: &mut Step<'_>,
     ) {
-        step.count(match failure {
+        let Some(mut call) = self.calls.close(id) else { return };
+        let counter = match failure {
             ServerFailure::Timeout => Counter::IntrospectionTimeout,
             _ => Counter::IntrospectionError,
-        });
-        let Some(mut call) = self.calls.close(id) else { return };
+        };
+        step.count(counter, Whose::provider(&call.origin.provider).because(failure.reason()));
         let introspector = Rc::clone(&call.introspector);
         let Introspector { origin, endpoint, .. } = &*introspector;
         let name = &origin.provider;
@@ -148,6 +153,9 @@ impl Introspections {
                 step.now,
                 format_args!("{held}: {failure}"),
             );
+        }
+        if failure.is_transient() || failure.is_general() {
+            step.set(Gauge::IntrospectionAnswers, Whose::provider(name), 0);
         }
         let is_ours_to_mend = matches!(failure, ServerFailure::CredentialsRefused { .. });
         let level = if is_ours_to_mend { Level::Error } else { Level::Warn };

@@ -138,6 +138,17 @@ impl Servers {
         self.of(introspector).load.over();
     }
 
+    /// Each server by its provider's name: how many calls are under way, and whether calls are held back.
+    pub(super) fn levels(&self) -> impl Iterator<Item = (&str, usize, bool)> {
+        let level = |server: &Server| {
+            (server.load.under_way(), server.breaker.is_open() || server.unusable.is_open())
+        };
+        self.0.iter().map(move |(provider, server)| {
+            let (under_way, is_held_back) = level(server);
+            (provider.as_str(), under_way, is_held_back)
+        })
+    }
+
     /// A call waits until another is over.
     pub(super) fn enqueue(&mut self, introspector: &Introspector, priority: Priority, call: CallId) {
         self.of(introspector).load.enqueue(priority, call);

@@ -159,7 +159,7 @@ fn remembered_jwt(entry: &ActiveEntry, step: &Step<'_>) -> Option<Minted> {
 }
 
 /// When a lease that begins now ends at the latest: a little after the last try has timed out.
-pub(super) fn lease_end(introspector: &Introspector, now: UnixMillis) -> UnixMillis {
+pub(in crate::filter) fn lease_end(introspector: &Introspector, now: UnixMillis) -> UnixMillis {
     now.plus(introspector.endpoint.longest()).plus(LEASE_SLACK)
 }
 

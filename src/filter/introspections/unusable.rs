@@ -19,6 +19,11 @@ impl Unusable {
         self.last.as_ref().filter(|_| self.breaker.holds_back(now))
     }
 
+    /// Whether calls are held back, but for one now and then.
+    pub(super) fn is_open(&self) -> bool {
+        self.breaker.is_open()
+    }
+
     /// A call that is not held back is made.
     pub(super) fn admits(&mut self, now: UnixMillis) {
         self.breaker.admits(now);

@@ -18,14 +18,14 @@ use crate::introspection::ServerFailure;
 use crate::jwt::Minted;
 use crate::metrics::Counter;
 use crate::policy::Unavailable;
-use outcome::forward;
 pub(super) use outcome::{deny, forward_anonymous, forward_unjudged, refuse};
+use outcome::{forward, refuse_client};
 pub use passage::Passage;
 use phantom::{OF_SERVER, Phantom, mint, phantom};
 
 /// A request whose verdict is in the cache: judged anew; the phantom token lies beside.
 pub(super) fn hit(case: Case, entry: &ActiveEntry, step: &mut Step<'_>) {
-    step.count(Counter::CacheHit);
+    step.count(Counter::CacheHit, case.whose());
     serve(Case { source: Source::Hit, ..case }, entry, step);
 }
 
@@ -41,7 +41,7 @@ pub(super) fn serve(mut case: Case, entry: &ActiveEntry, step: &mut Step<'_>) {
     let Case { policy, origin, .. } = &case;
     let permit = match case.decide(entry.claims(), step) {
         Ok(permit) => permit,
-        Err(denial) => return refuse(&case, &denial, step),
+        Err(denial) => return refuse_client(&case, &denial, entry.claims().client_id, step),
     };
     let mut window = origin.expects.window(permit.claims()).and(policy.require.window(permit.claims()));
     let minted;
@@ -76,7 +76,7 @@ pub(super) fn without_verdict(waiter: Waiter, reason: &Unavailable, step: &mut S
     let Waiter { case, stale } = waiter;
     match stale.filter(|entry| reason.is_outage() && step.worker.cache.holds(entry, step.now)) {
         Some(entry) => {
-            step.count(Counter::CacheStale);
+            step.count(Counter::CacheStale, case.whose());
             serve(Case { source: Source::Stale, ..case }, &entry, step);
         }
         None => refuse(&case, &reason.clone().into(), step),
@@ -93,6 +93,6 @@ pub(super) fn conclude(
 ) {
     match case.decide(claims, step) {
         Ok(permit) => forward(case, &permit, jwt.map(|jwt| jwt.jwt.as_bytes()), passed_by, step),
-        Err(denial) => refuse(&case, &denial, step),
+        Err(denial) => refuse_client(&case, &denial, claims.client_id, step),
     }
 }

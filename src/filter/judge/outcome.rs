@@ -9,7 +9,7 @@ use crate::filter::case::{Case, Source};
 use crate::filter::event::{Description, Effect, StreamId};
 use crate::filter::passed_by::PassedBy;
 use crate::filter::step::Step;
-use crate::metrics::Counter;
+use crate::metrics::{Counter, Whose};
 use crate::policy::{Authorization, Denial, Permit, Policy, Unavailable};
 use crate::request::HeaderEditsBuf;
 use crate::token::Scheme;
@@ -26,8 +26,17 @@ pub(super) fn forward(
     if authorization == Authorization::Jwt && jwt.is_none() {
         return refuse(&case, &Unavailable::NotSigned.into(), step);
     }
-    let Case { stream, policy, scheme, host: mut edits, mut removal, source, repeat, .. } = case;
     let claims = permit.claims();
+    let is_described = case.source != Source::Hit || step.worker.config.access_log_hits;
+    // Seven host calls, more than all else that a hit takes: only where they are wanted.
+    let description = is_described.then(|| Description {
+        client_id: claims.client_id.map(for_a_line),
+        sub: claims.sub.map(for_a_line),
+        ..Description::of(FORWARDED, &case)
+    });
+    let counts = [Counter::CacheHit, Counter::Forwarded].map(|it| step.worker.names.series(it, case.whose()));
+    step.count(Counter::Forwarded, case.whose());
+    let Case { stream, policy, scheme, host: mut edits, mut removal, source, repeat, .. } = case;
     if scheme == Scheme::Bare && claims.confirmation.is_some_and(|it| it.needs_key()) {
         removal.remove("dpop");
     }
@@ -43,19 +52,10 @@ pub(super) fn forward(
         }
     }
     let passage = Passage::new(edits, Some(&policy), Some(claims), &step.worker.config);
-    step.count(Counter::Forwarded);
-    // Five host calls, more than all else that a hit takes: only where they are wanted.
-    let is_described = source != Source::Hit || step.worker.config.access_log_hits;
-    let description = is_described.then(|| Description {
-        outcome: FORWARDED,
-        policy: Some(policy.name.clone()),
-        cache: source.name(),
-        client_id: claims.client_id.map(for_a_line),
-        sub: claims.sub.map(for_a_line),
-    });
     if let Some(repeat) = repeat.filter(|_| source == Source::Hit) {
         let description = description.clone().map(Rc::new);
-        keep(repeat, Ready { passage: passage.clone(), description, passed_by: passed_by.clone() }, step);
+        let passed_by = passed_by.clone();
+        keep(repeat, Ready { passage: passage.clone(), description, counts, passed_by }, step);
     }
     step.effects.extend(description.map(|description| Effect::Describe(stream, description)));
     step.push(Effect::Forward(stream, passage));
@@ -69,8 +69,8 @@ pub(in crate::filter) fn forward_unjudged(
     edits: HeaderEditsBuf,
     step: &mut Step<'_>,
 ) {
-    step.count(Counter::Forwarded);
-    step.push(Effect::Describe(stream, Description::new(FORWARDED, Some(policy), Source::None)));
+    step.count(Counter::Forwarded, Whose { policy: Some(&policy.name), ..Whose::NOBODY });
+    step.push(Effect::Describe(stream, Description::new(FORWARDED, Some(policy))));
     let passage = Passage::new(edits, Some(policy), None, &step.worker.config);
     step.push(Effect::Forward(stream, passage));
 }
@@ -90,25 +90,43 @@ pub(in crate::filter) fn forward_anonymous(
 
 /// Refuses a request that was to be judged, if its policy does.
 pub(in crate::filter) fn refuse(case: &Case, denial: &Denial, step: &mut Step<'_>) {
+    refuse_client(case, denial, None, step);
+}
+
+/// The same where the server said whose token it is.
+pub(super) fn refuse_client(case: &Case, denial: &Denial, client_id: Option<&[u8]>, step: &mut Step<'_>) {
     if case.policy.takes_for_missing(denial) {
         let (edits, removal) = (case.host.clone(), case.removal.clone());
         return forward_anonymous(case.stream, &case.policy, edits, removal, step);
     }
-    deny(case.stream, Some((&case.policy, case.scheme)), case.source, denial, step);
+    let description =
+        Description { client_id: client_id.map(for_a_line), ..Description::of(denial.reason(), case) };
+    answer(case.stream, Some((&case.policy, case.scheme)), denial, (case.whose(), description), step);
 }
 
-/// Refuses a request under this policy, which carries its token so.
+/// Refuses a request that has no token to be judged, under this policy, which carries what it has so.
 pub(in crate::filter) fn deny(
     stream: StreamId,
     under: Option<(&Policy, Scheme)>,
-    source: Source,
     denial: &Denial,
+    step: &mut Step<'_>,
+) {
+    let policy = under.map(|(policy, _)| policy);
+    let whose = Whose { policy: policy.map(|policy| policy.name.as_str()), ..Whose::NOBODY };
+    answer(stream, under, denial, (whose, Description::new(denial.reason(), policy)), step);
+}
+
+fn answer(
+    stream: StreamId,
+    under: Option<(&Policy, Scheme)>,
+    denial: &Denial,
+    (whose, description): (Whose<'_>, Description),
     step: &mut Step<'_>,
 ) {
     log::debug!("request refused: {}", denial.reason());
     let policy = under.map(|(policy, _)| policy);
     let scope = policy.map(|policy| policy.require.scope()).unwrap_or_default();
-    step.count(match denial {
+    let counter = match denial {
         Denial::InsufficientScope(_) => Counter::DeniedInsufficientScope,
         Denial::InsufficientUserAuthentication(_) => Counter::DeniedInsufficientUserAuthentication,
         Denial::InvalidDpopProof(_) => Counter::DeniedInvalidDpopProof,
@@ -117,8 +135,9 @@ pub(in crate::filter) fn deny(
         Denial::MissingToken => Counter::DeniedMissingToken,
         Denial::Unavailable(_) => Counter::Unavailable,
         Denial::UseDpopNonce(_) => Counter::DeniedUseDpopNonce,
-    });
-    step.push(Effect::Describe(stream, Description::new(denial.reason(), policy, source)));
+    };
+    step.count(counter, whose.because(denial.reason()));
+    step.push(Effect::Describe(stream, description));
     let occasion =
         under.map_or(Occasion::UNKNOWN, |(policy, scheme)| Occasion::under(policy, &scope, scheme));
     let answer = step.worker.config.challenge.answer(denial, occasion);
@@ -133,9 +152,19 @@ fn keep(repeat: Repeat, ready: Ready, step: &Step<'_>) {
 }
 
 impl Description {
-    fn new(outcome: &'static str, policy: Option<&Policy>, source: Source) -> Self {
+    fn new(outcome: &'static str, policy: Option<&Policy>) -> Self {
         let policy = policy.map(|policy| policy.name.clone());
-        Self { outcome, policy, cache: source.name(), client_id: None, sub: None }
+        Self { outcome, policy, cache: None, provider: None, token: None, client_id: None, sub: None }
+    }
+
+    /// Of a request that was to be judged.
+    fn of(outcome: &'static str, case: &Case) -> Self {
+        Self {
+            cache: case.source.name(),
+            provider: Some(case.origin.provider.clone()),
+            token: case.digest,
+            ..Self::new(outcome, Some(&case.policy))
+        }
     }
 }
 

@@ -5,7 +5,7 @@ use crate::filter::case::Case;
 use crate::filter::step::Step;
 use crate::filter::worker::Worker;
 use crate::jwt::{self, Minted, PhantomToken, PhantomTokenId};
-use crate::metrics::Counter;
+use crate::metrics::{Counter, Whose};
 use crate::policy::{Authorization, Permit};
 use crate::provider::OriginKind;
 
@@ -69,7 +69,7 @@ pub(super) fn mint(
 ) -> Option<Minted> {
     match jwt::mint(phantom_token, step.worker.signatures(), permit, step.now) {
         Ok(minted) => {
-            step.count(Counter::JwtMinted);
+            step.count(Counter::JwtMinted, Whose::provider(provider));
             if phantom_token.audiences.is_empty() && permit.claims().audiences().all(<[u8]>::is_empty) {
                 note_no_audience(provider, step);
             }

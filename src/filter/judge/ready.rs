@@ -13,7 +13,7 @@ use super::passage::Passage;
 use crate::cache::{Basis, Tag};
 use crate::filter::event::{Description, Effect, StreamId};
 use crate::filter::passed_by::PassedBy;
-use crate::metrics::Counter;
+use crate::metrics::{Counter, Series};
 use crate::token::{AccessToken, UnixMillis, Window};
 
 /// What becomes of a request.
@@ -32,17 +32,16 @@ pub struct Ready {
     pub passage: Passage,
     /// What access logs can say of it, if they are to be told.
     pub description: Option<Rc<Description>>,
+    /// What is counted for it.
+    pub counts: [Series<Counter>; 2],
     /// What ends it while it is open, if anything does.
     pub passed_by: Option<Rc<PassedBy>>,
 }
 
 impl Ready {
-    /// What is counted for it.
-    pub const COUNTERS: [Counter; 2] = [Counter::CacheHit, Counter::Forwarded];
-
     /// The same as effects.
     pub(in crate::filter) fn effects(&self, stream: StreamId) -> Vec<Effect> {
-        let mut effects = Self::COUNTERS.map(Effect::Count).to_vec();
+        let mut effects = self.counts.map(Effect::Count).to_vec();
         let description = self.description.as_deref().cloned();
         effects.extend(description.map(|description| Effect::Describe(stream, description)));
         effects.push(Effect::Forward(stream, self.passage.clone()));

@@ -69,22 +69,23 @@ pub(in crate::filter) fn validated(
     claims: ClaimsBuf,
     step: &mut Step<'_>,
 ) {
-    step.count(Counter::CacheMiss);
+    step.count(Counter::CacheMiss, case.whose());
     case.source = Source::Miss;
     let minted = mint_for(std::iter::once(&case), claims.view(), step);
     let ttl = case.origin.max_cache_ttl;
-    let (token, tag) = (TokenDigest::of(token), ProviderTag::new(case.origin.identity()));
+    let (token, provider) = (TokenDigest::of(token), ProviderTag::new(case.origin.identity()));
+    let verdict_on = Withdrawable { token, provider, claims: claims.view() };
     let withdrawals = step.worker.cache.withdrawals();
     let asked = Asked { at: step.now, moment: withdrawals.moment() };
     // Nothing was withdrawn since we looked; but what was may still be settling.
-    let standing = withdrawals.standing(asked, &Withdrawable { token, provider: tag, claims: claims.view() });
+    let standing = withdrawals.standing(asked, &verdict_on);
     if let Standing::Good(checked) = standing
         && !ttl.is_zero()
     {
         let verdict = Verdict {
             digest,
             token,
-            provider: tag,
+            provider,
             asked: step.now,
             checked,
             useful_until: case.origin.expects.end(claims.view().exp).min(step.now.plus(ttl)),
@@ -97,7 +98,6 @@ pub(in crate::filter) fn validated(
     let Origin { provider, expects, .. } = &*case.origin;
     step.worker.first_verdicts.note(provider, denial.as_ref(), expects, claims.view().iss);
     step.worker.first_verdicts.note_lack(provider, &case.policy, denial.as_ref(), claims.view());
-    let verdict = || Withdrawable { token, provider: tag, claims: claims.view() };
-    let passed_by = PassedBy::of(&case.policy, &case.origin, asked.at, verdict);
+    let passed_by = PassedBy::of(&case.policy, &case.origin, asked.at, || verdict_on);
     conclude(case, claims.view(), minted.as_ref(), passed_by, step);
 }

@@ -15,7 +15,7 @@ use super::fetches::keys::KeyRings;
 use super::part::{Pace, Part};
 use super::step::Step;
 use crate::challenge::Answer;
-use crate::metrics::Counter;
+use crate::metrics::{Counter, Whose};
 use crate::revocation::answer;
 use crate::revocation::sources::Receiver;
 use crate::token::UnixMillis;
@@ -133,7 +133,7 @@ impl Signals {
     fn refuse(&mut self, stream: StreamId, answer: Answer, step: &mut Step<'_>) {
         self.forget(stream);
         log::debug!("signal refused: {} {}", answer.details, answer.body);
-        step.count(Counter::RevocationRefused);
+        step.count(Counter::RevocationRefused, Whose::NOBODY.because(answer.details));
         step.push(Effect::Answer(stream, answer));
     }
 }

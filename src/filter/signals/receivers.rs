@@ -12,7 +12,7 @@ use crate::filter::fetches::keys::KeyRings;
 use crate::filter::judge::Passage;
 use crate::filter::step::Step;
 use crate::http::is_media_type;
-use crate::metrics::Counter;
+use crate::metrics::{Counter, Whose};
 use crate::request::{HeaderEditsBuf, RequestView};
 use crate::revocation::admin::Withdrawal;
 use crate::revocation::answer;
@@ -71,7 +71,7 @@ impl Signals {
             ..Incoming::new(Receiver::Endpoint, request.peer().unwrap_or_default(), request, step.now)
         };
         self.await_body(stream, incoming, step);
-        step.count(Counter::Forwarded);
+        step.count(Counter::Forwarded, Whose::NOBODY);
         step.push(Effect::Watch(stream));
         step.push(Effect::Forward(
             stream,
@@ -128,7 +128,7 @@ impl Signals {
         let Some(mut incoming) = self.incoming.remove(&stream) else { return };
         let Incoming { receiver, content_type, authorization, .. } = &incoming;
         match receiver {
-            Receiver::Admin => self.order(stream, body, step),
+            Receiver::Admin => self.order(stream, &incoming.peer, body, step),
             Receiver::Endpoint => {
                 let request = RevocationRequest::read(content_type, authorization.as_deref(), body);
                 incoming.revocation = Some(request);
@@ -194,11 +194,13 @@ impl Signals {
     }
 
     /// The operator's order.
-    fn order(&mut self, stream: StreamId, body: Option<&[u8]>, step: &mut Step<'_>) {
+    fn order(&mut self, stream: StreamId, peer: &[u8], body: Option<&[u8]>, step: &mut Step<'_>) {
         let body = body.filter(|body| body.len() <= Withdrawal::MAX_BODY_BYTES);
         match Withdrawal::read(body, &step.worker.config.revocation.providers) {
             Ok(withdrawal) => {
                 step.withdraw(withdrawal.subjects(), Duration::ZERO);
+                // For whoever asks later who it was: what was withdrawn by, and not whose it was.
+                log::warn!("revocation.admin: {withdrawal}, as {} ordered", peer.escape_ascii());
                 let answer = answer::received(Receiver::Admin, Some(&withdrawal));
                 step.push(Effect::Answer(stream, answer));
             }

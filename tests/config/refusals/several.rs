@@ -84,3 +84,17 @@ fn who_names_what_is_wrong_itself_is_not_blamed() {
     }));
     assert_eq!(errors.len(), 1, "{errors:?}");
 }
+
+#[test]
+fn every_wrong_signing_key_is_told() {
+    let errors = errors_of(json!({"phantom_token.signing_keys": [
+        {"kid": "1", "alg": "ES256", "private_key": {"inline": "none"}},
+        {"kid": "2", "alg": "ES257", "private_key": {"env": "SIGNING_KEY"}},
+        {"alg": "ES256", "private_key": {"env": "SIGNING_KEY"}},
+        {"kid": "3", "alg": "ES256", "public_key": "none"},
+        {"kid": "2", "alg": "ES256"},
+    ]}));
+    let paths: Vec<&str> = errors.iter().map(|error| error.split_once(": ").expect("a path").0).collect();
+    let keys = ["[0].private_key", "[1].alg", "[2].kid", "[3].public_key", "[4].kid"];
+    assert_eq!(paths, keys.map(|key| format!("phantom_token.signing_keys{key}")), "{errors:#?}");
+}

@@ -1,10 +1,12 @@
 //! The three forms in which Istio takes the filter.
 
-use std::sync::Arc;
+use std::{fs, sync::Arc};
 
+use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{
+    istiod::programs,
     mesh::Mesh,
     proxy::{Part, Proxy},
 };
@@ -12,6 +14,25 @@ use crate::{
     registry::released,
     rig::{client::Request, jose, wasm_filter::capabilities},
 };
+
+/// What `tests/tool` holds the tool against.
+pub async fn keys(_: Arc<Mesh>) {
+    let known: Value = serde_json::from_str(include_str!("../../vectors/istio-keys.json")).expect("JSON");
+    let definitions = fs::read_to_string(programs().join("crd-all.gen.yaml")).expect("Istio's resources");
+    let definitions: Vec<Value> = serde_yaml_ng::Deserializer::from_str(&definitions)
+        .map(|document| Value::deserialize(document).expect("YAML"))
+        .collect();
+    for (kind, keys) in known.as_object().expect("kinds") {
+        let is_it = |it: &&Value| it["spec"]["names"]["kind"] == kind.as_str();
+        let definition = definitions.iter().find(is_it).expect(kind);
+        let spec = &definition["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"];
+        for (path, keys) in keys.as_object().expect("paths") {
+            let part = path.split('.').skip(1).fold(spec, |part, key| &part["properties"][key]);
+            let defined: Vec<&String> = part["properties"].as_object().expect("properties").keys().collect();
+            assert_eq!(json!(defined), *keys, "{kind} {path}");
+        }
+    }
+}
 
 pub async fn wasm_plugin(mesh: Arc<Mesh>) {
     let [address] = mesh.edge("wasm-plugin");
@@ -34,10 +55,13 @@ pub async fn wasm_plugin(mesh: Arc<Mesh>) {
     }
     // The filter's statistics are among those that Istio keeps, Envoy's own of updates are at the admin interface.
     let statistics = proxy.prometheus().await;
-    for counter in
-        ["phantom_token_jwt_minted", "phantom_token_cache_miss", "phantom_token_requests_forwarded"]
-    {
-        assert!(statistics.contains(counter), "{counter}: {statistics}");
+    for series in [
+        r#"phantom_token_jwt_minted{provider="main"}"#,
+        r#"phantom_token_cache_miss{provider="main",policy="default"}"#,
+        r#"phantom_token_requests_forwarded{policy="default"}"#,
+        r#"phantom_token_requests_denied_missing_token{policy="default",reason="missing_token"}"#,
+    ] {
+        assert!(statistics.contains(series), "{series}: {statistics}");
     }
     let updates = proxy.admin("/stats?filter=config_reload").await;
     assert!(updates.contains("extension_config_discovery.http_filter."), "{updates}");

@@ -23,6 +23,7 @@ pub async fn rows(rows: &mut Rows) {
         "a WasmPlugin at a gateway: 401 without a token, a signed JWT behind, the keys are served" => forms::wasm_plugin;
         "a WasmPlugin in a sidecar guards what comes in" => forms::sidecar;
         "a TrafficExtension does the same" => forms::traffic_extension;
+        "the keys that check knows of these two are those of Istio's definitions" => forms::keys;
         "an EnvoyFilter sets all that Envoy can be told, and takes signals" => forms::envoy_filter;
         "a WasmPlugin cannot take signals: 503, and the log names the switch" => forms::signals_by_wasm_plugin;
         "a module in a file of the pod needs no registry" => forms::local_file;

@@ -130,6 +130,11 @@ async fn write_identity(mesh: &Mesh, namespace: &str, directory: &Path) {
         fs::create_dir_all(secrets.join(folder)).expect("a folder");
         fs::write(secrets.join(folder).join(file), text).expect("a secret, written");
     }
+    // The pod's annotations, as docs/istio.md has them.
+    let pod = directory.join("etc/istio/pod");
+    fs::create_dir_all(&pod).expect("a folder");
+    let annotation = "sidecar.istio.io/extraStatTags=\"provider,policy,reason\"\n";
+    fs::write(pod.join("annotations"), annotation).expect("the annotations, written");
 }
 
 fn agent(

@@ -21,7 +21,7 @@ pub struct Bootstrap {
     clusters: Vec<Value>,
     filters_behind: Vec<Value>,
     routes: Vec<Value>,
-    stats_matcher: Option<Value>,
+    stats_config: Option<Value>,
     adjustments: Vec<Adjustment>,
     buffer: Option<u32>,
     is_tls: bool,
@@ -47,7 +47,7 @@ impl Bootstrap {
             adjustments: Vec::new(),
             buffer: None,
             is_tls: false,
-            stats_matcher: None,
+            stats_config: None,
         }
     }
 
@@ -188,7 +188,12 @@ impl Bootstrap {
 
     /// Which statistics Envoy keeps.
     pub fn stats_matcher(self, matcher: Value) -> Self {
-        Self { stats_matcher: Some(matcher), ..self }
+        self.stats_config(json!({"stats_matcher": matcher}))
+    }
+
+    /// What Envoy makes of statistics.
+    pub fn stats_config(self, config: Value) -> Self {
+        Self { stats_config: Some(config), ..self }
     }
 
     /// Any other change to the HTTP connection manager.
@@ -243,8 +248,8 @@ impl Bootstrap {
                 "clusters": self.clusters,
             },
         });
-        if let Some(matcher) = self.stats_matcher {
-            bootstrap["stats_config"] = json!({"stats_matcher": matcher});
+        if let Some(config) = self.stats_config {
+            bootstrap["stats_config"] = config;
         }
         bootstrap
     }

@@ -175,10 +175,30 @@ impl Envoy {
         assert_eq!(reply.status, 200, "{reply:?}");
     }
 
-    /// One of the filter's own counters; 0 while it is not there.
+    /// One of the filter's own counters, of all providers, policies and reasons together; 0 while it is not there.
     pub async fn counter(&self, name: &str) -> u64 {
-        let name = format!("wasmcustom.phantom_token.{name}");
-        self.stats(&format!("^{name}$")).await.get(&name).copied().unwrap_or(0)
+        self.stats(&format!("^wasmcustom.(.*;)?phantom_token.{name}$")).await.into_values().sum()
+    }
+
+    /// What tells workers to drop their own copies of verdicts.
+    pub async fn epoch(&self) -> u64 {
+        self.stats("^wasmcustom.0.phantom_token.epoch$").await.into_values().sum()
+    }
+
+    /// What Prometheus gets: the value of each series of the filter, by its name and labels as they are written.
+    pub async fn prometheus(&self) -> BTreeMap<String, f64> {
+        let reply = Request::get("/stats/prometheus").send(self.admin).await;
+        let text = String::from_utf8(reply.body).expect("metrics in UTF-8");
+        let series = |line: &str| {
+            let (name, value) = line.rsplit_once(' ')?;
+            Some((name.to_owned(), value.parse().ok()?))
+        };
+        text.lines().filter(|line| line.contains("phantom_token")).filter_map(series).collect()
+    }
+
+    /// Where Prometheus finds its metrics.
+    pub fn admin(&self) -> SocketAddr {
+        self.admin
     }
 
     /// Waits until exactly `count` requests are under way.

@@ -1,4 +1,6 @@
-//! The counters (Envoy stats under `wasmcustom.phantom_token.`).
+//! What is counted.
+
+use super::{Kinds, Metric};
 
 /// Something that is counted. The name of each is its statistic's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -93,9 +95,10 @@ impl Counter {
         Self::StreamsEnded,
         Self::Unavailable,
     ];
+}
 
-    /// The name of the statistic.
-    pub const fn name(self) -> &'static str {
+impl Metric for Counter {
+    fn name(self) -> &'static str {
         match self {
             Self::CacheEvicted => "phantom_token.cache.evicted",
             Self::CacheHit => "phantom_token.cache.hit",
@@ -129,11 +132,40 @@ impl Counter {
             Self::Unavailable => "phantom_token.requests.unavailable",
         }
     }
+
+    fn kinds(self) -> Kinds {
+        match self {
+            Self::CacheEvicted | Self::RevocationReceived => Kinds::NONE,
+            Self::CacheCoalesced
+            | Self::CacheHit
+            | Self::CacheMiss
+            | Self::CacheNegativeHit
+            | Self::CacheStale => Kinds { provider: true, policy: true, reason: false },
+            Self::CacheOversized
+            | Self::CacheRefreshed
+            | Self::IntrospectionActive
+            | Self::IntrospectionExpired
+            | Self::IntrospectionInactive
+            | Self::IntrospectionTimeout
+            | Self::JwksError
+            | Self::JwksRefreshed
+            | Self::JwtMinted => Kinds::PROVIDER,
+            Self::DeniedInsufficientScope
+            | Self::DeniedInsufficientUserAuthentication
+            | Self::DeniedInvalidDpopProof
+            | Self::DeniedInvalidRequest
+            | Self::DeniedInvalidToken
+            | Self::DeniedMissingToken
+            | Self::DeniedUseDpopNonce
+            | Self::StreamsEnded => Kinds { provider: false, policy: true, reason: true },
+            Self::Forwarded => Kinds { provider: false, policy: true, reason: false },
+            Self::IntrospectionError => Kinds { provider: true, policy: false, reason: true },
+            Self::RevocationRefused => Kinds { provider: false, policy: false, reason: true },
+            Self::Unavailable => Kinds { provider: true, policy: true, reason: true },
+        }
+    }
+
+    fn place(self) -> usize {
+        self as usize
+    }
 }
-
-/// Changes when a verdict is taken away or withdrawn before its time: workers then read anew what they had copied. The
-/// one gauge; its value means nothing.
-pub const CACHE_EPOCH: &str = "phantom_token.cache.epoch";
-
-/// How long the authorization server took to answer, in milliseconds: the one histogram.
-pub const INTROSPECTION_DURATION: &str = "phantom_token.introspection.duration_ms";

