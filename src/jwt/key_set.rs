@@ -138,8 +138,8 @@ impl KeySet {
     }
 }
 
-/// A JWT whose signature held: made by [`KeySet::verify`] alone, and by [`OwnKeyJwt`](super::OwnKeyJwt). Whether it is meant for us, still good, and of
-/// the wanted type is another question.
+/// A JWT whose signature held: only [`KeySet::verify`] and [`OwnKeyJwt`](super::OwnKeyJwt) make one. Whether it is meant for
+/// us, still good, and of the wanted type is another question.
 #[derive(Clone, PartialEq)]
 pub struct VerifiedJwt {
     alg: Algorithm,
