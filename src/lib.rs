@@ -42,7 +42,7 @@
 //! | [`credentials`], [`request`], [`challenge`], [`http`] | tokens in requests, what is read and changed of them, answers, calls |
 //! | [`sender_constrained`] | tokens that are bound to a key or a certificate: what binds them, and whether their sender has it |
 //! | `two_sources`, `token_kind` | what a JWT and its server's reply say together; whether it is an access token at all |
-//! | [`claims`], [`token`], [`metrics`] | words that everybody uses |
+//! | [`claims`], [`token`], [`metrics`], `numbered` | words that everybody uses |
 //!
 //! A test (`tests/imports.rs`) keeps the direction: no file needs another that needs it. Why things are as they are where
 //! another way would be at hand is written in `docs/decisions/`, and
@@ -96,6 +96,7 @@ pub mod introspection;
 mod json;
 pub mod jwt;
 pub mod metrics;
+mod numbered;
 pub mod policy;
 pub mod protected_resource;
 mod protobuf;

@@ -1,8 +1,8 @@
 //! Key sets of others (RFC 7517 §5), and the one way from an [`UntrustedJwt`] to a [`VerifiedJwt`].
 
-use std::collections::BTreeSet;
 use std::fmt;
 
+use litemap::LiteMap;
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
@@ -75,12 +75,12 @@ impl KeySet {
     /// SHA-256 over the usable keys with their `kid` and `alg`, whatever their order: two sets that verify the
     /// same tokens have the same, so a verdict can be bound to the keys it was made with.
     pub fn fingerprint(&self) -> [u8; 32] {
-        let mut keys = BTreeSet::new();
+        let mut keys = LiteMap::new_vec();
         // One by one: to collect them would sort them first, by 24 KB of code.
         for key in &self.keys {
-            keys.insert(key.fingerprint());
+            keys.insert(key.fingerprint(), ());
         }
-        keys.iter().fold(Sha256::new(), |hash, key| hash.chain_update(key)).finalize().into()
+        keys.keys().fold(Sha256::new(), |hash, key| hash.chain_update(key)).finalize().into()
     }
 
     /// Verifies a JWT's signature; then, and only then, reads its claims. What they say is not judged here.
