@@ -21,6 +21,10 @@ pub enum Counter {
     CacheRefreshed,
     /// The server was down, and the last verdict served on.
     CacheStale,
+    /// A provider's metadata could not be fetched, or were refused.
+    DiscoveryError,
+    /// A provider's metadata were fetched.
+    DiscoveryRefreshed,
     /// The server said that a token is active.
     IntrospectionActive,
     /// A try brought no verdict.
@@ -61,7 +65,7 @@ pub enum Counter {
 
 impl Counter {
     /// Every counter.
-    pub const ALL: [Self; 26] = [
+    pub const ALL: [Self; 28] = [
         Self::CacheEvicted,
         Self::CacheHit,
         Self::CacheMiss,
@@ -70,6 +74,8 @@ impl Counter {
         Self::CacheNegativeHit,
         Self::CacheRefreshed,
         Self::CacheStale,
+        Self::DiscoveryError,
+        Self::DiscoveryRefreshed,
         Self::IntrospectionActive,
         Self::IntrospectionError,
         Self::IntrospectionExpired,
@@ -102,6 +108,8 @@ impl Metric for Counter {
             Self::CacheNegativeHit => "phantom_token.cache.negative_hit",
             Self::CacheRefreshed => "phantom_token.cache.refreshed",
             Self::CacheStale => "phantom_token.cache.stale",
+            Self::DiscoveryError => "phantom_token.discovery.error",
+            Self::DiscoveryRefreshed => "phantom_token.discovery.refreshed",
             Self::IntrospectionActive => "phantom_token.introspection.active",
             Self::IntrospectionError => "phantom_token.introspection.error",
             Self::IntrospectionExpired => "phantom_token.introspection.expired",
@@ -135,6 +143,8 @@ impl Metric for Counter {
             | Self::CacheStale => Kinds { provider: true, policy: true, reason: false },
             Self::CacheOversized
             | Self::CacheRefreshed
+            | Self::DiscoveryError
+            | Self::DiscoveryRefreshed
             | Self::IntrospectionActive
             | Self::IntrospectionExpired
             | Self::IntrospectionInactive

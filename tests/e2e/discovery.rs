@@ -70,6 +70,14 @@ async fn oidc_provider_is_found_by_its_issuer() {
     ] {
         assert!(log.contains(said), "{said}: {log}");
     }
+    let counted = envoy.stats("phantom_token.discovery").await;
+    let of_main = |name: &str| {
+        counted
+            .iter()
+            .find(|(key, _)| key.ends_with(&format!("provider=.=main;.;phantom_token.discovery.{name}")))
+    };
+    assert!(of_main("refreshed").is_some_and(|(_, value)| *value > 0), "{counted:?}");
+    assert!(of_main("error").is_some_and(|(_, value)| *value == 0), "{counted:?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -222,6 +230,7 @@ async fn metadata_that_change_while_requests_come_cost_nobody_anything() {
     for _ in 0..20 {
         assert_eq!(get(&envoy, "old").await, 401, "no verdict of the former endpoint serves again");
     }
+    assert!(envoy.counter("discovery.error").await >= 8 && envoy.counter("discovery.refreshed").await >= 2);
     let answered = traffic.stop().await;
     let others: Vec<_> = answered.iter().filter(|answered| answered.status != 200).collect();
     assert!(answered.len() > 300 && others.is_empty(), "{} of {}: {others:?}", others.len(), answered.len());
