@@ -70,6 +70,7 @@
 //! | schedule | when something is fetched that is fetched again and again: metadata, keys, status lists, polled events |
 //! | basis | the epoch and the keys that what a request got rests on: with others it is not served again |
 //! | pushed out | said of a verdict whose slot another token took before its time: workers may still have copies of it |
+//! | what is shown | what a request shows of its sender beside the token: a certificate, a DPoP proof |
 //! | dice | cheap random numbers that choose whose place in the first level a newcomer gets |
 //! | to settle | to tell streams that waited what became of their call, so many in one callback |
 //! | parking | where requests wait for something else than a verdict: metadata, keys, a status list |

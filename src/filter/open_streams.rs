@@ -17,9 +17,10 @@ use super::part::{NOW_AND_THEN, Pace, Part};
 use super::passed_by::PassedBy;
 use super::step::Step;
 use crate::cache::{Moment, Raised, ShortNames};
+use crate::challenge::Occasion;
 use crate::metrics::{Counter, Whose};
 use crate::policy::{Denial, InvalidToken};
-use crate::token::UnixMillis;
+use crate::token::{Scheme, UnixMillis};
 
 /// All that are open.
 pub(super) struct OpenStreams {
@@ -97,8 +98,9 @@ impl OpenStreams {
             log::debug!("an open stream is ended: {}", denial.reason());
             let whose = Whose { policy: Some(&by.policy.name), ..Whose::NOBODY };
             step.count(Counter::StreamsEnded, whose.because(denial.reason()));
-            let metadata = by.policy.resource_metadata.as_deref();
-            let answer = step.worker.config.challenge.answer(&denial, &by.policy.require.scope(), metadata);
+            let scope = by.policy.require.scope();
+            let occasion = Occasion::under(&by.policy, &scope, Scheme::Bearer);
+            let answer = step.worker.config.challenge.answer(&denial, occasion);
             step.push(Effect::End(stream, answer));
             return true;
         }

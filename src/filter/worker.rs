@@ -14,6 +14,7 @@ use crate::config::Config;
 use crate::jwt::Signatures;
 use crate::metrics::Names;
 use crate::revocation::Replay;
+use crate::sender_constrained::dpop::SeenProofs;
 use crate::token::{TokenDigest, UnixMillis};
 
 /// What all parts of a worker's filter use.
@@ -23,6 +24,8 @@ pub(super) struct Worker {
     pub(super) leases: Leases,
     /// Signals that were seen already.
     pub(super) replay: Replay,
+    /// DPoP proofs that were seen already, if any are taken.
+    pub(super) seen_proofs: Option<SeenProofs>,
     /// What requests got that were like those to come.
     pub(super) first_level: RefCell<FirstLevel<Ready>>,
     /// What the log was told of providers.
@@ -68,6 +71,9 @@ impl Worker {
             cache.withdrawals().create();
             replay.create();
         }
+        let seen_proofs =
+            config.dpop.as_ref().map(|rules| SeenProofs::new(Rc::clone(&shared), rules.max_proofs));
+        seen_proofs.iter().for_each(SeenProofs::create);
         let leases = Leases::new(shared, mailbox);
         leases.create();
         Self {
@@ -75,6 +81,7 @@ impl Worker {
             cache,
             leases,
             replay,
+            seen_proofs,
             first_level: RefCell::new(FirstLevel::new(max_entries)),
             complaints: Complaints::default(),
             first_verdicts: FirstVerdicts::default(),

@@ -45,12 +45,16 @@ pub enum Counter {
     DeniedInsufficientScope,
     /// Refused with 401 for how or when the user was authenticated.
     DeniedInsufficientUserAuthentication,
+    /// Refused with 401 for want of a DPoP proof that holds.
+    DeniedInvalidDpopProof,
     /// Refused with 400.
     DeniedInvalidRequest,
     /// Refused with 401 for a token that is not valid.
     DeniedInvalidToken,
     /// Refused with 401 for want of a token.
     DeniedMissingToken,
+    /// Refused with 401 for want of a nonce in a DPoP proof.
+    DeniedUseDpopNonce,
     /// Passed on.
     Forwarded,
     /// A signal withdrew verdicts, or was found to be of no concern.
@@ -86,9 +90,11 @@ impl Counter {
         Self::JwtMinted,
         Self::DeniedInsufficientScope,
         Self::DeniedInsufficientUserAuthentication,
+        Self::DeniedInvalidDpopProof,
         Self::DeniedInvalidRequest,
         Self::DeniedInvalidToken,
         Self::DeniedMissingToken,
+        Self::DeniedUseDpopNonce,
         Self::Forwarded,
         Self::RevocationReceived,
         Self::RevocationRefused,
@@ -122,8 +128,10 @@ impl Metric for Counter {
             Self::DeniedInsufficientUserAuthentication => {
                 "phantom_token.requests.denied.insufficient_user_authentication"
             }
+            Self::DeniedInvalidDpopProof => "phantom_token.requests.denied.invalid_dpop_proof",
             Self::DeniedInvalidRequest => "phantom_token.requests.denied.invalid_request",
             Self::DeniedInvalidToken => "phantom_token.requests.denied.invalid_token",
+            Self::DeniedUseDpopNonce => "phantom_token.requests.denied.use_dpop_nonce",
             Self::DeniedMissingToken => "phantom_token.requests.denied.missing_token",
             Self::Forwarded => "phantom_token.requests.forwarded",
             Self::RevocationReceived => "phantom_token.revocation.received",
@@ -154,9 +162,11 @@ impl Metric for Counter {
             | Self::JwtMinted => Kinds::PROVIDER,
             Self::DeniedInsufficientScope
             | Self::DeniedInsufficientUserAuthentication
+            | Self::DeniedInvalidDpopProof
             | Self::DeniedInvalidRequest
             | Self::DeniedInvalidToken
             | Self::DeniedMissingToken
+            | Self::DeniedUseDpopNonce
             | Self::StreamsEnded => Kinds { provider: false, policy: true, reason: true },
             Self::Forwarded => Kinds { provider: false, policy: true, reason: false },
             Self::IntrospectionError => Kinds { provider: true, policy: false, reason: true },
