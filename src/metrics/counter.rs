@@ -69,7 +69,7 @@ pub enum Counter {
 
 impl Counter {
     /// Every counter.
-    pub const ALL: [Self; 28] = [
+    pub const ALL: [Self; 30] = [
         Self::CacheEvicted,
         Self::CacheHit,
         Self::CacheMiss,
