@@ -21,6 +21,10 @@ pub enum Counter {
     CacheRefreshed,
     /// The server was down, and the last verdict served on.
     CacheStale,
+    /// A provider's metadata could not be fetched, or were refused.
+    DiscoveryError,
+    /// A provider's metadata were fetched.
+    DiscoveryRefreshed,
     /// The server said that a token is active.
     IntrospectionActive,
     /// A try brought no verdict.
@@ -65,7 +69,7 @@ pub enum Counter {
 
 impl Counter {
     /// Every counter.
-    pub const ALL: [Self; 28] = [
+    pub const ALL: [Self; 30] = [
         Self::CacheEvicted,
         Self::CacheHit,
         Self::CacheMiss,
@@ -74,6 +78,8 @@ impl Counter {
         Self::CacheNegativeHit,
         Self::CacheRefreshed,
         Self::CacheStale,
+        Self::DiscoveryError,
+        Self::DiscoveryRefreshed,
         Self::IntrospectionActive,
         Self::IntrospectionError,
         Self::IntrospectionExpired,
@@ -108,6 +114,8 @@ impl Metric for Counter {
             Self::CacheNegativeHit => "phantom_token.cache.negative_hit",
             Self::CacheRefreshed => "phantom_token.cache.refreshed",
             Self::CacheStale => "phantom_token.cache.stale",
+            Self::DiscoveryError => "phantom_token.discovery.error",
+            Self::DiscoveryRefreshed => "phantom_token.discovery.refreshed",
             Self::IntrospectionActive => "phantom_token.introspection.active",
             Self::IntrospectionError => "phantom_token.introspection.error",
             Self::IntrospectionExpired => "phantom_token.introspection.expired",
@@ -143,6 +151,8 @@ impl Metric for Counter {
             | Self::CacheStale => Kinds { provider: true, policy: true, reason: false },
             Self::CacheOversized
             | Self::CacheRefreshed
+            | Self::DiscoveryError
+            | Self::DiscoveryRefreshed
             | Self::IntrospectionActive
             | Self::IntrospectionExpired
             | Self::IntrospectionInactive
