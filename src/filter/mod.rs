@@ -246,8 +246,10 @@ impl Filter {
 
     /// Gives a call's answer, if there is one, to whoever made it.
     fn call_ended(&mut self, call: CallId, reply: Option<&Reply<'_>>, step: &mut Step<'_>) {
-        if reply.is_some_and(Reply::is_of_another_place) {
-            let asked = self.introspections.asked(call).map(|introspector| &*introspector.origin.provider);
+        if let Some(reply) = reply.filter(|reply| reply.is_of_another_place()) {
+            // A client that makes up tokens must not make us look anew.
+            let asked = self.introspections.asked(call).filter(|it| !it.endpoint.says_inactive(reply));
+            let asked = asked.map(|introspector| &*introspector.origin.provider);
             let astray = asked.or_else(|| self.keys.fetched(call));
             astray.into_iter().for_each(|provider| self.discoveries.want(provider));
         }

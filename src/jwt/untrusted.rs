@@ -114,7 +114,7 @@ impl fmt::Debug for UntrustedJwt<'_> {
 
 /// The claims of a token that some server may take for a JWT, however it reads one: with padding, stray bits, an end that it drops,
 /// or a header that says nothing here. What its issuer has signed is the text of header and payload; the rest anyone may spell as
-/// he likes. And anyone may have written all of it: good for refusing, and for nothing else.
+/// he likes. And anyone may have written all of it: good for refusing and for choosing who judges, and for nothing else.
 pub(crate) fn claims_unchecked(token: &AccessToken) -> Option<Map<String, Value>> {
     let payload = canonical(token.secret().split('.').nth(1)?);
     json::object(&decode(&payload).ok()?).ok()
