@@ -15,7 +15,7 @@ pub enum Gauge {
     IntrospectionUnderWay,
     /// When a provider's keys were fetched last, in seconds since 1970.
     JwksFetched,
-    /// Requests that wait for a verdict, keys or a status list, of all workers.
+    /// Requests that wait for a verdict, metadata, keys or a status list, of all workers.
     RequestsWaiting,
     /// The filter's version: 1002003 for 1.2.3.
     Version,
