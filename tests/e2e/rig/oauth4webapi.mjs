@@ -1,6 +1,6 @@
 // A DPoP client of another hand: it gets tokens from the authorization server and calls the API with them, as `oauth4webapi` does
-// it. The task is in stdin (JSON): token_endpoint, client, secret, parameters, algorithm, gateway (where Envoy is), requests. What the API
-// said to each, and what had been sent, is printed.
+// it. The task is in stdin (JSON): token_endpoint, client, secret, parameters, algorithm, gateway (where Envoy is),
+// requests. What the API said to each, and what had been sent, is printed.
 import * as oauth from 'oauth4webapi';
 import { json } from 'node:stream/consumers';
 
