@@ -72,7 +72,7 @@ async fn what_a_client_has_sent_is_of_no_use_on_any_worker() {
     let forwarded = gateway.upstream.requests();
     for mut connections in gateway.envoy.connect_to_every_worker(1).await {
         for sent in session.sent() {
-            let reply = connections[0].send(sent).await.expect("an answer");
+            let reply = connections[0].send(&sent).await.expect("an answer");
             assert_eq!(reply.status, 401, "{reply:?}");
             let challenge = reply.header("www-authenticate").expect("a challenge");
             assert!(

@@ -6,11 +6,14 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::{
+    curl::Curl,
     rig::{
+        ROOT,
         browser::{self, Browser, Session, parameter, query},
         client::{Reply, Request},
         installed::installed,
         oauth_client::{basic, post_as, text},
+        oauth4webapi::{self, Client},
         process::Process,
         started::{free_port, until_ready},
     },
@@ -37,6 +40,8 @@ pub struct Keycloak {
     process: Process,
     _directory: TempDir,
     address: SocketAddr,
+    /// Where clients may show certificates.
+    over_tls: SocketAddr,
 }
 
 impl Server for Keycloak {
@@ -91,6 +96,24 @@ impl Server for Keycloak {
             ("ID token", session.id_token),
             ("authorization code", self.authorize().await),
         ]
+    }
+
+    async fn dpop_session(
+        &self,
+        envoy: (&str, SocketAddr),
+        requests: &[(&str, &str)],
+    ) -> oauth4webapi::Session {
+        let token_endpoint = format!("https://{}{OPENID_CONNECT}/token", self.over_tls);
+        let client = Client { token_endpoint: &token_endpoint, id: "app-dpop", secret: "app-secret" };
+        oauth4webapi::Session::of_client(client, json!({}), "ES256", envoy, requests).await
+    }
+
+    async fn token_of_certificate(&self, certificate: &str) -> String {
+        let request = Curl::new(self.over_tls, &format!("{OPENID_CONNECT}/token"));
+        let request = request.client("app-mtls", "app-secret").field("grant_type", "client_credentials");
+        let (status, reply) = request.showing(certificate).send().await;
+        assert_eq!(status, 200, "{reply}");
+        text(&reply, "access_token")
     }
 
     async fn revoke(&self, access_token: &str) {
@@ -158,7 +181,8 @@ impl Keycloak {
     async fn launch(gateway: &Gateway, more: &[&str]) -> Self {
         let folder = installed("servers", "keycloak-26.7.3", "keycloak/bin/kc.sh", INSTALL).join("keycloak");
         let directory = tempfile::tempdir().expect("a temporary directory");
-        let address = free_port();
+        let (address, over_tls) = (free_port(), free_port());
+        let key_file = |name: &str| format!("{ROOT}/tests/keys/{name}");
         let log = File::create(directory.path().join("log")).expect("a log file");
         let mut command = Command::new(folder.join("bin/kc.sh"));
         command
@@ -166,6 +190,10 @@ impl Keycloak {
             .args(["--http-host", "127.0.0.1", "--hostname", "https://keycloak.example"])
             .args(["--http-port", &address.port().to_string()])
             .args(["--http-management-port", &free_port().port().to_string()])
+            .args(["--https-port", &over_tls.port().to_string()])
+            .args(["--https-certificate-file", &key_file("tls.cert.pem")])
+            .args(["--https-certificate-key-file", &key_file("ec256.pem")])
+            .args(["--https-client-auth", "request", "--truststore-paths", &key_file("ca.cert.pem")])
             .args(more)
             .env("KC_BOOTSTRAP_ADMIN_USERNAME", "admin")
             .env("KC_BOOTSTRAP_ADMIN_PASSWORD", "admin")
@@ -174,7 +202,7 @@ impl Keycloak {
         let mut process = Process::start(&mut command);
         until_ready(&mut process, address, Request::get("/realms/master"), &directory.path().join("log"))
             .await;
-        let server = Self { process, _directory: directory, address };
+        let server = Self { process, _directory: directory, address, over_tls };
         server.set_up(gateway).await;
         server
     }
@@ -206,6 +234,13 @@ impl Keycloak {
                 "config": {"included.client.audience": client, "access.token.claim": "true"},
             })
         };
+        let bound = |client: &str, attribute: &str| {
+            json!({
+                "clientId": client, "secret": "app-secret", "serviceAccountsEnabled": true,
+                "standardFlowEnabled": false, "attributes": {attribute: "true"},
+                "protocolMappers": [audience("gateway")],
+            })
+        };
         let by_jwt = json!({"use.jwks.string": "true", "jwks.string": gateway.jwks().to_string()});
         let realm = json!({
             "realm": "api",
@@ -216,6 +251,8 @@ impl Keycloak {
                 {"clientId": "gateway", "secret": Gateway::SECRET, "standardFlowEnabled": false},
                 {"clientId": "gateway-jwt", "clientAuthenticatorType": "client-jwt", "attributes": by_jwt,
                  "standardFlowEnabled": false},
+                bound("app-dpop", "dpop.bound.access.tokens"),
+                bound("app-mtls", "tls.client.certificate.bound.access.tokens"),
             ],
             "users": [{
                 "username": "alice", "enabled": true, "email": "alice@example.com", "emailVerified": true,

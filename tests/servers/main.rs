@@ -10,6 +10,7 @@
 
 mod canaille;
 mod checks;
+mod curl;
 mod documented;
 mod glewlwyd;
 mod hydra;

@@ -8,6 +8,7 @@ use crate::rig::{
     browser::{Browser, Session},
     client::Request,
     jose::{self, Key},
+    oauth4webapi,
     process::Process,
 };
 
@@ -60,6 +61,22 @@ pub trait Server: Sized {
 
     /// What it gives besides, which is no access token, by its name.
     async fn no_access_tokens(&self) -> Vec<(&'static str, String)>;
+
+    /// A client whose tokens are bound to its key (RFC 9449) gets one, and sends these requests to Envoy: where the documented
+    /// configuration has `dpop`.
+    async fn dpop_session(
+        &self,
+        _envoy: (&str, SocketAddr),
+        _requests: &[(&str, &str)],
+    ) -> oauth4webapi::Session {
+        unreachable!("{}: DPoP is not documented", Self::NAME);
+    }
+
+    /// A new access token of a client that shows this certificate of `tests/keys`, and is bound to it (RFC 8705): where the
+    /// documented configuration has `client_certificate`.
+    async fn token_of_certificate(&self, certificate: &str) -> String {
+        unreachable!("{}: {certificate} is not documented", Self::NAME);
+    }
 
     /// Takes an access token back (RFC 7009).
     async fn revoke(&self, access_token: &str);

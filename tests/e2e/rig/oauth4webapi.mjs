@@ -1,16 +1,16 @@
 // A DPoP client of another hand: it gets tokens from the authorization server and calls the API with them, as `oauth4webapi` does
-// it. The task is in stdin (JSON): issuer, client, secret, resource, algorithm, gateway (where Envoy is), requests. What the API
-// said to each, and what had been sent, is printed.
+// it. The task is in stdin (JSON): token_endpoint, client, secret, parameters, algorithm, gateway (where Envoy is),
+// requests. What the API said to each, and what had been sent, is printed.
 import * as oauth from 'oauth4webapi';
 import { json } from 'node:stream/consumers';
 
-const { issuer, client: client_id, secret, parameters, algorithm, gateway, requests } = await json(process.stdin);
+const { token_endpoint, client: client_id, secret, parameters, algorithm, gateway, requests } = await json(process.stdin);
 const insecure = { [oauth.allowInsecureRequests]: true };
 const client = { client_id };
 const keys = await oauth.generateKeyPair(algorithm);
 const DPoP = oauth.DPoP(client, keys);
 
-const as = { issuer, token_endpoint: `${issuer}/token` };
+const as = { issuer: new URL(token_endpoint).origin, token_endpoint };
 const granted = await oauth.clientCredentialsGrantRequest(
   as, client, oauth.ClientSecretBasic(secret), new URLSearchParams(parameters), { DPoP, ...insecure });
 const { access_token: token, token_type } = await oauth.processClientCredentialsResponse(as, client, granted);

@@ -6,9 +6,17 @@ use serde_json::{Value, json};
 
 use super::{
     client::Request,
+    https,
     node::{self, Packages},
     oidc_provider::OidcProvider,
 };
+
+/// Who gets tokens, and where.
+pub struct Client<'c> {
+    pub token_endpoint: &'c str,
+    pub id: &'c str,
+    pub secret: &'c str,
+}
 
 /// A session of the client: one key, one token, some requests.
 pub struct Session {
@@ -16,14 +24,26 @@ pub struct Session {
     pub token_type: String,
     /// What the API answered: `status`, `body`, `nonce`, `challenge`, and whether the client has `retried`.
     pub answers: Vec<Value>,
-    sent: Vec<Request>,
+    sent: Vec<Value>,
 }
 
 impl Session {
-    /// The client `app` gets a token with these parameters, bound to a new key of `algorithm`, and asks for these URLs at
-    /// Envoy.
+    /// That of the client `app` of oidc-provider.
     pub async fn of(
         server: &OidcProvider,
+        parameters: Value,
+        algorithm: &str,
+        envoy: (&str, SocketAddr),
+        requests: &[(&str, &str)],
+    ) -> Self {
+        let token_endpoint = format!("{}/token", server.issuer());
+        let client = Client { token_endpoint: &token_endpoint, id: "app", secret: "app-secret" };
+        Self::of_client(client, parameters, algorithm, envoy, requests).await
+    }
+
+    /// A client gets a token with these parameters, bound to a new key of `algorithm`, and asks for these URLs at Envoy.
+    pub async fn of_client(
+        client: Client<'_>,
         parameters: Value,
         algorithm: &str,
         (scheme, envoy): (&str, SocketAddr),
@@ -32,8 +52,9 @@ impl Session {
         let requests: Vec<Value> =
             requests.iter().map(|(method, url)| json!({"method": method, "url": url})).collect();
         let task = json!({
-            "issuer": server.issuer(), "client": "app", "secret": "app-secret", "parameters": parameters,
-            "algorithm": algorithm, "gateway": format!("{scheme}://{envoy}"), "requests": requests,
+            "token_endpoint": client.token_endpoint, "client": client.id, "secret": client.secret,
+            "parameters": parameters, "algorithm": algorithm, "gateway": format!("{scheme}://{envoy}"),
+            "requests": requests,
         });
         let said = run(task).await;
         let text = |name: &str| said[name].as_str().expect(name).to_owned();
@@ -41,24 +62,37 @@ impl Session {
             token: text("token"),
             token_type: text("token_type"),
             answers: said["answers"].as_array().expect("answers").clone(),
-            sent: said["sent"].as_array().expect("requests").iter().map(sent).collect(),
+            sent: said["sent"].as_array().expect("requests").clone(),
         }
     }
 
     /// What was sent, as somebody on the way would send it again.
-    pub fn sent(&self) -> &[Request] {
-        &self.sent
+    pub fn sent(&self) -> Vec<Request> {
+        let again = |request: &Value| {
+            let method = if request["method"] == "POST" { "POST" } else { "GET" };
+            let again = Request::new(method, request["path"].as_str().expect("a path"));
+            credentials(request).fold(again, |again, (name, value)| again.header(name, value))
+        };
+        self.sent.iter().map(again).collect()
+    }
+
+    /// The same over TLS, where all were sent with GET.
+    pub fn sent_over_tls(&self) -> Vec<https::Request> {
+        let again = |request: &Value| {
+            assert_eq!(request["method"], "GET");
+            let again = https::Request::get(request["path"].as_str().expect("a path"));
+            credentials(request).fold(again, |again, (name, value)| again.header(name, value))
+        };
+        self.sent.iter().map(again).collect()
     }
 }
 
-fn sent(request: &Value) -> Request {
-    let method = if request["method"] == "POST" { "POST" } else { "GET" };
-    let again = Request::new(method, request["path"].as_str().expect("a path"));
-    let headers = request["headers"].as_object().expect("headers");
+/// The token and its proof.
+fn credentials(request: &Value) -> impl Iterator<Item = (&str, &str)> {
+    let headers = request["headers"].as_object().expect("headers").iter();
     headers
-        .iter()
         .filter(|(name, _)| ["authorization", "dpop"].contains(&name.as_str()))
-        .fold(again, |again, (name, value)| again.header(name, value.as_str().expect("a value")))
+        .map(|(name, value)| (name.as_str(), value.as_str().expect("a value")))
 }
 
 async fn run(task: Value) -> Value {

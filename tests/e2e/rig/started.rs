@@ -39,12 +39,12 @@ pub async fn until_ready(process: &mut Process, address: SocketAddr, request: Re
 /// JVM and a database.
 pub async fn until(process: &mut Process, what: &str, log: &Path, holds: impl AsyncFn() -> bool) {
     let log = || fs::read_to_string(log).unwrap_or_default();
-    for _ in 0..1200 {
+    for _ in 0..3000 {
         assert!(!process.has_ended(), "the server does not start:\n{}", log());
         if holds().await {
             return;
         }
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
-    panic!("{what}: not within two minutes:\n{}", log());
+    panic!("{what}: not within five minutes:\n{}", log());
 }

@@ -1,6 +1,7 @@
 //! What is tried before every server.
 
 mod authentication;
+mod bound;
 mod discovery;
 mod ends;
 mod inside;
@@ -68,6 +69,7 @@ pub async fn run<S: Server>(table: &mut Table) {
     checks.no_access_tokens(has_keys).await;
     checks.revocation().await;
     checks.crowd().await;
+    checks.bound().await;
     checks.rotation(has_keys).await;
     checks.logout().await;
     checks.authentication(&methods).await;
