@@ -10,6 +10,7 @@ mod defaults;
 mod discovery;
 mod document;
 mod error;
+mod fleet;
 mod length;
 mod own_paths;
 mod phantom_token;

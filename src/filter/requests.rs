@@ -68,6 +68,9 @@ impl Filter {
             }
             Err(denial) => return deny(stream, Some(policy), &denial, step),
         };
+        if self.fellows.refuse_requests(step) {
+            return deny(stream, Some(policy), &Unavailable::FleetSilent.into(), step);
+        }
         let origin = Rc::clone(way.origin());
         let stays = policy.authorization(&origin) == Authorization::Original
             && policy.allow_missing != AllowMissing::MissingOrInvalid;

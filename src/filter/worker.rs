@@ -11,6 +11,7 @@ use super::first_verdicts::FirstVerdicts;
 use super::judge::ready::Ready;
 use crate::cache::{Cache, Cached, FirstLevel, Leases, Mailbox, ProviderTag, SharedData};
 use crate::config::Config;
+use crate::fleet;
 use crate::jwt::Signatures;
 use crate::metrics::Names;
 use crate::revocation::Replay;
@@ -21,6 +22,10 @@ pub(super) struct Worker {
     pub(super) config: Rc<Config>,
     pub(super) cache: Cache,
     pub(super) leases: Leases,
+    /// This one's.
+    pub(super) mailbox: Mailbox,
+    /// What workers know of other Envoys, if there are any.
+    pub(super) fleet: Option<fleet::Shared>,
     /// Signals that were seen already.
     pub(super) replay: Replay,
     /// What requests got that were like those to come.
@@ -68,12 +73,16 @@ impl Worker {
             cache.withdrawals().create();
             replay.create();
         }
+        let fleet = config.revocation.fleet.as_ref().map(|it| fleet::Shared::new(it, Rc::clone(&shared)));
+        fleet.iter().for_each(fleet::Shared::create);
         let leases = Leases::new(shared, mailbox);
         leases.create();
         Self {
             config,
             cache,
             leases,
+            mailbox,
+            fleet,
             replay,
             first_level: RefCell::new(FirstLevel::new(max_entries)),
             complaints: Complaints::default(),

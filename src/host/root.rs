@@ -44,6 +44,12 @@ pub(super) fn configure(root: u32) -> Result<Worker, String> {
         .map_err(|errors| needs.get().map_or_else(|| lines(&errors), lacks))?;
     let signatures = Rc::new(Signatures);
     config.try_out_keys(signatures.as_ref()).map_err(|error| error.to_string())?;
+    if config.revocation.fleet.is_some() {
+        let missing = capabilities::missing_for_grpc();
+        if !missing.is_empty() {
+            return Err(lacks(&missing.join(", ")));
+        }
+    }
     config.warnings.iter().for_each(|warning| warn!("{warning}"));
     let limits = config.cache;
     let verdicts = u64::from(limits.max_entries) * MAX_ENTRY_BYTES as u64;

@@ -21,6 +21,14 @@ pub enum Counter {
     CacheRefreshed,
     /// The server was down, and the last verdict served on.
     CacheStale,
+    /// A withdrawal of another Envoy was done here.
+    FleetApplied,
+    /// The fleet's store was lost, or said something unreadable.
+    FleetError,
+    /// A withdrawal was put for other Envoys.
+    FleetPut,
+    /// The fleet's store had been silent for too long for about another second.
+    FleetSilentSeconds,
     /// The server said that a token is active.
     IntrospectionActive,
     /// A try brought no verdict.
@@ -61,7 +69,7 @@ pub enum Counter {
 
 impl Counter {
     /// Every counter.
-    pub const ALL: [Self; 26] = [
+    pub const ALL: [Self; 30] = [
         Self::CacheEvicted,
         Self::CacheHit,
         Self::CacheMiss,
@@ -70,6 +78,10 @@ impl Counter {
         Self::CacheNegativeHit,
         Self::CacheRefreshed,
         Self::CacheStale,
+        Self::FleetApplied,
+        Self::FleetError,
+        Self::FleetPut,
+        Self::FleetSilentSeconds,
         Self::IntrospectionActive,
         Self::IntrospectionError,
         Self::IntrospectionExpired,
@@ -91,6 +103,13 @@ impl Counter {
     ];
 }
 
+impl Counter {
+    /// Whether it counts only where there is a fleet.
+    pub fn is_of_fleet(self) -> bool {
+        matches!(self, Self::FleetApplied | Self::FleetError | Self::FleetPut | Self::FleetSilentSeconds)
+    }
+}
+
 impl Metric for Counter {
     fn name(self) -> &'static str {
         match self {
@@ -102,6 +121,10 @@ impl Metric for Counter {
             Self::CacheNegativeHit => "phantom_token.cache.negative_hit",
             Self::CacheRefreshed => "phantom_token.cache.refreshed",
             Self::CacheStale => "phantom_token.cache.stale",
+            Self::FleetApplied => "phantom_token.fleet.applied",
+            Self::FleetError => "phantom_token.fleet.error",
+            Self::FleetPut => "phantom_token.fleet.put",
+            Self::FleetSilentSeconds => "phantom_token.fleet.silent_seconds",
             Self::IntrospectionActive => "phantom_token.introspection.active",
             Self::IntrospectionError => "phantom_token.introspection.error",
             Self::IntrospectionExpired => "phantom_token.introspection.expired",
@@ -127,7 +150,11 @@ impl Metric for Counter {
 
     fn kinds(self) -> Kinds {
         match self {
-            Self::CacheEvicted | Self::RevocationReceived => Kinds::NONE,
+            Self::CacheEvicted
+            | Self::FleetApplied
+            | Self::FleetPut
+            | Self::FleetSilentSeconds
+            | Self::RevocationReceived => Kinds::NONE,
             Self::CacheCoalesced
             | Self::CacheHit
             | Self::CacheMiss
@@ -150,7 +177,9 @@ impl Metric for Counter {
             | Self::StreamsEnded => Kinds { provider: false, policy: true, reason: true },
             Self::Forwarded => Kinds { provider: false, policy: true, reason: false },
             Self::IntrospectionError => Kinds { provider: true, policy: false, reason: true },
-            Self::RevocationRefused => Kinds { provider: false, policy: false, reason: true },
+            Self::FleetError | Self::RevocationRefused => {
+                Kinds { provider: false, policy: false, reason: true }
+            }
             Self::Unavailable => Kinds { provider: true, policy: true, reason: true },
         }
     }

@@ -1,0 +1,521 @@
+//! The link with the store: whose it is, what is said, and what becomes of it when it breaks.
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use super::heard::withdraw_everything;
+use super::lost::{Lost, is_refusal};
+use super::puts::Puts;
+use crate::filter::event::{CallId, Effect};
+use crate::filter::part::NOW_AND_THEN;
+use crate::filter::step::Step;
+use crate::fleet::etcd::{self, Page, Watched};
+use crate::fleet::{Credentials, Fleet, Keys, Known, OnSilence, Standing, StoreId, TIMEOUT};
+use crate::grpc::{GrpcCall, GrpcStatus};
+use crate::metrics::{Counter, Gauge, Whose};
+use crate::token::UnixMillis;
+
+/// This worker's link with the store.
+pub(super) struct Link {
+    pub(super) fleet: Rc<Fleet>,
+    pub(super) keys: Keys,
+    /// What is known of the store, if it is this worker that speaks with it.
+    known: Option<Known>,
+    stage: Stage,
+    /// The token that the store gave us.
+    token: Option<String>,
+    /// A token is asked for.
+    authentication: Option<UnderWay>,
+    /// None is asked for before this.
+    no_authentication_before: Option<UnixMillis>,
+    pub(super) puts: Puts,
+    /// The trouble that the log was told of last.
+    said: Option<&'static str>,
+    /// Whether something under our prefix could not be read.
+    pub(super) is_unreadable: bool,
+    /// Whether the log was told of that.
+    pub(super) said_unreadable: bool,
+}
+
+/// A call that is under way, and by when it must have been answered.
+pub(super) struct UnderWay {
+    pub(super) call: CallId,
+    pub(super) until: UnixMillis,
+}
+
+enum Stage {
+    /// Nothing is said before this.
+    Apart(UnixMillis),
+    /// All there is is read.
+    Reading(UnderWay, Reading),
+    /// What is put is told as it is put.
+    Watching(Watching),
+}
+
+/// What was read so far.
+struct Reading {
+    /// The first key that was not.
+    next: Vec<u8>,
+    /// As of this revision.
+    revision: u64,
+    /// What was put up to this one is done here.
+    since: u64,
+    store: Option<StoreId>,
+    pages: u32,
+    withdrawals: usize,
+}
+
+struct Watching {
+    stream: CallId,
+    /// The revision that it began with; `None` once it has said a first word.
+    begins_at: Option<u64>,
+    /// Since when a sign of life is awaited.
+    asked: Option<UnixMillis>,
+    /// How many withdrawals were read before.
+    withdrawals: usize,
+    /// Whether the store is another than before.
+    is_other: bool,
+    /// Whether the store has no identity and is to be given one.
+    wants_store: bool,
+}
+
+impl Link {
+    pub(super) fn new(fleet: Rc<Fleet>) -> Self {
+        Self {
+            keys: Keys::new(&fleet.prefix),
+            fleet,
+            known: None,
+            stage: Stage::Apart(BEGIN),
+            token: None,
+            authentication: None,
+            no_authentication_before: None,
+            puts: Puts::default(),
+            said: None,
+            is_unreadable: false,
+            said_unreadable: false,
+        }
+    }
+
+    pub(super) fn tick(&mut self, step: &mut Step<'_>) {
+        if !self.leads(step) {
+            return;
+        }
+        self.look_for_late(step);
+        self.look_for_unreadable(step);
+        match &mut self.stage {
+            Stage::Apart(until) if *until <= step.now => self.read(Reading::new(&self.keys), step),
+            Stage::Watching(watching) if watching.asked.is_none() => {
+                watching.asked = Some(step.now);
+                step.push(Effect::Send(watching.stream, etcd::progress()));
+            }
+            _ => {}
+        }
+        self.put(step);
+        self.look_for_silence(step);
+    }
+
+    /// Whether it is this worker that speaks with the store.
+    fn leads(&mut self, step: &mut Step<'_>) -> bool {
+        let Some(shared) = &step.worker.fleet else { return false };
+        if !step.worker.leases.keep(&shared.lease, step.now, step.now.plus(LEAD)) {
+            self.leave(step);
+            return false;
+        }
+        if self.known.is_none() {
+            let new = Known {
+                store: None,
+                revision: 0,
+                heard: step.now,
+                standing: Standing::Unknown,
+                by: step.worker.mailbox,
+            };
+            let before = shared.known().unwrap_or(new);
+            // One from before the clock was set back says nothing.
+            let known = Known { by: new.by, heard: before.heard.min(step.now), ..before };
+            shared.note(&known);
+            self.known = Some(known);
+        }
+        true
+    }
+
+    /// Another worker speaks with the store now.
+    fn leave(&mut self, step: &mut Step<'_>) {
+        if self.known.take().is_some() {
+            self.break_off(BEGIN, step);
+            self.authentication = None;
+        }
+    }
+
+    /// The filter ends.
+    pub(super) fn end(&mut self, step: &mut Step<'_>) {
+        if self.known.is_some() {
+            self.leave(step);
+            step.worker.fleet.iter().for_each(|shared| drop(step.worker.leases.release(&shared.lease)));
+        }
+    }
+
+    pub(super) fn clock_set_back(&mut self, now: UnixMillis) {
+        if let Stage::Apart(until) = &mut self.stage {
+            *until = now;
+        }
+        if let Stage::Watching(Watching { asked: Some(asked), .. }) = &mut self.stage {
+            *asked = now;
+        }
+        if let Some(known) = &mut self.known {
+            known.heard = known.heard.min(now);
+        }
+        self.no_authentication_before = None;
+        self.puts.clock_set_back();
+    }
+
+    fn break_off(&mut self, until: UnixMillis, step: &mut Step<'_>) {
+        if let Stage::Watching(Watching { stream, .. }) =
+            std::mem::replace(&mut self.stage, Stage::Apart(until))
+        {
+            step.push(Effect::Cancel(stream));
+        }
+        self.puts.forget();
+    }
+
+    /// Reads on, as far as was not read.
+    fn read(&mut self, reading: Reading, step: &mut Step<'_>) {
+        if self.is_authorized(step) {
+            let message = etcd::range(&reading.next, &self.keys.end(), PAGE, reading.revision);
+            let call = self.call(etcd::KV, "Range", message, step);
+            self.stage = Stage::Reading(call, reading);
+        }
+    }
+
+    /// Calls the store; its answer comes to [`Link::message`] or [`Link::closed`].
+    pub(super) fn call(
+        &self,
+        service: &'static str,
+        method: &'static str,
+        message: Vec<u8>,
+        step: &mut Step<'_>,
+    ) -> UnderWay {
+        let call = step.grpc(self.request(service, method, message));
+        // Envoy ends it itself, in time.
+        UnderWay { call, until: step.now.plus(TIMEOUT).plus(NOW_AND_THEN) }
+    }
+
+    fn request(&self, service: &'static str, method: &'static str, message: Vec<u8>) -> GrpcCall {
+        let token = match &self.fleet.credentials {
+            Some(Credentials::Token(token)) => Some(token.secret().to_owned()),
+            _ => self.token.clone(),
+        };
+        let mut metadata = vec![(etcd::HAS_LEADER, "true".to_owned())];
+        metadata.extend(token.map(|token| (etcd::TOKEN, token)));
+        GrpcCall { cluster: self.fleet.cluster.clone(), service, method, metadata, message, timeout: TIMEOUT }
+    }
+
+    /// Whether there is all that the store wants to see of us. Otherwise it is asked for.
+    pub(super) fn is_authorized(&mut self, step: &mut Step<'_>) -> bool {
+        let fleet = Rc::clone(&self.fleet);
+        let Some(Credentials::User(name, password)) = &fleet.credentials else { return true };
+        if self.token.is_some() {
+            return true;
+        }
+        let is_time = self.no_authentication_before.is_none_or(|then| then <= step.now);
+        if self.authentication.is_none() && is_time {
+            let message = etcd::authenticate(name, password.secret());
+            self.authentication = Some(self.call(etcd::AUTH, "Authenticate", message, step));
+        }
+        false
+    }
+
+    /// The store takes the token no more.
+    pub(super) fn forget_token(&mut self) {
+        self.token = None;
+    }
+
+    fn authenticated(&mut self, answer: Result<Option<&[u8]>, GrpcStatus>, step: &mut Step<'_>) {
+        self.authentication = None;
+        let token = answer.map(|message| message.and_then(etcd::token));
+        match token {
+            Ok(Some(token)) => {
+                self.token = Some(token);
+                if let Stage::Apart(_) = self.stage {
+                    self.read(Reading::new(&self.keys), step);
+                }
+                self.put(step);
+            }
+            Ok(None) => self.not_authenticated(Lost::Unreadable, step),
+            Err(status) => {
+                // A password costs the store much to look at.
+                let pause = if is_refusal(status) { AFTER_REFUSAL } else { NOW_AND_THEN };
+                self.no_authentication_before = Some(step.now.plus(pause));
+                self.not_authenticated(Lost::Closed(status), step);
+            }
+        }
+    }
+
+    /// A watch that there is goes on without a token.
+    fn not_authenticated(&mut self, why: Lost, step: &mut Step<'_>) {
+        match self.stage {
+            Stage::Watching(_) => self.put_refused(why, step),
+            Stage::Apart(_) | Stage::Reading(..) => self.lost(why, step),
+        }
+    }
+
+    /// The store has said something.
+    pub(super) fn message(&mut self, call: CallId, message: Option<&[u8]>, step: &mut Step<'_>) {
+        if self.authentication.as_ref().is_some_and(|it| it.call == call) {
+            return self.authenticated(Ok(message), step);
+        }
+        if self.put_ended(call, Ok(message), step) {
+            return;
+        }
+        match std::mem::replace(&mut self.stage, Stage::Apart(BEGIN)) {
+            Stage::Reading(under_way, reading) if under_way.call == call => {
+                match message.and_then(Page::read) {
+                    Some(page) => self.read_page(&page, reading, step),
+                    None => self.lost(Lost::Unreadable, step),
+                }
+            }
+            Stage::Watching(watching) if watching.stream == call => {
+                self.stage = Stage::Watching(watching);
+                match message.and_then(Watched::read) {
+                    Some(watched) => self.watched(&watched, step),
+                    None => self.lost(Lost::Unreadable, step),
+                }
+            }
+            // Of a call that was given up.
+            other => self.stage = other,
+        }
+    }
+
+    /// A call has ended, or could not be sent.
+    pub(super) fn closed(&mut self, call: CallId, status: GrpcStatus, step: &mut Step<'_>) {
+        if self.authentication.as_ref().is_some_and(|it| it.call == call) {
+            return self.authenticated(Err(status), step);
+        }
+        if self.put_ended(call, Err(status), step) {
+            return;
+        }
+        let is_ours = match &self.stage {
+            Stage::Apart(_) => false,
+            Stage::Reading(under_way, _) => under_way.call == call,
+            Stage::Watching(watching) => watching.stream == call,
+        };
+        if is_ours {
+            // What has ended needs no end.
+            self.stage = Stage::Apart(BEGIN);
+            self.lost(if status == OUT_OF_RANGE { Lost::Compacted } else { Lost::Closed(status) }, step);
+        }
+    }
+
+    fn read_page(&mut self, page: &Page<'_>, mut reading: Reading, step: &mut Step<'_>) {
+        let (Some(shared), Some(known)) = (&step.worker.fleet, self.known) else { return };
+        if reading.pages == 0 {
+            reading.revision = page.revision;
+            let store = self.keys.store();
+            let id = page.pairs.iter().find(|pair| pair.key == store);
+            reading.store = id.and_then(|pair| StoreId::read(pair.value));
+            // Of another store's revisions nothing is known.
+            let is_same =
+                reading.store.is_some() && reading.store == known.store && page.revision >= known.revision;
+            reading.since = if is_same { known.revision } else { 0 };
+        }
+        self.apply(&page.pairs, reading.since, shared.envoy(), step);
+        reading.withdrawals += page.pairs.len();
+        reading.pages += 1;
+        let last = page.pairs.last().map(|pair| pair.key).filter(|last| *last >= reading.next.as_slice());
+        match last {
+            Some(last) if page.more && reading.pages < MAX_PAGES => {
+                reading.next = [last, b"\0"].concat();
+                self.read(reading, step);
+            }
+            None if page.more => self.lost(Lost::Unreadable, step),
+            _ => {
+                if page.more {
+                    // It stands for all that was not read.
+                    withdraw_everything(step);
+                }
+                self.watch(reading, step);
+            }
+        }
+    }
+
+    fn watch(&mut self, reading: Reading, step: &mut Step<'_>) {
+        let message = etcd::watch(self.keys.start(), &self.keys.end(), reading.revision.saturating_add(1));
+        let stream = step.open(self.request(etcd::WATCH, "Watch", message));
+        let is_other = self.known.is_some_and(|known| known.store.is_some() && known.store != reading.store);
+        self.stage = Stage::Watching(Watching {
+            stream,
+            begins_at: Some(reading.revision),
+            asked: Some(step.now),
+            withdrawals: reading.withdrawals - usize::from(reading.store.is_some()),
+            is_other,
+            wants_store: reading.store.is_none(),
+        });
+        if let Some(known) = &mut self.known {
+            known.store = reading.store;
+            known.revision = reading.revision;
+        }
+    }
+
+    fn watched(&mut self, watched: &Watched<'_>, step: &mut Step<'_>) {
+        let (Stage::Watching(watching), Some(shared)) = (&mut self.stage, &step.worker.fleet) else { return };
+        if watched.is_canceled {
+            return self.lost(if watched.is_compacted { Lost::Compacted } else { Lost::Refused }, step);
+        }
+        // It would be silent until it knew as much again, and what happens meanwhile would be missed.
+        if watching.begins_at.is_some_and(|revision| watched.revision < revision) {
+            return self.lost(Lost::Older, step);
+        }
+        let is_first = watching.begins_at.take().is_some();
+        watching.asked = None;
+        let (withdrawals, is_other) = (watching.withdrawals, watching.is_other);
+        let store = self.apply(&watched.puts, 0, shared.envoy(), step);
+        if let Some(known) = &mut self.known {
+            known.store = store.or(known.store);
+            // Of the rest of a revision more may follow. And a sign of life says nothing here: etcd before 3.4.25 may give
+            // it before what came first.
+            if let Some(last) =
+                watched.puts.iter().map(|pair| pair.revision).max().filter(|_| !watched.goes_on)
+            {
+                known.revision = known.revision.max(last);
+            }
+            let (before, silence) = (known.standing, step.now.since(known.heard));
+            known.heard = step.now;
+            if is_first {
+                known.standing = Standing::Heard;
+            }
+            shared.note(known);
+            if is_first {
+                self.say_heard(before, silence, (withdrawals, is_other));
+                self.put(step);
+            }
+        }
+    }
+
+    fn say_heard(&mut self, before: Standing, silence: Duration, (withdrawals, is_other): (usize, bool)) {
+        self.said = None;
+        let cluster = &self.fleet.cluster;
+        let other = if is_other { "; it is another than before, emptied or restored" } else { "" };
+        match before {
+            Standing::Unknown => {
+                log::info!(
+                    "revocation.fleet: cluster {cluster:?} is heard, with {withdrawals} withdrawals{other}"
+                );
+            }
+            Standing::Heard if !is_other => {}
+            Standing::Heard | Standing::Lost | Standing::Silent => log::warn!(
+                "revocation.fleet: cluster {cluster:?} is heard again, after {silence:?}, with {withdrawals} \
+                 withdrawals{other}"
+            ),
+        }
+    }
+
+    /// The store is not heard any more, or not understood: it is read anew, soon.
+    fn lost(&mut self, why: Lost, step: &mut Step<'_>) {
+        let reason = why.reason();
+        step.count(Counter::FleetError, Whose::NOBODY.because(reason));
+        if let Lost::Closed(status) = why
+            && is_refusal(status)
+        {
+            self.forget_token();
+        }
+        self.break_off(step.now.plus(NOW_AND_THEN), step);
+        if self.said != Some(reason) {
+            self.said = Some(reason);
+            log::warn!(
+                "revocation.fleet: cluster {:?} is not heard: {why}; it is read anew",
+                self.fleet.cluster
+            );
+        }
+        if let (Some(known), Some(shared)) = (&mut self.known, &step.worker.fleet)
+            && matches!(known.standing, Standing::Heard | Standing::Unknown)
+            && why != Lost::Compacted
+        {
+            known.standing = Standing::Lost;
+            shared.note(known);
+        }
+    }
+
+    /// Gives up on answers that do not come.
+    fn look_for_late(&mut self, step: &mut Step<'_>) {
+        self.look_for_late_put(step);
+        if self.authentication.take_if(|it| it.until <= step.now).is_some() {
+            self.not_authenticated(Lost::NoAnswer, step);
+        }
+        let is_late = match &self.stage {
+            Stage::Apart(_) => false,
+            Stage::Reading(under_way, _) => under_way.until <= step.now,
+            Stage::Watching(watching) => watching.asked.is_some_and(|asked| step.now.since(asked) > TIMEOUT),
+        };
+        if is_late {
+            self.lost(Lost::NoAnswer, step);
+        }
+    }
+
+    /// Does what is configured for a store that is silent for too long.
+    fn look_for_silence(&mut self, step: &mut Step<'_>) {
+        let (Some(known), Some(shared)) = (&mut self.known, &step.worker.fleet) else { return };
+        let is_heard = known.standing == Standing::Heard;
+        step.set(Gauge::FleetHeard, Whose::NOBODY, u64::from(is_heard));
+        step.set(Gauge::FleetWaiting, Whose::NOBODY, shared.outbox.first(0).1 as u64);
+        if !known.is_silent(&self.fleet, step.now) {
+            return;
+        }
+        let Fleet { cluster, max_silence, on_silence, .. } = &*self.fleet;
+        let withdrawals = step.worker.cache.withdrawals();
+        if known.standing != Standing::Silent {
+            known.standing = Standing::Silent;
+            shared.note(known);
+            let consequence = on_silence.consequence();
+            log::error!(
+                "revocation.fleet: cluster {cluster:?} was silent for {max_silence:?}: {consequence}"
+            );
+            if *on_silence == OnSilence::Refuse {
+                withdrawals.look_again();
+            }
+        }
+        step.count(Counter::FleetSilentSeconds, Whose::NOBODY);
+        if *on_silence == OnSilence::Ask {
+            withdrawals.withdraw_all_until(step.now.minus(*max_silence));
+        }
+    }
+
+    /// Whether what is put is told.
+    pub(super) fn is_watching(&self) -> bool {
+        matches!(&self.stage, Stage::Watching(watching) if watching.begins_at.is_none())
+    }
+
+    /// Whether the store has no identity yet.
+    pub(super) fn wants_store(&self) -> bool {
+        matches!(&self.stage, Stage::Watching(watching) if watching.wants_store)
+    }
+
+    /// The store has an identity now, and tells it as all that is put.
+    pub(super) fn store_was_put(&mut self) {
+        if let Stage::Watching(watching) = &mut self.stage {
+            watching.wants_store = false;
+        }
+    }
+}
+
+impl Reading {
+    fn new(keys: &Keys) -> Self {
+        let next = keys.start().to_vec();
+        Self { next, revision: 0, since: 0, store: None, pages: 0, withdrawals: 0 }
+    }
+}
+
+const BEGIN: UnixMillis = UnixMillis::from_millis(0);
+
+/// How long another worker waits to speak with the store in the place of one that says nothing any more.
+const LEAD: Duration = Duration::from_secs(3);
+
+/// Before the same password is tried again.
+const AFTER_REFUSAL: Duration = Duration::from_secs(30);
+
+/// Keys that are read at once: 100 KiB of withdrawals.
+const PAGE: u64 = 500;
+
+/// More pages are not read: no memory of ours holds so many withdrawals apart.
+const MAX_PAGES: u32 = 64;
+
+/// `OUT_OF_RANGE`: what etcd answers to whoever reads what it has forgotten.
+const OUT_OF_RANGE: GrpcStatus = GrpcStatus(11);
