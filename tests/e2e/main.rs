@@ -12,6 +12,7 @@ mod configuration;
 mod dialects;
 mod discovery;
 mod examples;
+mod fleet;
 mod floods;
 mod host_traps;
 mod hostile_jwts;

@@ -14,6 +14,7 @@ pub mod browser;
 pub mod canaille;
 pub mod client;
 pub mod envoy;
+pub mod etcd;
 pub mod example;
 pub mod gateway;
 pub mod glewlwyd;
