@@ -241,13 +241,13 @@ pub(super) fn call_answered(root: u32, call: u32, num_headers: usize, body_size:
 
 pub(super) fn grpc_received(root: u32, call: u32, size: usize) {
     if let Some(worker) = CONTEXTS.with(|contexts| contexts.worker(root)) {
-        worker.grpc_received(call, size);
+        root::grpc_received(&worker, call, size);
     }
 }
 
 pub(super) fn grpc_closed(root: u32, call: u32, status: u32) {
     if let Some(worker) = CONTEXTS.with(|contexts| contexts.worker(root)) {
-        worker.grpc_closed(call, status);
+        root::grpc_closed(&worker, call, status);
     }
 }
 

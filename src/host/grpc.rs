@@ -4,8 +4,7 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 
 use super::abi::Status;
-use super::abi::hostcalls::{self, BufferType};
-use super::apply::Worker;
+use super::abi::hostcalls;
 use crate::filter::{CallId, Event};
 use crate::grpc::{GrpcCall, GrpcStatus};
 use crate::protobuf::{put, put_varint};
@@ -69,7 +68,7 @@ impl OpenCalls {
     }
 
     /// Whose message comes under this number. Envoy tells of the end of calls, too, that it never gave a number of.
-    fn received(&self, token: u32) -> Option<CallId> {
+    pub(super) fn received(&self, token: u32) -> Option<CallId> {
         let mut open = self.0.borrow_mut();
         let found = *open.get(&token)?;
         if !found.is_stream {
@@ -77,24 +76,10 @@ impl OpenCalls {
         }
         Some(found.id)
     }
-}
 
-impl Worker {
-    pub(super) fn grpc_received(&self, token: u32, size: usize) {
-        let Some(id) = self.grpc.received(token) else { return };
-        let fits = size <= GrpcCall::MAX_MESSAGE_BYTES;
-        // One that cannot be had is empty, as far as anybody can tell.
-        let message = fits.then(|| {
-            hostcalls::get_buffer(BufferType::GrpcReceive, 0, size).ok().flatten().unwrap_or_default()
-        });
-        self.root_event(Event::GrpcMessage(id, message.as_deref()));
-    }
-
-    pub(super) fn grpc_closed(&self, token: u32, status: u32) {
-        let closed = self.grpc.0.borrow_mut().remove(&token);
-        if let Some(Open { id, .. }) = closed {
-            self.root_event(Event::GrpcClosed(id, GrpcStatus(status)));
-        }
+    /// What has ended under this number.
+    pub(super) fn closed(&self, token: u32) -> Option<CallId> {
+        self.0.borrow_mut().remove(&token).map(|open| open.id)
     }
 }
 

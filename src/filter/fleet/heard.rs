@@ -54,13 +54,13 @@ impl Link {
                     self.fleet.prefix
                 );
             }
-            withdraw_everything(step);
+            self.withdraw_everything(step);
         }
     }
-}
 
-/// In the place of what cannot be told.
-pub(super) fn withdraw_everything(step: &Step<'_>) {
-    let settle = step.worker.config.revocation.settle;
-    step.worker.cache.withdrawals().withdraw(&[Subject::Everything], settle, step.now);
+    /// In the place of what cannot be told.
+    pub(super) fn withdraw_everything(&self, step: &Step<'_>) {
+        let settle = step.worker.config.revocation.settle;
+        step.worker.cache.withdrawals().withdraw(&[Subject::Everything], settle, step.now);
+    }
 }

@@ -3,16 +3,14 @@
 use std::rc::Rc;
 use std::time::Duration;
 
-use super::heard::withdraw_everything;
-use super::lost::{Lost, is_refusal};
-use super::puts::Puts;
+use super::calls::{Authentication, Puts, UnderWay};
+use super::lost::Lost;
 use crate::filter::event::{CallId, Effect};
 use crate::filter::part::NOW_AND_THEN;
 use crate::filter::step::Step;
 use crate::fleet::etcd::{self, Page, Watched};
-use crate::fleet::{Credentials, Fleet, Keys, Known, OnSilence, Standing, StoreId, TIMEOUT};
+use crate::fleet::{Credentials, Fleet, Keys, Known, Standing, StoreId, TIMEOUT};
 use crate::grpc::{GrpcCall, GrpcStatus};
-use crate::metrics::{Counter, Gauge, Whose};
 use crate::token::UnixMillis;
 
 /// This worker's link with the store.
@@ -20,30 +18,19 @@ pub(super) struct Link {
     pub(super) fleet: Rc<Fleet>,
     pub(super) keys: Keys,
     /// What is known of the store, if it is this worker that speaks with it.
-    known: Option<Known>,
-    stage: Stage,
-    /// The token that the store gave us.
-    token: Option<String>,
-    /// A token is asked for.
-    authentication: Option<UnderWay>,
-    /// None is asked for before this.
-    no_authentication_before: Option<UnixMillis>,
+    pub(super) known: Option<Known>,
+    pub(super) stage: Stage,
+    pub(super) authentication: Authentication,
     pub(super) puts: Puts,
     /// The trouble that the log was told of last.
-    said: Option<&'static str>,
+    pub(super) said: Option<&'static str>,
     /// Whether something under our prefix could not be read.
     pub(super) is_unreadable: bool,
     /// Whether the log was told of that.
     pub(super) said_unreadable: bool,
 }
 
-/// A call that is under way, and by when it must have been answered.
-pub(super) struct UnderWay {
-    pub(super) call: CallId,
-    pub(super) until: UnixMillis,
-}
-
-enum Stage {
+pub(super) enum Stage {
     /// Nothing is said before this.
     Apart(UnixMillis),
     /// All there is is read.
@@ -53,7 +40,7 @@ enum Stage {
 }
 
 /// What was read so far.
-struct Reading {
+pub(super) struct Reading {
     /// The first key that was not.
     next: Vec<u8>,
     /// As of this revision.
@@ -65,12 +52,12 @@ struct Reading {
     withdrawals: usize,
 }
 
-struct Watching {
-    stream: CallId,
+pub(super) struct Watching {
+    pub(super) stream: CallId,
     /// The revision that it began with; `None` once it has said a first word.
     begins_at: Option<u64>,
     /// Since when a sign of life is awaited.
-    asked: Option<UnixMillis>,
+    pub(super) asked: Option<UnixMillis>,
     /// How many withdrawals were read before.
     withdrawals: usize,
     /// Whether the store is another than before.
@@ -86,9 +73,7 @@ impl Link {
             fleet,
             known: None,
             stage: Stage::Apart(BEGIN),
-            token: None,
-            authentication: None,
-            no_authentication_before: None,
+            authentication: Authentication::default(),
             puts: Puts::default(),
             said: None,
             is_unreadable: false,
@@ -103,7 +88,7 @@ impl Link {
         self.look_for_late(step);
         self.look_for_unreadable(step);
         match &mut self.stage {
-            Stage::Apart(until) if *until <= step.now => self.read(Reading::new(&self.keys), step),
+            Stage::Apart(until) if *until <= step.now => self.begin(step),
             Stage::Watching(watching) if watching.asked.is_none() => {
                 watching.asked = Some(step.now);
                 step.push(Effect::Send(watching.stream, etcd::progress()));
@@ -142,7 +127,7 @@ impl Link {
     fn leave(&mut self, step: &mut Step<'_>) {
         if self.known.take().is_some() {
             self.break_off(BEGIN, step);
-            self.authentication = None;
+            self.authentication.forget_call();
         }
     }
 
@@ -164,17 +149,22 @@ impl Link {
         if let Some(known) = &mut self.known {
             known.heard = known.heard.min(now);
         }
-        self.no_authentication_before = None;
+        self.authentication.clock_set_back();
         self.puts.clock_set_back();
     }
 
-    fn break_off(&mut self, until: UnixMillis, step: &mut Step<'_>) {
+    pub(super) fn break_off(&mut self, until: UnixMillis, step: &mut Step<'_>) {
         if let Stage::Watching(Watching { stream, .. }) =
             std::mem::replace(&mut self.stage, Stage::Apart(until))
         {
             step.push(Effect::Cancel(stream));
         }
         self.puts.forget();
+    }
+
+    /// Reads all there is, and then watches.
+    pub(super) fn begin(&mut self, step: &mut Step<'_>) {
+        self.read(Reading::new(&self.keys), step);
     }
 
     /// Reads on, as far as was not read.
@@ -202,68 +192,16 @@ impl Link {
     fn request(&self, service: &'static str, method: &'static str, message: Vec<u8>) -> GrpcCall {
         let token = match &self.fleet.credentials {
             Some(Credentials::Token(token)) => Some(token.secret().to_owned()),
-            _ => self.token.clone(),
+            _ => self.authentication.token().cloned(),
         };
         let mut metadata = vec![(etcd::HAS_LEADER, "true".to_owned())];
         metadata.extend(token.map(|token| (etcd::TOKEN, token)));
         GrpcCall { cluster: self.fleet.cluster.clone(), service, method, metadata, message, timeout: TIMEOUT }
     }
 
-    /// Whether there is all that the store wants to see of us. Otherwise it is asked for.
-    pub(super) fn is_authorized(&mut self, step: &mut Step<'_>) -> bool {
-        let fleet = Rc::clone(&self.fleet);
-        let Some(Credentials::User(name, password)) = &fleet.credentials else { return true };
-        if self.token.is_some() {
-            return true;
-        }
-        let is_time = self.no_authentication_before.is_none_or(|then| then <= step.now);
-        if self.authentication.is_none() && is_time {
-            let message = etcd::authenticate(name, password.secret());
-            self.authentication = Some(self.call(etcd::AUTH, "Authenticate", message, step));
-        }
-        false
-    }
-
-    /// The store takes the token no more.
-    pub(super) fn forget_token(&mut self) {
-        self.token = None;
-    }
-
-    fn authenticated(&mut self, answer: Result<Option<&[u8]>, GrpcStatus>, step: &mut Step<'_>) {
-        self.authentication = None;
-        let token = answer.map(|message| message.and_then(etcd::token));
-        match token {
-            Ok(Some(token)) => {
-                self.token = Some(token);
-                if let Stage::Apart(_) = self.stage {
-                    self.read(Reading::new(&self.keys), step);
-                }
-                self.put(step);
-            }
-            Ok(None) => self.not_authenticated(Lost::Unreadable, step),
-            Err(status) => {
-                // A password costs the store much to look at.
-                let pause = if is_refusal(status) { AFTER_REFUSAL } else { NOW_AND_THEN };
-                self.no_authentication_before = Some(step.now.plus(pause));
-                self.not_authenticated(Lost::Closed(status), step);
-            }
-        }
-    }
-
-    /// A watch that there is goes on without a token.
-    fn not_authenticated(&mut self, why: Lost, step: &mut Step<'_>) {
-        match self.stage {
-            Stage::Watching(_) => self.put_refused(why, step),
-            Stage::Apart(_) | Stage::Reading(..) => self.lost(why, step),
-        }
-    }
-
     /// The store has said something.
     pub(super) fn message(&mut self, call: CallId, message: Option<&[u8]>, step: &mut Step<'_>) {
-        if self.authentication.as_ref().is_some_and(|it| it.call == call) {
-            return self.authenticated(Ok(message), step);
-        }
-        if self.put_ended(call, Ok(message), step) {
+        if self.authentication_ended(call, Ok(message), step) || self.put_ended(call, Ok(message), step) {
             return;
         }
         match std::mem::replace(&mut self.stage, Stage::Apart(BEGIN)) {
@@ -287,10 +225,7 @@ impl Link {
 
     /// A call has ended, or could not be sent.
     pub(super) fn closed(&mut self, call: CallId, status: GrpcStatus, step: &mut Step<'_>) {
-        if self.authentication.as_ref().is_some_and(|it| it.call == call) {
-            return self.authenticated(Err(status), step);
-        }
-        if self.put_ended(call, Err(status), step) {
+        if self.authentication_ended(call, Err(status), step) || self.put_ended(call, Err(status), step) {
             return;
         }
         let is_ours = match &self.stage {
@@ -330,7 +265,7 @@ impl Link {
             _ => {
                 if page.more {
                     // It stands for all that was not read.
-                    withdraw_everything(step);
+                    self.withdraw_everything(step);
                 }
                 self.watch(reading, step);
             }
@@ -390,94 +325,6 @@ impl Link {
         }
     }
 
-    fn say_heard(&mut self, before: Standing, silence: Duration, (withdrawals, is_other): (usize, bool)) {
-        self.said = None;
-        let cluster = &self.fleet.cluster;
-        let other = if is_other { "; it is another than before, emptied or restored" } else { "" };
-        match before {
-            Standing::Unknown => {
-                log::info!(
-                    "revocation.fleet: cluster {cluster:?} is heard, with {withdrawals} withdrawals{other}"
-                );
-            }
-            Standing::Heard if !is_other => {}
-            Standing::Heard | Standing::Lost | Standing::Silent => log::warn!(
-                "revocation.fleet: cluster {cluster:?} is heard again, after {silence:?}, with {withdrawals} \
-                 withdrawals{other}"
-            ),
-        }
-    }
-
-    /// The store is not heard any more, or not understood: it is read anew, soon.
-    fn lost(&mut self, why: Lost, step: &mut Step<'_>) {
-        let reason = why.reason();
-        step.count(Counter::FleetError, Whose::NOBODY.because(reason));
-        if let Lost::Closed(status) = why
-            && is_refusal(status)
-        {
-            self.forget_token();
-        }
-        self.break_off(step.now.plus(NOW_AND_THEN), step);
-        if self.said != Some(reason) {
-            self.said = Some(reason);
-            log::warn!(
-                "revocation.fleet: cluster {:?} is not heard: {why}; it is read anew",
-                self.fleet.cluster
-            );
-        }
-        if let (Some(known), Some(shared)) = (&mut self.known, &step.worker.fleet)
-            && matches!(known.standing, Standing::Heard | Standing::Unknown)
-            && why != Lost::Compacted
-        {
-            known.standing = Standing::Lost;
-            shared.note(known);
-        }
-    }
-
-    /// Gives up on answers that do not come.
-    fn look_for_late(&mut self, step: &mut Step<'_>) {
-        self.look_for_late_put(step);
-        if self.authentication.take_if(|it| it.until <= step.now).is_some() {
-            self.not_authenticated(Lost::NoAnswer, step);
-        }
-        let is_late = match &self.stage {
-            Stage::Apart(_) => false,
-            Stage::Reading(under_way, _) => under_way.until <= step.now,
-            Stage::Watching(watching) => watching.asked.is_some_and(|asked| step.now.since(asked) > TIMEOUT),
-        };
-        if is_late {
-            self.lost(Lost::NoAnswer, step);
-        }
-    }
-
-    /// Does what is configured for a store that is silent for too long.
-    fn look_for_silence(&mut self, step: &mut Step<'_>) {
-        let (Some(known), Some(shared)) = (&mut self.known, &step.worker.fleet) else { return };
-        let is_heard = known.standing == Standing::Heard;
-        step.set(Gauge::FleetHeard, Whose::NOBODY, u64::from(is_heard));
-        step.set(Gauge::FleetWaiting, Whose::NOBODY, shared.outbox.first(0).1 as u64);
-        if !known.is_silent(&self.fleet, step.now) {
-            return;
-        }
-        let Fleet { cluster, max_silence, on_silence, .. } = &*self.fleet;
-        let withdrawals = step.worker.cache.withdrawals();
-        if known.standing != Standing::Silent {
-            known.standing = Standing::Silent;
-            shared.note(known);
-            let consequence = on_silence.consequence();
-            log::error!(
-                "revocation.fleet: cluster {cluster:?} was silent for {max_silence:?}: {consequence}"
-            );
-            if *on_silence == OnSilence::Refuse {
-                withdrawals.look_again();
-            }
-        }
-        step.count(Counter::FleetSilentSeconds, Whose::NOBODY);
-        if *on_silence == OnSilence::Ask {
-            withdrawals.withdraw_all_until(step.now.minus(*max_silence));
-        }
-    }
-
     /// Whether what is put is told.
     pub(super) fn is_watching(&self) -> bool {
         matches!(&self.stage, Stage::Watching(watching) if watching.begins_at.is_none())
@@ -507,9 +354,6 @@ const BEGIN: UnixMillis = UnixMillis::from_millis(0);
 
 /// How long another worker waits to speak with the store in the place of one that says nothing any more.
 const LEAD: Duration = Duration::from_secs(3);
-
-/// Before the same password is tried again.
-const AFTER_REFUSAL: Duration = Duration::from_secs(30);
 
 /// Keys that are read at once: 100 KiB of withdrawals.
 const PAGE: u64 = 500;

@@ -8,10 +8,13 @@
 //! Every second the store is asked for a sign of life, for a watch on which nothing happens and one that hangs look the
 //! same. What follows when it is silent for too long is configured ([`OnSilence`]).
 
+mod authentication;
+mod calls;
 mod heard;
 mod link;
 mod lost;
 mod puts;
+mod silence;
 
 use std::rc::Rc;
 

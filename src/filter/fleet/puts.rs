@@ -3,50 +3,15 @@
 
 use std::time::Duration;
 
-use super::link::{Link, UnderWay};
+use super::calls::Doing;
+use super::link::Link;
 use super::lost::{Lost, is_refusal};
 use crate::filter::event::CallId;
 use crate::filter::part::NOW_AND_THEN;
 use crate::filter::step::Step;
-use crate::fleet::{Notice, Waiting, etcd};
+use crate::fleet::{Notice, etcd};
 use crate::grpc::GrpcStatus;
 use crate::metrics::{Counter, Whose};
-use crate::token::UnixMillis;
-
-/// What is being put.
-#[derive(Default)]
-pub(super) struct Puts {
-    /// The number of the lease that is used, and until when.
-    lease: Option<(u64, UnixMillis)>,
-    doing: Option<(UnderWay, Doing)>,
-    /// After a failure, nothing is put before this.
-    not_before: Option<UnixMillis>,
-    /// Failures since something was put.
-    failures: u32,
-    /// Whether the log was told of them.
-    are_failing: bool,
-}
-
-enum Doing {
-    /// A lease is asked for, to be used until then.
-    Lease(UnixMillis),
-    /// The store gets an identity.
-    Store,
-    /// These are put.
-    Withdrawals(Vec<Waiting>),
-}
-
-impl Puts {
-    /// Forgets what is under way: nothing more is heard of it.
-    pub(super) fn forget(&mut self) {
-        self.doing = None;
-    }
-
-    pub(super) fn clock_set_back(&mut self) {
-        self.not_before = None;
-        self.lease = None;
-    }
-}
 
 impl Link {
     /// Puts what has yet to be put, if nothing is being put; only in the root's callbacks.
@@ -137,7 +102,7 @@ impl Link {
         match why {
             // A lease ends with a store that was emptied, or by an operator.
             Lost::Closed(GrpcStatus::NOT_FOUND) => self.puts.lease = None,
-            Lost::Closed(status) if is_refusal(status) => self.forget_token(),
+            Lost::Closed(status) if is_refusal(status) => self.authentication.forget_token(),
             _ => {}
         }
         // A lease or a token that has ended is no trouble yet.
