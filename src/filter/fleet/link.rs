@@ -313,12 +313,9 @@ impl Link {
                 known.revision = known.revision.max(last);
             }
             let (before, silence) = (known.standing, step.now.since(known.heard));
-            known.heard = step.now;
-            if is_first {
-                known.standing = Standing::Heard;
-            }
+            (known.heard, known.standing) = (step.now, Standing::Heard);
             shared.note(known);
-            if is_first {
+            if is_first || before != Standing::Heard {
                 self.say_heard(before, silence, (withdrawals, is_other));
                 self.put(step);
             }

@@ -23,12 +23,17 @@ pub(super) enum Lost {
 }
 
 impl Lost {
+    /// Whether nothing is heard at all.
+    pub(super) fn is_unreachable(self) -> bool {
+        self.reason() == UNREACHABLE
+    }
+
     /// One word for metrics. What has the same is one trouble, of which the log is told once.
     pub(super) fn reason(self) -> &'static str {
         match self {
             Self::Closed(status) if is_refusal(status) => "refused",
             Self::Closed(GrpcStatus::RESOURCE_EXHAUSTED) | Self::Unreadable => "unreadable",
-            Self::Closed(_) | Self::NoAnswer => "unreachable",
+            Self::Closed(_) | Self::NoAnswer => UNREACHABLE,
             Self::Compacted => "compacted",
             Self::Older => "older",
             Self::Refused => "refused",
@@ -64,6 +69,8 @@ impl fmt::Display for Lost {
         }
     }
 }
+
+const UNREACHABLE: &str = "unreachable";
 
 /// Whether a status says that we may not. etcd answers a wrong password with INVALID_ARGUMENT.
 pub(super) fn is_refusal(status: GrpcStatus) -> bool {

@@ -118,7 +118,8 @@ impl Link {
     /// Nothing can be put, for a reason that does not pass at once.
     pub(super) fn put_refused(&mut self, why: Lost, step: &mut Step<'_>) {
         step.count(Counter::FleetError, Whose::NOBODY.because(why.reason()));
-        if !std::mem::replace(&mut self.puts.are_failing, true) {
+        // That the store is out of reach, shows by the watch, and is said once.
+        if !why.is_unreachable() && !std::mem::replace(&mut self.puts.are_failing, true) {
             log::warn!("revocation.fleet: withdrawals are not put, and wait: {why}");
         }
     }

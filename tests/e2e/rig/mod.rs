@@ -18,6 +18,7 @@ pub mod etcd;
 pub mod example;
 pub mod gateway;
 pub mod glewlwyd;
+pub mod hostile_store;
 pub mod http2;
 pub mod http2_frames;
 pub mod http_server;
