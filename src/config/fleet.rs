@@ -8,15 +8,8 @@ use super::reader::{Item, Section};
 use crate::fleet::{Credentials, Fleet, OnSilence};
 
 pub(super) fn fleet(item: Item<'_>) -> Result<Fleet, ConfigError> {
-    let section = item.section(&[
-        "cluster",
-        "prefix",
-        "authorization",
-        "user",
-        "password",
-        "max_silence",
-        "on_silence",
-    ])?;
+    let section =
+        item.section(&["cluster", "prefix", "authorization", "user", "max_silence", "on_silence"])?;
     // A sign of life is asked for each second.
     let silences = Duration::from_secs(2)..=Duration::from_secs(60 * 60);
     let on_silence = section.get("on_silence").map_or(Ok(defaults::ON_SILENCE), |item| {
@@ -47,19 +40,17 @@ fn prefix(item: &Item<'_>) -> Result<String, ConfigError> {
 }
 
 fn credentials(section: &Section<'_>) -> Result<Option<Credentials>, ConfigError> {
-    let [token, user, password] = ["authorization", "user", "password"].map(|key| section.get(key));
-    match (token, user, password) {
-        (None, None, None) => Ok(None),
-        (Some(token), None, None) => Ok(Some(Credentials::Token(token.credential()?))),
-        (None, Some(user), Some(password)) => {
-            Ok(Some(Credentials::User(user.text()?.to_owned(), password.secret()?)))
-        }
-        (Some(token), ..) => Err(token.error("either this or user and password", "both")),
-        (None, Some(_), None) => {
-            Err(section.error("password", "expected a value, for there is a user, got none"))
-        }
-        (None, None, Some(_)) => {
-            Err(section.error("user", "expected a value, for there is a password, got none"))
-        }
+    let token = section.get("authorization").map(|item| Ok((item.credential()?, item))).transpose()?;
+    let user = section.get("user").map(user).transpose()?;
+    match (token, user) {
+        (Some((_, item)), Some(_)) => Err(item.error("either this or user", "both")),
+        (Some((token, _)), None) => Ok(Some(Credentials::Token(token))),
+        (None, user) => Ok(user),
     }
+}
+
+fn user(item: Item<'_>) -> Result<Credentials, ConfigError> {
+    let section = item.section(&["name", "password"])?;
+    let name = section.required("name")?.text()?.to_owned();
+    Ok(Credentials::User(name, section.required("password")?.secret()?))
 }

@@ -191,7 +191,8 @@ async fn a_second_after_a_thousand_revocations_no_envoy_lets_any_of_them_pass() 
     const TOKENS: usize = 1000;
     let fleet = Fleet::start(3, json!({})).await;
     fleet.all_hear().await;
-    let token = |number: usize| format!("token-{number}");
+    // Of a length that leaves no bits to spare: tokens that differ in those alone are withdrawn together.
+    let token = |number: usize| format!("token-{number:06}");
     let mut connections = Vec::new();
     for envoy in &fleet.envoys {
         let mut connection = Connection::open(envoy.address()).await.expect("a connection");
@@ -210,7 +211,7 @@ async fn a_second_after_a_thousand_revocations_no_envoy_lets_any_of_them_pass() 
             let mut connection = Connection::open(address).await.expect("a connection");
             let mut served = 0;
             while !is_over.load(Ordering::Relaxed) {
-                let request = Request::get("/").bearer(&format!("token-{}", served % TOKENS));
+                let request = Request::get("/").bearer(&format!("token-{:06}", served % TOKENS));
                 connection.send(&request).await.expect("an answer");
                 served += 1;
             }
@@ -231,13 +232,6 @@ async fn a_second_after_a_thousand_revocations_no_envoy_lets_any_of_them_pass() 
     }
     is_over.store(true, Ordering::Relaxed);
     let served = traffic.await.expect("traffic");
-    let keys = fleet.etcd.keys(PREFIX).await.len();
-    println!(
-        "{keys} keys, {} waiting, {} received, {:?}",
-        gauge(&fleet.envoys[0], "waiting").await.unwrap_or(99),
-        fleet.envoys[0].counter("revocation.received").await,
-        lines(&fleet.envoys[0])
-    );
     println!("{TOKENS} revocations in {:?}, {served} requests meanwhile", answered - start);
     assert_eq!(fleet.envoys[0].counter("fleet.put").await, TOKENS as u64);
 }
@@ -251,7 +245,7 @@ async fn other_envoys_refuse_a_revoked_token_within_a_moment() {
     let mut there = Connection::open(fleet.envoys[1].address()).await.expect("a connection");
     let mut took = Vec::new();
     for number in 0..TOKENS {
-        let token = format!("token-{number}");
+        let token = format!("token-{number:06}");
         let request = Request::get("/").bearer(&token);
         assert_eq!(there.send(&request).await.expect("an answer").status, 200);
         fleet.end(&token);
@@ -384,14 +378,14 @@ async fn a_store_that_was_emptied_or_has_forgotten_is_taken_as_it_is() {
 async fn a_wrong_password_is_said_once_and_the_right_one_works() {
     let etcd = Etcd::start().await;
     etcd.enable_users("right", PREFIX).await;
-    let user = |password: &str| json!({"user": "gateway", "password": {"inline": password}});
+    let user = |password: &str| json!({"user": {"name": "gateway", "password": {"inline": password}}});
     let mut fleet = Fleet::with(etcd, 2, user("right")).await;
     fleet.all_hear().await;
     fleet.remember("token").await;
     fleet.end("token");
     fleet.revoke(0, json!({"token": "token"})).await;
     fleet.all_refuse("token").await;
-    fleet.plugin["revocation"]["fleet"]["password"] = json!({"inline": "guessed-wrong"});
+    fleet.plugin["revocation"]["fleet"]["user"]["password"] = json!({"inline": "guessed-wrong"});
     fleet.add().await;
     line_of(&fleet.envoys[2], "it refuses us, gRPC status 3 (INVALID_ARGUMENT)").await;
     line_of(&fleet.envoys[2], "was silent for 5s").await;
@@ -457,8 +451,7 @@ async fn a_hostile_store_does_no_harm() {
         line_of(&fleet.envoys[0], "is not heard").await;
         let before = fleet.envoys[0].process().resident_memory();
         for _ in 0..300 {
-            let (reply, log) = (fleet.get(0, "token").await, fleet.envoys[0].access_log());
-            assert_eq!(reply, 200, "{said:?}: {log}");
+            assert_eq!(fleet.get(0, "token").await, 200, "{said:?}");
         }
         store.called(4).await;
         let after = fleet.envoys[0].process().resident_memory();

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::link::Link;
-use crate::cache::{Name, Subject};
+use crate::cache::Name;
 use crate::filter::step::Step;
 use crate::fleet::etcd::Pair;
 use crate::fleet::{Envoy, Notice, StoreId};
@@ -58,9 +58,8 @@ impl Link {
         }
     }
 
-    /// In the place of what cannot be told.
+    /// In the place of what cannot be told: no verdict serves that is older, and streams that are open go on.
     pub(super) fn withdraw_everything(&self, step: &Step<'_>) {
-        let settle = step.worker.config.revocation.settle;
-        step.worker.cache.withdrawals().withdraw(&[Subject::Everything], settle, step.now);
+        step.worker.cache.withdrawals().withdraw_all_until(step.now);
     }
 }

@@ -47,7 +47,7 @@ impl fmt::Display for Lost {
             Self::Closed(status) if is_refusal(*status) => {
                 write!(
                     f,
-                    "it refuses us, {status}: look at revocation.fleet's user and password or authorization, and at \
+                    "it refuses us, {status}: look at revocation.fleet's user or authorization, and at \
                           what that user may read"
                 )
             }
