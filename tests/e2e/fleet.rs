@@ -468,3 +468,42 @@ async fn without_the_capabilities_for_it_a_fleet_is_refused() {
     let names = "proxy_grpc_call, proxy_grpc_cancel, proxy_grpc_send, proxy_grpc_stream";
     assert!(log.contains(&format!("allowed_capabilities: expected {names} among them, got none")), "{log}");
 }
+
+/// Two Envoys, one of them in a fleet: what that costs it when nothing happens, and for each request that the cache answers.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_fleet_costs_a_hit_nothing_and_next_to_nothing_when_idle() {
+    const ROUNDS: usize = 12;
+    const REQUESTS: u32 = 1000;
+    let mut fleet = Fleet::start(1, json!({})).await;
+    fleet.all_hear().await;
+    fleet.plugin["revocation"].as_object_mut().expect("an object").remove("fleet");
+    fleet.add().await;
+    fleet.remember("token").await;
+    let cpu = |envoy: usize| fleet.envoys[envoy].process().cpu_time();
+    let before = [cpu(0), cpu(1)];
+    let span = Duration::from_secs(10);
+    tokio::time::sleep(span).await;
+    let idle = [0, 1].map(|envoy| (cpu(envoy) - before[envoy]).as_secs_f64() / span.as_secs_f64() * 100.0);
+    let mut connections = Vec::new();
+    for envoy in &fleet.envoys {
+        connections.push(Connection::open(envoy.address()).await.expect("a connection"));
+    }
+    let mut ratios = Vec::new();
+    for _ in 0..ROUNDS {
+        let mut costs = [Duration::ZERO; 2];
+        for envoy in [0, 1] {
+            let before = cpu(envoy);
+            for _ in 0..REQUESTS {
+                let request = Request::get("/").bearer("token");
+                assert_eq!(connections[envoy].send(&request).await.expect("an answer").status, 200);
+            }
+            costs[envoy] = (cpu(envoy) - before) / REQUESTS;
+        }
+        ratios.push(costs[0].as_secs_f64() / costs[1].as_secs_f64());
+    }
+    ratios.sort_by(f64::total_cmp);
+    let ratio = ratios[ROUNDS / 2];
+    println!("idle: {:.2} % of a core with a fleet, {:.2} % without; CPU of a hit: {ratio:.3}", idle[0], idle[1]);
+    println!("ratios of each round: {ratios:.3?}");
+    assert!(idle[0] - idle[1] < 2.0 && ratio < 1.2, "{idle:?}, {ratio}");
+}
