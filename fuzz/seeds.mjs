@@ -66,6 +66,19 @@ seeds("request_form", [
   ...jwts.slice(0, 5).map((jwt) => `\n${form({ logout_token: jwt })}`),
 ]);
 seeds("credentials", ["Bearer abc\n\n", "DPoP abc==\n", "\nabc\n", "\n\na=b; at=abc; c=d\nat=", "Basic YTpi, Bearer abc\n\nat=x", "bearer\tabc,\n"]);
+const publicKeys = readdirSync(join(tests, "keys")).filter((name) => name.endsWith(".jwk.json")).map((name) => {
+  const { kty, crv, x, y, n, e } = JSON.parse(readFileSync(join(tests, "keys", name)));
+  return JSON.stringify({ kty, crv, x, y, n, e });
+});
+const proof = { jti: "j", htm: "GET", htu: "https://api.example/v1/a/b" };
+seeds("dpop_proof", publicKeys.flatMap((jwk) => [
+  ["/a/b", proof], ["/a/b?c", { ...proof, htu: "HTTPS://API.example:443/v1/x/../a/b?d#e" }], ["/%61/b", proof],
+  ["/", { ...proof, htu: "https://api.example/v1/" }], ["/a/b", { ...proof, iat: 1795377600, nonce: "n", exp: 1795377700 }],
+].map(([path, claims]) => `${jwk}\n${path}\n${JSON.stringify(claims)}`)));
+seeds("xfcc", [
+  "Hash=00", 'By=spiffe://a/b;Hash=aa;Subject="CN=\\"x\\";Hash=zz,O=y";URI=,By=;Hash=bb;Cert="-----"', "Hash=aa, Hash=bb", 'hash="aa"',
+  "By=a;Hash=aa;URI=spiffe://a;Hash=bb", 'Hash=aa;Subject="CN=x',
+]);
 seeds("configuration", configurations.flatMap((it) => [JSON.stringify(it), Buffer.from(struct(it))]));
 seeds("challenge", ["api\nread\nwrite", "", "the \"api\"", "a\\b\nread", "api\nread write", `r\n${"scope".repeat(1000)}`]);
 const access = { iss: "https://as.example", aud: "https://api.example", exp: 1795378000, iat: 1795377640, sub: "alice", scope: "read" };

@@ -1,7 +1,9 @@
 //! The answer to a refused request: one exhaustive match from [`Denial`] to status, `WWW-Authenticate`
 //! (RFC 6750 §3, RFC 9110 §11.6.1), body and gRPC status.
 
-use crate::policy::{Denial, InsufficientScope, InvalidRequest, InvalidToken, UserAuthentication};
+use crate::policy::{Denial, InsufficientScope, InvalidRequest, InvalidToken, Policy, UserAuthentication};
+use crate::sender_constrained::{BadBinding, SenderConstrained};
+use crate::token::Scheme;
 
 /// How challenges are worded.
 #[derive(Clone, Debug)]
@@ -10,6 +12,37 @@ pub struct Challenge {
     pub realm: String,
     /// Whether clients are told `error_description`.
     pub error_description: bool,
+    /// The algorithms of DPoP proofs, separated by spaces, if any are taken.
+    pub dpop_algorithms: Option<String>,
+}
+
+/// What a challenge says beside what was wrong.
+#[derive(Clone, Copy, Debug)]
+pub struct Occasion<'a> {
+    /// The scopes that the policy needs, separated by spaces.
+    pub scope: &'a str,
+    /// Where the metadata of its resource is (RFC 9728 §5.1), a URL without quotes.
+    pub resource_metadata: Option<&'a str>,
+    /// How the request carried its token.
+    pub scheme: Scheme,
+    /// Whether the policy looks at who sends a token.
+    pub verifies_sender: bool,
+}
+
+impl<'a> Occasion<'a> {
+    /// A request under this policy, which needs these scopes.
+    pub fn under(policy: &'a Policy, scope: &'a str, scheme: Scheme) -> Self {
+        Self {
+            scope,
+            resource_metadata: policy.resource_metadata.as_deref(),
+            scheme,
+            verifies_sender: policy.require.sender_constrained != SenderConstrained::Ignore,
+        }
+    }
+
+    /// One of which nothing is known.
+    pub const UNKNOWN: Self =
+        Self { scope: "", resource_metadata: None, scheme: Scheme::Bearer, verifies_sender: false };
 }
 
 /// A local answer.
@@ -30,9 +63,9 @@ pub struct Answer {
 }
 
 impl Challenge {
-    /// What the client of a refused request gets. `scope`: those that its policy needs, separated by spaces.
-    /// `resource_metadata`: where the metadata of its resource is (RFC 9728 §5.1), a URL without quotes.
-    pub fn answer(&self, denial: &Denial, scope: &str, resource_metadata: Option<&str>) -> Answer {
+    /// What the client of a refused request gets.
+    pub fn answer(&self, denial: &Denial, occasion: Occasion<'_>) -> Answer {
+        let Occasion { scope, resource_metadata, .. } = occasion;
         let (status, grpc_status, error, description) = match denial {
             Denial::InsufficientScope(InsufficientScope::MissingScope) => (
                 403,
@@ -49,6 +82,24 @@ impl Challenge {
                 UNAUTHENTICATED,
                 "insufficient_user_authentication",
                 "the user must be authenticated otherwise, or anew",
+            ),
+            Denial::InvalidDpopProof(_) => (
+                401,
+                UNAUTHENTICATED,
+                "invalid_dpop_proof",
+                "the DPoP proof is absent, malformed, too old, replayed or not for this request",
+            ),
+            Denial::UseDpopNonce(_) => {
+                (401, UNAUTHENTICATED, "use_dpop_nonce", "the DPoP proof needs the nonce of this answer")
+            }
+            Denial::InvalidToken(InvalidToken::Binding(BadBinding::OtherKey)) => {
+                (401, UNAUTHENTICATED, "invalid_token", "the access token is bound to another DPoP key")
+            }
+            Denial::InvalidToken(InvalidToken::Binding(_)) => (
+                401,
+                UNAUTHENTICATED,
+                "invalid_token",
+                "the access token is bound to another than its sender, or was to be",
             ),
             Denial::InvalidRequest(InvalidRequest::ClaimHeader) => (
                 400,
@@ -81,23 +132,24 @@ impl Challenge {
         };
         let mut headers =
             vec![("content-type", "application/json".to_owned()), ("cache-control", "no-store".to_owned())];
-        let mut challenge = format!("Bearer realm=\"{}\"", self.realm);
+        let mut error_parameters = String::new();
         // Without credentials, no error code (RFC 6750 §3.1).
         if !matches!(denial, Denial::MissingToken) {
-            challenge.push_str(&format!(", error=\"{error}\""));
+            error_parameters.push_str(&format!(", error=\"{error}\""));
             if self.error_description {
-                challenge.push_str(&format!(", error_description=\"{description}\""));
+                error_parameters.push_str(&format!(", error_description=\"{description}\""));
             }
         }
+        let mut parameters = String::new();
         // A part of them would send the client for a token that does not do. None has a quote or a backslash.
         if (1..=MAX_SCOPE_BYTES).contains(&scope.len()) {
-            challenge.push_str(&format!(", scope=\"{scope}\""));
+            parameters.push_str(&format!(", scope=\"{scope}\""));
         }
         if let Denial::InsufficientUserAuthentication(reason) = denial {
-            challenge.push_str(&wanted(&reason.wanted));
+            parameters.push_str(&wanted(&reason.wanted));
         }
         if let Some(url) = resource_metadata {
-            challenge.push_str(&format!(", resource_metadata=\"{url}\""));
+            parameters.push_str(&format!(", resource_metadata=\"{url}\""));
         }
         match denial {
             Denial::Unavailable(reason) => {
@@ -105,12 +157,19 @@ impl Challenge {
             }
             Denial::InsufficientScope(_)
             | Denial::InsufficientUserAuthentication(_)
+            | Denial::InvalidDpopProof(_)
             | Denial::InvalidRequest(_)
             | Denial::InvalidToken(_)
-            | Denial::MissingToken => {
-                headers.push(("www-authenticate", challenge));
-                if resource_metadata.is_some() {
-                    // Scripts that come from elsewhere read a challenge only if they may.
+            | Denial::MissingToken
+            | Denial::UseDpopNonce(_) => {
+                let challenges = self.challenges(denial, occasion, &error_parameters, &parameters);
+                headers.extend(challenges.into_iter().map(|challenge| ("www-authenticate", challenge)));
+                // Scripts that come from elsewhere read of an answer only what they may.
+                if let Denial::UseDpopNonce(wanted) = denial {
+                    headers.push(("dpop-nonce", wanted.nonce.clone()));
+                    let exposed = "WWW-Authenticate, DPoP-Nonce".to_owned();
+                    headers.push(("access-control-expose-headers", exposed));
+                } else if resource_metadata.is_some() || self.offers_dpop(occasion) {
                     headers.push(("access-control-expose-headers", "WWW-Authenticate".to_owned()));
                 }
             }
@@ -121,6 +180,34 @@ impl Challenge {
             format!("{{\"error\":\"{error}\"}}")
         };
         Answer { status, headers, body, details: denial.reason(), grpc_status, grpc_message: error }
+    }
+}
+
+impl Challenge {
+    /// One for each scheme, the one that was used first: the error is its own (RFC 9449 §7.2).
+    fn challenges(
+        &self,
+        denial: &Denial,
+        occasion: Occasion<'_>,
+        error: &str,
+        parameters: &str,
+    ) -> Vec<String> {
+        let is_of_dpop = matches!(denial, Denial::InvalidDpopProof(_) | Denial::UseDpopNonce(_))
+            || occasion.scheme == Scheme::DPoP;
+        let realm = &self.realm;
+        let Some(algorithms) = self.dpop_algorithms.as_ref().filter(|_| self.offers_dpop(occasion)) else {
+            return vec![format!("Bearer realm=\"{realm}\"{error}{parameters}")];
+        };
+        let of_dpop = |error| format!("DPoP realm=\"{realm}\", algs=\"{algorithms}\"{error}{parameters}");
+        let of_bearer = |error| format!("Bearer realm=\"{realm}\"{error}{parameters}");
+        match is_of_dpop {
+            true => vec![of_dpop(error), of_bearer("")],
+            false => vec![of_bearer(error), of_dpop("")],
+        }
+    }
+
+    fn offers_dpop(&self, occasion: Occasion<'_>) -> bool {
+        self.dpop_algorithms.is_some() && occasion.verifies_sender
     }
 }
 
@@ -148,7 +235,8 @@ mod tests {
     use crate::policy::Unavailable;
 
     fn answer(denial: &Denial, error_description: bool) -> (u16, Option<String>, String) {
-        let answer = Challenge { realm: "api".to_owned(), error_description }.answer(denial, "", None);
+        let challenge = Challenge { realm: "api".to_owned(), error_description, dpop_algorithms: None };
+        let answer = challenge.answer(denial, Occasion::UNKNOWN);
         let challenge = answer.headers.into_iter().find(|(name, _)| *name == "www-authenticate");
         (answer.status, challenge.map(|(_, value)| value), answer.body)
     }
@@ -181,10 +269,19 @@ mod tests {
 
     #[test]
     fn the_servers_trouble_is_a_503_without_challenge() {
-        let answer = Challenge { realm: "api".to_owned(), error_description: true }.answer(
+        let challenge = Challenge {
+            realm: "api".to_owned(),
+            error_description: true,
+            dpop_algorithms: Some("ES256".to_owned()),
+        };
+        let answer = challenge.answer(
             &Unavailable::AuthorizationServer(ServerFailure::Timeout).into(),
-            "read",
-            Some("https://api.example/.well-known/oauth-protected-resource"),
+            Occasion {
+                scope: "read",
+                resource_metadata: Some("https://api.example/.well-known/oauth-protected-resource"),
+                scheme: Scheme::DPoP,
+                verifies_sender: true,
+            },
         );
         assert_eq!((answer.status, answer.grpc_status, answer.details), (503, 14, "introspection_timeout"));
         assert!(answer.headers.contains(&("retry-after", "1".to_owned())));

@@ -38,6 +38,11 @@ pub fn host_bytes(bytes: &[u8]) {
     crate::filter::fuzz_poll_reply(bytes);
 }
 
+/// `Hash` of an element of `x-forwarded-client-cert`.
+pub fn forwarded_hash(value: &[u8], element: usize) -> Option<Vec<u8>> {
+    crate::sender_constrained::certificate::forwarded_hash(value, element)
+}
+
 /// Reads the bytes as what may lie in a worker's mailbox: `None` if it is nothing, inner `None` if the root asks for its
 /// turn. What is read is written as it was read.
 pub fn worker_message(bytes: &[u8]) -> Option<Option<(TokenDigest, Told)>> {

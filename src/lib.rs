@@ -43,7 +43,7 @@
 //! | [`credentials`], [`request`], [`challenge`], [`http`], [`grpc`] | tokens in requests, what is read and changed of them, answers, calls |
 //! | [`sender_constrained`] | tokens that are bound to a key or a certificate: what binds them, and whether their sender has it |
 //! | `two_sources`, `token_kind` | what a JWT and its server's reply say together; whether it is an access token at all |
-//! | [`claims`], [`token`], [`metrics`] | words that everybody uses |
+//! | [`claims`], [`token`], [`metrics`], `numbered` | words that everybody uses |
 //!
 //! A test (`tests/imports.rs`) keeps the direction: no file needs another that needs it. Why things are as they are where
 //! another way would be at hand is written in `docs/decisions/`, and
@@ -71,6 +71,7 @@
 //! | schedule | when something is fetched that is fetched again and again: metadata, keys, status lists, polled events |
 //! | basis | the epoch and the keys that what a request got rests on: with others it is not served again |
 //! | pushed out | said of a verdict whose slot another token took before its time: workers may still have copies of it |
+//! | what is shown | what a request shows of its sender beside the token: a certificate, a DPoP proof |
 //! | dice | cheap random numbers that choose whose place in the first level a newcomer gets |
 //! | to settle | to tell streams that waited what became of their call, so many in one callback |
 //! | parking | where requests wait for something else than a verdict: metadata, keys, a status list |
@@ -100,6 +101,7 @@ pub mod introspection;
 mod json;
 pub mod jwt;
 pub mod metrics;
+mod numbered;
 pub mod policy;
 pub mod protected_resource;
 mod protobuf;

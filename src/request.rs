@@ -41,6 +41,12 @@ pub trait RequestView {
         None
     }
 
+    /// SHA-256 of the certificate that the client has shown on this connection, in hex digits. `None` if it has shown none, or
+    /// the host does not say.
+    fn peer_certificate_digest(&self) -> Option<Vec<u8>> {
+        None
+    }
+
     /// The address that the connection came from, without port. `None` if the host does not say.
     fn peer(&self) -> Option<Vec<u8>> {
         None

@@ -145,3 +145,80 @@ fn an_introspected_jwt_is_bound_to_what_it_says_itself() {
     let fate = Worker::new(with_rule("verify")).call(&Request::bearer(&jwt), &active());
     assert_eq!(fate.reason(), "bound_token_as_bearer", "though the server leaves it out");
 }
+
+#[test]
+fn a_token_that_is_bound_to_a_certificate_passes_with_it_alone() {
+    let own = "00".repeat(32);
+    let reply = bound(json!({"x5t#S256": THUMBPRINT}));
+    for (digest, reason) in [
+        (Some(own.as_str()), None),
+        (Some(&*"00".repeat(31)), Some("token_without_its_certificate")),
+        (Some(&*"01".repeat(32)), Some("token_of_other_certificate")),
+        (None, Some("token_without_its_certificate")),
+    ] {
+        let mut worker = Worker::new(with_rule("require"));
+        let request = match digest {
+            Some(digest) => Request::bearer("tok").with_certificate(digest),
+            None => Request::bearer("tok"),
+        };
+        for _ in 0..4 {
+            let fate = worker.call(&request, &reply);
+            match reason {
+                Some(reason) => assert_eq!((fate.status(), fate.reason()), (401, reason)),
+                None => assert!(matches!(fate, Fate::Forwarded(_)), "{fate:?}"),
+            }
+        }
+        assert_eq!(worker.served_again, 0);
+    }
+    // Who has shown it does not open the way for who has not.
+    let mut worker = Worker::new(with_rule("verify"));
+    for _ in 0..4 {
+        let fate = worker.call(&Request::bearer("tok").with_certificate(&own), &reply);
+        assert!(matches!(fate, Fate::Forwarded(_)));
+        assert_eq!(worker.call(&Request::bearer("tok"), &reply).reason(), "token_without_its_certificate");
+    }
+    // Of several that wait for one verdict, each is judged by what it has shown.
+    let mut worker = Worker::new(with_rule("verify"));
+    let streams = [
+        worker.receive(&Request::bearer("tok")),
+        worker.receive(&Request::bearer("tok").with_certificate(&own)),
+    ];
+    worker.answer(&reply);
+    assert_eq!(streams.map(|stream| matches!(worker.fate(stream), Fate::Forwarded(_))), [false, true]);
+}
+
+#[test]
+fn a_forwarded_certificate_counts_where_that_is_configured_and_only_there() {
+    let hash = "00".repeat(32);
+    let other = "01".repeat(32);
+    let reply = bound(json!({"x5t#S256": THUMBPRINT}));
+    let judged = |from: Value, request: Request| {
+        let mut worker = Worker::new(config(json!({"client_certificate": from})));
+        match worker.call(&request, &reply) {
+            Fate::Forwarded(_) => "forwarded",
+            fate => fate.reason(),
+        }
+    };
+    let with = |value: &str| Request::bearer("tok").with("x-forwarded-client-cert", value);
+    let (none, not_it) = ("token_without_its_certificate", "token_of_other_certificate");
+    let xfcc = |element: u32| json!({"from": "xfcc", "xfcc_element": element});
+    for (from, request, wanted) in [
+        (json!({}), with(&format!("Hash={hash}")), none),
+        (json!({"from": "connection"}), with(&format!("Hash={hash}")), none),
+        (json!({"from": "xfcc"}), with(&format!("Hash={hash}")), "forwarded"),
+        (xfcc(0), with(&format!("By=a;Hash={hash};Subject=\"CN=a,O=b\",Hash={other}")), "forwarded"),
+        (xfcc(1), with(&format!("Hash={other},By=b;Hash={hash}")), "forwarded"),
+        (
+            xfcc(1),
+            with(&format!("Hash={other}")).with("x-forwarded-client-cert", format!("Hash={hash}")),
+            "forwarded",
+        ),
+        (xfcc(0), with(&format!("Hash={other},Hash={hash}")), not_it),
+        (xfcc(1), with(&format!("Hash={hash}")), none),
+        (xfcc(0), with(&format!("Hash={hash};Hash={hash}")), none),
+        (xfcc(0), with(&format!("Hash={hash};Subject=\"CN=a")), none),
+        (xfcc(0), Request::bearer("tok").with_certificate(&hash), none),
+    ] {
+        assert_eq!(judged(from.clone(), request), wanted, "{from}");
+    }
+}

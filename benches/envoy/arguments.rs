@@ -8,6 +8,7 @@ use crate::{contender::Contender, rounds::Effort, scenario};
 pub const START: &str = "start";
 pub const HERD: &str = "herd";
 pub const OUTAGE: &str = "outage";
+pub const BOUND: &str = "bound";
 
 #[derive(Default)]
 pub struct Arguments {
@@ -69,6 +70,11 @@ impl Arguments {
         }
     }
 
+    /// How often what bound tokens cost is measured.
+    pub fn bound_rounds(&self) -> usize {
+        if self.is_quick { 4 } else { 20 }
+    }
+
     pub fn starts(&self) -> usize {
         if self.is_quick { 2 } else { 5 }
     }
@@ -80,7 +86,7 @@ fn contender(name: &str) -> Option<Contender> {
 
 fn parts() -> Vec<&'static str> {
     let scenarios = scenario::ALL.iter().map(|scenario| scenario.name);
-    scenarios.chain([START, HERD, OUTAGE]).collect()
+    scenarios.chain([START, HERD, OUTAGE, BOUND]).collect()
 }
 
 fn known(name: String) -> Result<String, String> {

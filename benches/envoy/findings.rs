@@ -3,6 +3,7 @@
 use std::fmt::{self, Display, Formatter};
 
 use crate::{
+    bound::{self, Bound},
     contender::Contender,
     herd::{self, Herd},
     outage::{self, Answers, Outage},
@@ -20,6 +21,7 @@ pub struct Findings {
     pub starts: Vec<Start>,
     pub herds: Vec<Herd>,
     pub outage: Option<Outage>,
+    pub bound: Option<Bound>,
 }
 
 /// A scenario and how each contender did in it; the router is the first.
@@ -52,7 +54,8 @@ impl Display for Findings {
         self.comparisons.iter().try_for_each(|comparison| write!(f, "{comparison}"))?;
         self.write_starts(f)?;
         self.write_herds(f)?;
-        self.outage.iter().try_for_each(|outage| write!(f, "{outage}"))
+        self.outage.iter().try_for_each(|outage| write!(f, "{outage}"))?;
+        self.bound.iter().try_for_each(|bound| write!(f, "{bound}"))
     }
 }
 
@@ -127,6 +130,30 @@ impl Findings {
             writeln!(f, "| {title} | {workers} | {calls:.0} | {last_answer:.0} |")?;
         }
         writeln!(f)
+    }
+}
+
+impl Display for Bound {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        writeln!(
+            f,
+            "### Tokens that are bound to a key ({} requests of each in a round)\n",
+            bound::REQUESTS
+        )?;
+        writeln!(f, "| | Envoy’s CPU, µs per request |\n|---|--:|")?;
+        for (what, cost) in [
+            ("a token that is not bound, cache hit", &self.free),
+            ("a token that is bound, with a proof by ES256", &self.by_key),
+            ("a JWT by ES256, cache hit", &self.jwt_again),
+            ("a JWT by ES256, verified each time", &self.jwt),
+        ] {
+            writeln!(f, "| {what} | {:.1} ({:.1}–{:.1}) |", cost.median, cost.q1, cost.q3)?;
+        }
+        let Spread { q1, median, q3 } = self.ratio;
+        writeln!(
+            f,
+            "\nThe bound token costs {median:.2} ({q1:.2}–{q3:.2}) times what the one that is not bound and one verified JWT cost.\n"
+        )
     }
 }
 

@@ -13,6 +13,7 @@
 #![allow(unreachable_pub, reason = "the rig is also a test's")]
 
 mod arguments;
+mod bound;
 mod contender;
 mod cores;
 mod envoys;
@@ -40,7 +41,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use arguments::{Arguments, HERD, OUTAGE, START};
+use arguments::{Arguments, BOUND, HERD, OUTAGE, START};
 use contender::Contender;
 use findings::{Comparison, Findings};
 use surroundings::Surroundings;
@@ -79,6 +80,7 @@ async fn run(arguments: &Arguments, servers: &Handle) -> Findings {
         starts: vec![],
         herds: vec![],
         outage: None,
+        bound: None,
     };
     let around = Arc::new(Surroundings::start(servers, Duration::ZERO, arguments.versus.clone()).await);
 
@@ -100,6 +102,10 @@ async fn run(arguments: &Arguments, servers: &Handle) -> Findings {
     if arguments.runs(OUTAGE, true) {
         progress("the authorization server is down");
         findings.outage = Some(outage::outage(&around).await);
+    }
+    if arguments.runs(BOUND, true) {
+        progress("tokens that are bound to a key");
+        findings.bound = Some(bound::bound(&around, arguments.bound_rounds()).await);
     }
     progress("done");
     findings

@@ -18,6 +18,8 @@ const ISSUER: &str = "https://as.example";
 const AUDIENCE: &str = "https://api.example";
 const NOW: u64 = 1_795_377_648;
 const LEEWAY: u64 = 10;
+/// Who shows nothing but the token.
+const BEARER: Possession<'_> = Possession { scheme: Scheme::Bearer, shown: None, verifier: None };
 
 thread_local! {
     // RFC 7515 §A.3.
@@ -96,6 +98,7 @@ fuzz_target!(|input: &[u8]| {
         let expects = Expectation { issuer: Some(ISSUER.to_owned()), exp_leeway: rules.leeway, nbf_leeway: rules.leeway };
         let now = UnixMillis::from_secs(NOW);
         if decide(&require, &expects, good.view(), &BEARER, now).is_ok() {
+            assert!(claims.get("cnf").is_none_or(Value::is_null), "a bound token in anybody's hands");
             assert!(names(claims.get("aud"), AUDIENCE), "for another API");
             let scopes = [claims.get("scope"), claims.get("scp")].into_iter().flatten();
             let has = |value: &Value| match value {

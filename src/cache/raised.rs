@@ -1,10 +1,9 @@
 //! A look at all watermarks at once: for what was let pass on verdicts and still goes on, which may be too much to be looked
 //! up one by one.
 
-use std::collections::BTreeMap;
-
 use super::subject::{Kinds, Withdrawable};
 use super::withdrawals::{Mark, Marks, Withdrawals};
+use crate::numbered::Numbered;
 use crate::token::{TokenDigest, UnixMillis};
 
 /// What was withdrawn, as of one look.
@@ -13,7 +12,7 @@ pub struct Raised {
     kinds: Kinds,
     everything: Mark,
     /// By [`short`] names.
-    marks: BTreeMap<u64, Mark>,
+    marks: Numbered<u64, Mark>,
 }
 
 /// The names of a verdict in short, made when they are first looked for.
@@ -26,12 +25,15 @@ pub struct ShortNames {
 impl Withdrawals {
     /// All watermarks there are. `None` if they cannot be read, which must count as all there could be.
     pub fn raised(&self) -> Option<Raised> {
-        let mut marks: BTreeMap<u64, Mark> = BTreeMap::new();
+        let mut marks: Numbered<u64, Mark> = Numbered::default();
         for slot in 0..u64::from(self.table.slots) {
             let slot = self.shared.get(&self.table.key(slot));
             for (name, mark) in slot.as_deref().and_then(Marks::parse).into_iter().flat_map(|marks| marks.0) {
-                let known = marks.entry(short(&name)).or_insert(mark);
-                *known = known.max(mark);
+                let name = short(&name);
+                match marks.get_mut(name) {
+                    Some(known) => *known = mark.max(*known),
+                    None => _ = marks.insert(name, mark),
+                }
             }
         }
         // Last, for a watermark may have made room meanwhile because that of everything stands for it.
@@ -43,7 +45,7 @@ impl Withdrawals {
 impl Raised {
     /// When all of it is settled.
     pub fn settled(&self) -> UnixMillis {
-        let settled = self.marks.values().map(|mark| mark.settled);
+        let settled = self.marks.iter().map(|(_, mark)| mark.settled);
         settled.fold(self.everything.settled, UnixMillis::max)
     }
 
@@ -60,14 +62,14 @@ impl Raised {
         // When the clock was set back, this one was raised for the sake of what is remembered, far ahead of when it was
         // settled: that ends nothing.
         let everything = Mark { at: self.everything.settled, ..self.everything };
-        if self.marks.is_empty() {
+        if self.marks.len() == 0 {
             return everything.end_of(asked);
         }
         if names.kinds != self.kinds {
             let named = verdict.names(self.kinds).iter().map(|(_, name)| short(name)).collect();
             *names = ShortNames { kinds: self.kinds, names: named };
         }
-        let marks = names.names.iter().filter_map(|name| self.marks.get(name));
+        let marks = names.names.iter().filter_map(|name| self.marks.get(*name));
         marks.chain([&everything]).filter_map(|mark| mark.end_of(asked)).min()
     }
 }

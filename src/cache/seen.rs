@@ -8,8 +8,9 @@
 //! ```
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
 use std::rc::Rc;
+
+use litemap::LiteMap;
 
 use super::subject::{ProviderTag, Subject, Which};
 use super::{SharedData, Version};
@@ -19,7 +20,7 @@ use crate::claims::Claims;
 pub struct Seen {
     shared: Rc<dyn SharedData>,
     /// What this worker knows to lie in shared data.
-    known: RefCell<BTreeMap<[u8; 8], Vec<u8>>>,
+    known: RefCell<LiteMap<[u8; 8], Vec<u8>>>,
 }
 
 impl Seen {

@@ -76,6 +76,16 @@ pub(super) const POLL_TIMEOUT: Duration = Duration::from_secs(5);
 pub(super) const MAX_SILENCE: Duration = Duration::from_secs(5);
 pub(super) const ON_SILENCE: OnSilence = OnSilence::Ask;
 
+pub(super) const CERTIFICATE_IS_FORWARDED: bool = false;
+pub(super) const DPOP_ALGORITHMS: [Algorithm; 2] = [Algorithm::ES256, Algorithm::EdDSA];
+pub(super) const DPOP_MAX_AGE: Duration = Duration::from_secs(60);
+pub(super) const DPOP_LEEWAY: Duration = Duration::from_secs(5);
+pub(super) const DPOP_NONCE: bool = false;
+pub(super) const MAX_PROOFS: u32 = 500_000;
+
+/// The nearest to the client.
+pub(super) const XFCC_ELEMENT: u32 = 0;
+
 pub(super) const ACCESS_LOG_HITS: bool = false;
 
 pub(super) const REALM: &str = "api";

@@ -6,9 +6,11 @@
 mod authentication;
 mod cache;
 mod choices;
+mod client_certificate;
 mod defaults;
 mod discovery;
 mod document;
+mod dpop;
 mod error;
 mod fleet;
 mod length;
@@ -35,6 +37,8 @@ use crate::policy::{Denial, IdentityHeaders, InvalidRequest, Policy, Reading, Ru
 use crate::provider::{Provider, Search};
 use crate::request::{RequestView, host_of};
 use crate::revocation::sources::Sources;
+use crate::sender_constrained::ClientCertificate;
+use crate::sender_constrained::dpop::Rules;
 
 pub use cache::CacheLimits;
 pub use error::ConfigError;
@@ -63,6 +67,10 @@ pub struct Config {
     may_hang_on_route: bool,
     /// Headers that say who the client is.
     pub identity_headers: IdentityHeaders,
+    /// Where clients' certificates are learned from.
+    pub client_certificate: ClientCertificate,
+    /// What is asked of DPoP proofs, if any are taken.
+    pub dpop: Option<Rules>,
     /// Bounds of the cache.
     pub cache: CacheLimits,
     /// Where withdrawals come from.
@@ -135,7 +143,10 @@ impl Config {
             None => Ok(defaults::POLICY_FROM_ROUTE),
         });
         let cache = root.noted(cache::limits(root));
-        let challenge = root.noted(challenge(root));
+        let client_certificate = root.noted(client_certificate::client_certificate(root));
+        let minting = phantom_token.as_ref().map(|it| it.as_ref().map(|(token, _)| token));
+        let dpop = root.noted(dpop::rules(root, minting.map_err(Clone::clone)));
+        let challenge = root.noted(challenge(root, dpop.iter().flatten().next()));
         let access_log_hits = root
             .noted(root.section("access_log", &["hits"]))
             .map(|section| section.boolean("hits", defaults::ACCESS_LOG_HITS));
@@ -155,6 +166,8 @@ impl Config {
             policy_from_route,
             identity_headers: IdentityHeaders::new(policies.iter().map(Rc::as_ref)),
             policies,
+            client_certificate: client_certificate?,
+            dpop: dpop?,
             cache: cache?,
             challenge: challenge?,
             access_log_hits: access_log_hits?,
@@ -368,15 +381,18 @@ fn has_written_keys(provider: &Provider) -> bool {
     provider.validator.as_ref().is_some_and(|it| it.jwks.whereabouts.written().is_some())
 }
 
-fn challenge(root: &Section<'_>) -> Result<Challenge, ConfigError> {
+fn challenge(root: &Section<'_>, dpop: Option<&Rules>) -> Result<Challenge, ConfigError> {
     let section = root.section("challenge", &["realm", "error_description"])?;
     Ok(Challenge {
         realm: section.get("realm").map_or(Ok(defaults::REALM), |realm| realm.quotable())?.to_owned(),
         error_description: section.boolean("error_description", defaults::ERROR_DESCRIPTION),
+        dpop_algorithms: dpop.map(|rules| {
+            rules.algorithms.iter().map(|algorithm| algorithm.name()).collect::<Vec<_>>().join(" ")
+        }),
     })
 }
 
-const KEYS: [&str; 11] = [
+const KEYS: [&str; 13] = [
     "providers",
     "phantom_token",
     "policies",
@@ -384,6 +400,8 @@ const KEYS: [&str; 11] = [
     "rules",
     "policy_from",
     "cache",
+    "client_certificate",
+    "dpop",
     "protected_resources",
     "revocation",
     "challenge",

@@ -407,7 +407,7 @@ const JWKS_KEYS: [&str; 6] = ["cluster", "scheme", "authority", "path", "timeout
 const JWT_KEYS: [&str; 3] = ["algorithms", "types", "leeway"];
 
 /// What JWTs may be signed by.
-const VERIFYING: [Algorithm; 9] = [
+pub(super) const VERIFYING: [Algorithm; 9] = [
     Algorithm::ES256,
     Algorithm::ES384,
     Algorithm::RS256,

@@ -11,7 +11,8 @@ use crate::metrics::Whose;
 use crate::policy::{self, Denial, Permit, Policy};
 use crate::provider::Origin;
 use crate::request::HeaderEditsBuf;
-use crate::sender_constrained::Possession;
+use crate::sender_constrained::dpop::Verifier;
+use crate::sender_constrained::{Possession, Shown};
 use crate::token::{Scheme, TokenDigest};
 
 /// A request to be judged.
@@ -22,6 +23,8 @@ pub(super) struct Case {
     pub(super) origin: Rc<Origin>,
     /// How it carries its token.
     pub(super) scheme: Scheme,
+    /// What else it shows of its sender; `None` until somebody looks.
+    pub(super) shown: Option<Shown>,
     /// What makes its route that of the host which the rules matched.
     pub(super) host: HeaderEditsBuf,
     /// What takes the client's token out of the request.
@@ -45,7 +48,14 @@ impl Case {
     ///
     /// Why it does not pass.
     pub(super) fn decide<'c>(&self, claims: Claims<'c>, step: &Step<'_>) -> Result<Permit<'c>, Denial> {
-        let possession = Possession { scheme: self.scheme };
+        let proofs = step.worker.config.dpop.as_ref().zip(step.worker.seen_proofs.as_ref());
+        let verifier = proofs.map(|(rules, seen)| Verifier {
+            rules,
+            seen,
+            signatures: step.worker.signatures(),
+            now: step.now,
+        });
+        let possession = Possession { scheme: self.scheme, shown: self.shown.as_ref(), verifier };
         policy::decide(&self.policy.require, &self.origin.expects, claims, &possession, step.now)
     }
 }

@@ -2,17 +2,17 @@
 //! that a flood of requests fills tells nobody anything.
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
+use litemap::LiteMap;
 use log::Level;
 
 use crate::token::UnixMillis;
 
 /// What was complained of, by provider and reason.
 #[derive(Default)]
-pub(super) struct Complaints(RefCell<BTreeMap<(String, &'static str), Complaint>>);
+pub(super) struct Complaints(RefCell<LiteMap<(String, &'static str), Complaint>>);
 
 struct Complaint {
     said: UnixMillis,

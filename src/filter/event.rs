@@ -16,9 +16,21 @@ use crate::token::TokenDigest;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct StreamId(pub u32);
 
+impl From<StreamId> for u64 {
+    fn from(StreamId(number): StreamId) -> Self {
+        number.into()
+    }
+}
+
 /// One try of one call; no number is used twice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct CallId(pub u64);
+
+impl From<CallId> for u64 {
+    fn from(CallId(number): CallId) -> Self {
+        number
+    }
+}
 
 /// What happened.
 pub enum Event<'a> {

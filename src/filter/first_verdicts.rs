@@ -2,7 +2,8 @@
 //! wrong here or there, and nothing else says so: to clients it looks as if their tokens were bad.
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
+
+use litemap::LiteMap;
 
 use crate::claims::{Claims, claim};
 use crate::policy::{Denial, Expectation, InsufficientScope, InvalidToken, Policy};
@@ -11,9 +12,9 @@ use crate::policy::{Denial, Expectation, InsufficientScope, InvalidToken, Policy
 #[derive(Default)]
 pub(super) struct FirstVerdicts {
     /// Of each provider, until a token of its passes.
-    met: RefCell<BTreeMap<String, Met>>,
+    met: RefCell<LiteMap<String, Met>>,
     /// By provider and claim: how many tokens lacked one that their policy requires, until one has it.
-    lacking: RefCell<BTreeMap<(String, String), u32>>,
+    lacking: RefCell<LiteMap<(String, String), u32>>,
 }
 
 /// What tokens have met with.

@@ -4,9 +4,12 @@ use std::rc::Rc;
 
 use super::case::Case;
 use super::judge::ready::Likeness;
+use super::step::Step;
 use crate::jwt::{JwksEndpoint, UntrustedJwt};
 use crate::policy::{InvalidToken, Policy, Strategy};
 use crate::provider::{Introspector, Origin, TokenFormat, Validator};
+use crate::request::RequestView;
+use crate::sender_constrained::{Look, SenderConstrained, Shown};
 use crate::token::AccessToken;
 
 /// A request that carries a token.
@@ -34,9 +37,21 @@ pub(super) enum Way {
 }
 
 impl Inquiry {
+    /// Reads what the request shows of its sender, if its policy is to look at that. Once it has to wait, there is nothing
+    /// left to read.
+    pub(super) fn look_at_sender(&mut self, request: &dyn RequestView, step: &Step<'_>) {
+        let Self { case: Case { policy, shown, .. }, token, .. } = self;
+        if shown.is_none() && policy.require.sender_constrained != SenderConstrained::Ignore {
+            let config = &step.worker.config;
+            let look = Look { certificate: config.client_certificate, proof: config.dpop.is_some() };
+            *shown = Some(Shown::by(request, token, look, step.now));
+        }
+    }
+
     /// How many bytes of the client's it holds.
     pub(super) fn bytes(&self) -> usize {
-        self.token.secret().len() + self.case.removal.size()
+        let shown = self.case.shown.as_ref().map_or(0, Shown::size);
+        self.token.secret().len() + self.case.removal.size() + shown
     }
 }
 

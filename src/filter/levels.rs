@@ -1,7 +1,7 @@
 //! What a worker has told of the gauges that all workers' levels add up to: each says how much more or less it is than it
 //! said before.
 
-use std::collections::BTreeMap;
+use litemap::LiteMap;
 
 use super::event::Effect;
 use super::step::Step;
@@ -9,7 +9,7 @@ use crate::metrics::{Change, Gauge, Series, Whose};
 
 /// What this worker has said last.
 #[derive(Default)]
-pub(super) struct Levels(BTreeMap<Series<Gauge>, usize>);
+pub(super) struct Levels(LiteMap<Series<Gauge>, usize>);
 
 impl Levels {
     /// Says a level, if it is another than before.

@@ -51,7 +51,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use crate::cache::{Basis, Mailbox, SharedData};
-use crate::challenge::Answer;
+use crate::challenge::{Answer, Occasion};
 use crate::config::Config;
 use crate::credentials::TokenSource;
 use crate::http::Reply;
@@ -418,7 +418,7 @@ impl Filter {
     /// What a stream gets that the host failed to treat as it should: closed on failure.
     pub fn host_failure(&mut self, stream: StreamId) -> Answer {
         self.parts_mut().into_iter().for_each(|part| part.forget(stream));
-        self.worker.config.challenge.answer(&Unavailable::Host.into(), "", None)
+        self.worker.config.challenge.answer(&Unavailable::Host.into(), Occasion::UNKNOWN)
     }
 
     /// Forgets what requests got, so that the next ones are judged.

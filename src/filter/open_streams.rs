@@ -8,7 +8,6 @@
 //! ending is said.
 
 use std::collections::VecDeque;
-use std::ops::Bound;
 use std::rc::Rc;
 
 use super::event::{Effect, StreamId};
@@ -17,9 +16,10 @@ use super::part::{NOW_AND_THEN, Pace, Part};
 use super::passed_by::PassedBy;
 use super::step::Step;
 use crate::cache::{Moment, Raised, ShortNames};
+use crate::challenge::Occasion;
 use crate::metrics::{Counter, Whose};
 use crate::policy::{Denial, InvalidToken};
-use crate::token::UnixMillis;
+use crate::token::{Scheme, UnixMillis};
 
 /// All that are open.
 pub(super) struct OpenStreams {
@@ -33,7 +33,7 @@ pub(super) struct OpenStreams {
     settled: UnixMillis,
     /// When something is settled that may end one of them.
     next_settled: UnixMillis,
-    /// When tokens are next looked at that may have ended.
+    /// When the first token ends that ends its stream, or the clock was set back.
     next_expiry: UnixMillis,
     /// To be ended, and why.
     ending: VecDeque<(StreamId, InvalidToken)>,
@@ -63,7 +63,7 @@ impl OpenStreams {
             look: None,
             settled: UnixMillis::from_millis(0),
             next_settled: UnixMillis::MAX,
-            next_expiry: UnixMillis::from_millis(0),
+            next_expiry: UnixMillis::MAX,
             ending: VecDeque::new(),
         }
     }
@@ -74,6 +74,9 @@ impl OpenStreams {
         let asked = by.asked;
         if asked <= self.settled {
             self.next_settled = self.next_settled.min(self.settled);
+        }
+        if by.policy.open_streams.on_expiry {
+            self.next_expiry = self.next_expiry.min(by.end);
         }
         self.open.insert(stream, Open { by, asked, names: ShortNames::default() }, bytes);
     }
@@ -97,8 +100,9 @@ impl OpenStreams {
             log::debug!("an open stream is ended: {}", denial.reason());
             let whose = Whose { policy: Some(&by.policy.name), ..Whose::NOBODY };
             step.count(Counter::StreamsEnded, whose.because(denial.reason()));
-            let metadata = by.policy.resource_metadata.as_deref();
-            let answer = step.worker.config.challenge.answer(&denial, &by.policy.require.scope(), metadata);
+            let scope = by.policy.require.scope();
+            let occasion = Occasion::under(&by.policy, &scope, Scheme::Bearer);
+            let answer = step.worker.config.challenge.answer(&denial, occasion);
             step.push(Effect::End(stream, answer));
             return true;
         }
@@ -122,24 +126,23 @@ impl OpenStreams {
             self.look = Some(Look { raised, at: None });
         }
         let Some(mut look) = self.look.take() else { return };
-        let after = look.at.map_or(Bound::Unbounded, Bound::Excluded);
-        let mut looked_at = 0;
-        for (stream, open) in self.open.after(after).take(MAX_LOOKED_AT) {
-            looked_at += 1;
-            look.at = Some(stream);
+        let Self { open, ending, next_settled, .. } = self;
+        let Look { raised, at } = &mut look;
+        let looked_at = open.look_after(*at, MAX_LOOKED_AT, |stream, open| {
+            *at = Some(stream);
             if !open.by.policy.open_streams.on_revocation {
-                continue;
+                return;
             }
-            let end = match &look.raised {
+            let end = match raised {
                 Some(raised) => raised.end_of(open.asked, &open.by.verdict(), &mut open.names),
                 None => Some(step.now),
             };
             match end {
-                Some(end) if end <= step.now => self.ending.push_back((stream, InvalidToken::Revoked)),
-                Some(end) => self.next_settled = self.next_settled.min(end),
+                Some(end) if end <= step.now => ending.push_back((stream, InvalidToken::Revoked)),
+                Some(end) => *next_settled = (*next_settled).min(end),
                 None => {}
             }
-        }
+        });
         if looked_at == MAX_LOOKED_AT {
             self.look = Some(look);
             step.push(Effect::AskForTurn);
@@ -148,22 +151,29 @@ impl OpenStreams {
 
     /// Looks for tokens that have ended.
     fn look_for_ends(&mut self, now: UnixMillis) {
-        if now < self.next_expiry {
+        // Those that were found before are ended first, or they would be found again.
+        if now < self.next_expiry || self.are_to_end() {
             return;
         }
-        self.next_expiry = now.plus(NOW_AND_THEN);
-        let ended = |open: &Open| open.by.policy.open_streams.on_expiry && open.by.end <= now;
-        let streams = self.open.after(Bound::Unbounded).filter(|(_, open)| ended(open));
-        self.ending.extend(streams.map(|(stream, _)| (stream, InvalidToken::Expired)));
+        let Self { open, ending, .. } = self;
+        let mut next = UnixMillis::MAX;
+        for (stream, Open { by, .. }) in open.iter().filter(|(_, open)| open.by.policy.open_streams.on_expiry)
+        {
+            if by.end <= now {
+                ending.push_back((stream, InvalidToken::Expired));
+            } else {
+                next = next.min(by.end);
+            }
+        }
+        // Tokens that end one after the other are not looked for one by one.
+        self.next_expiry = next.max(now.plus(NOW_AND_THEN));
     }
 }
 
 impl Part for OpenStreams {
     fn tick(&mut self, step: &mut Step<'_>) {
         self.look(step);
-        if self.are_watched {
-            self.look_for_ends(step.now);
-        }
+        self.look_for_ends(step.now);
     }
 
     /// The same all the time: requests come and go far more often.
@@ -179,7 +189,7 @@ impl Part for OpenStreams {
     fn clock_set_back(&mut self, now: UnixMillis) {
         self.next_expiry = now;
         self.next_settled = now;
-        self.open.after(Bound::Unbounded).for_each(|(_, open)| open.asked = open.asked.min(now));
+        self.open.iter_mut().for_each(|open| open.asked = open.asked.min(now));
     }
 }
 

@@ -26,7 +26,8 @@ struct Parked {
 
 impl Parking {
     /// Lets a request wait until it is taken up.
-    pub(super) fn park(&mut self, inquiry: Inquiry, request: &dyn RequestView, step: &mut Step<'_>) {
+    pub(super) fn park(&mut self, mut inquiry: Inquiry, request: &dyn RequestView, step: &mut Step<'_>) {
+        inquiry.look_at_sender(request, step);
         let headers = trace_headers(request);
         let (stream, bytes) = (inquiry.case.stream, inquiry.bytes() + headers.size());
         self.parked.insert(stream, Parked { inquiry, headers }, bytes);

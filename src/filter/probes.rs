@@ -1,10 +1,10 @@
 //! Whether the authorization servers answer, found out at the start: each is asked once by one worker of all about a token
 //! that nobody has issued, with the filter's own credentials. No request depends on it.
 
-use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use base64ct::{Base64UrlUnpadded, Encoding};
+use litemap::LiteMap;
 use sha2::{Digest, Sha256};
 
 use super::event::CallId;
@@ -24,7 +24,7 @@ use crate::token::{AccessToken, TokenDigest, UnixMillis};
 pub(super) struct Probes {
     /// Whether it was seen to that they are made.
     are_made: bool,
-    under_way: BTreeMap<CallId, (Rc<Introspector>, UnixMillis)>,
+    under_way: LiteMap<CallId, (Rc<Introspector>, UnixMillis)>,
 }
 
 impl Probes {

@@ -54,7 +54,8 @@ impl Filter {
             return forward_unjudged(stream, policy, edits, step);
         }
         if policy.open_streams.are_watched() && self.open_streams.are_full() {
-            return deny(stream, Some(policy), &Unavailable::TooManyOpenStreams.into(), step);
+            let under = Some((&**policy, Scheme::Bearer));
+            return deny(stream, under, &Unavailable::TooManyOpenStreams.into(), step);
         }
         let removal = || credentials::removal(request, &policy.token_sources);
         if policy.allow_preflight && is_preflight(request) {
@@ -66,20 +67,28 @@ impl Filter {
             Err(denial) if policy.takes_for_missing(&denial) => {
                 return forward_anonymous(stream, policy, edits, removal(), step);
             }
-            Err(denial) => return deny(stream, Some(policy), &denial, step),
+            Err(denial) => {
+                let scheme = credentials::scheme(request);
+                return deny(stream, Some((policy, scheme)), &denial, step);
+            }
         };
         if self.fellows.refuse_requests(step) {
-            return deny(stream, Some(policy), &Unavailable::FleetSilent.into(), step);
+            return deny(stream, Some((policy, scheme)), &Unavailable::FleetSilent.into(), step);
         }
         let origin = Rc::clone(way.origin());
         let stays = policy.authorization(&origin) == Authorization::Original
             && policy.allow_missing != AllowMissing::MissingOrInvalid;
-        let removal = if stays { HeaderEditsBuf::default() } else { removal() };
+        let mut removal = if stays { HeaderEditsBuf::default() } else { removal() };
+        if !stays && scheme == Scheme::DPoP {
+            // It is for the client's token, which does not go on.
+            removal.remove("dpop");
+        }
         let case = Case {
             stream,
             policy: Rc::clone(policy),
             origin,
             scheme,
+            shown: None,
             host: edits,
             removal,
             source: Source::None,
@@ -110,6 +119,10 @@ impl Filter {
         let cache_ttl = inquiry.case.policy.cache_ttl;
         match step.worker.cache.find(&digest, now) {
             Some(Cached::Active(entry)) if is_fresh(entry.asked(), cache_ttl, now) => {
+                // Of most tokens nobody has to know who sends them.
+                if inquiry.case.policy.require.asks_for_proof(&entry.claims()) {
+                    inquiry.look_at_sender(request, step);
+                }
                 let passed = self.with_status(inquiry, entry.claims(), request, step);
                 let Some(inquiry) = passed else { return };
                 if step.now >= renewal_due(&entry, &inquiry, step) {
@@ -126,6 +139,7 @@ impl Filter {
                 refuse(&case, &InvalidToken::from(refused).into(), step);
             }
             Some(Cached::Active(entry)) if may_serve_stale(&entry, &inquiry, step) => {
+                inquiry.look_at_sender(request, step);
                 let passed = self.with_status(inquiry, entry.claims(), request, step);
                 let Some(inquiry) = passed else { return };
                 if self.introspections.is_down(&inquiry) {
@@ -142,12 +156,13 @@ impl Filter {
     /// The cache has no verdict that is fresh enough.
     fn miss(
         &mut self,
-        inquiry: Inquiry,
+        mut inquiry: Inquiry,
         digest: TokenDigest,
         stale: Option<Rc<ActiveEntry>>,
         request: &dyn RequestView,
         step: &mut Step<'_>,
     ) {
+        inquiry.look_at_sender(request, step);
         let Some(validator) = inquiry.way.validator() else {
             if is_ours(&inquiry.token, step) {
                 return missed(inquiry.case, &InvalidToken::Ours.into(), step);

@@ -15,6 +15,7 @@ use crate::fleet;
 use crate::jwt::Signatures;
 use crate::metrics::Names;
 use crate::revocation::Replay;
+use crate::sender_constrained::dpop::SeenProofs;
 use crate::token::{TokenDigest, UnixMillis};
 
 /// What all parts of a worker's filter use.
@@ -28,6 +29,8 @@ pub(super) struct Worker {
     pub(super) fleet: Option<fleet::Shared>,
     /// Signals that were seen already.
     pub(super) replay: Replay,
+    /// DPoP proofs that were seen already, if any are taken.
+    pub(super) seen_proofs: Option<SeenProofs>,
     /// What requests got that were like those to come.
     pub(super) first_level: RefCell<FirstLevel<Ready>>,
     /// What the log was told of providers.
@@ -75,6 +78,9 @@ impl Worker {
         }
         let fleet = config.revocation.fleet.as_ref().map(|it| fleet::Shared::new(it, Rc::clone(&shared)));
         fleet.iter().for_each(fleet::Shared::create);
+        let seen_proofs =
+            config.dpop.as_ref().map(|rules| SeenProofs::new(Rc::clone(&shared), rules.max_proofs));
+        seen_proofs.iter().for_each(SeenProofs::create);
         let leases = Leases::new(shared, mailbox);
         leases.create();
         Self {
@@ -84,6 +90,7 @@ impl Worker {
             mailbox,
             fleet,
             replay,
+            seen_proofs,
             first_level: RefCell::new(FirstLevel::new(max_entries)),
             complaints: Complaints::default(),
             first_verdicts: FirstVerdicts::default(),

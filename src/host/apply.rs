@@ -1,9 +1,10 @@
 //! Effects into host calls.
 
 use std::cell::{Cell, RefCell};
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::time::Duration;
 
+use litemap::LiteMap;
 use log::error;
 
 use super::abi::Status;
@@ -18,6 +19,7 @@ use crate::cache::Mailbox;
 use crate::challenge::Answer;
 use crate::filter::{CallId, Description, Effect, Event, Filter, Outcome, Passage, StreamId};
 use crate::http::HttpCall;
+use crate::numbered::Numbered;
 use crate::request::{HeaderEdit, RequestView};
 use crate::token::UnixMillis;
 
@@ -29,12 +31,12 @@ pub(super) struct Worker {
     /// A queue to ourselves: what is put in comes back as a callback of the root, which is a turn.
     mailbox: Mailbox,
     /// The host's numbers of calls under way, and when the host must have told us of each.
-    pub(super) calls: RefCell<BTreeMap<u32, (CallId, UnixMillis)>>,
+    pub(super) calls: RefCell<LiteMap<u32, (CallId, UnixMillis)>>,
     /// Calls and streams by gRPC that are open.
     pub(super) grpc: OpenCalls,
     statistics: Statistics,
     /// Streams that may not go on, and why.
-    held: RefCell<BTreeMap<StreamId, Held>>,
+    held: RefCell<Numbered<StreamId, Held>>,
     /// Callbacks that have not come yet.
     pub(super) doubts: Doubts,
     /// How often the filter wants a tick, and how often there is one.
@@ -145,7 +147,7 @@ impl Worker {
 
     /// What became of a stream that waited.
     fn became(&self, stream: StreamId, fate: Fate) {
-        if let Some(held) = self.held.borrow_mut().get_mut(&stream) {
+        if let Some(held) = self.held.borrow_mut().get_mut(stream) {
             held.fate = fate;
             if fate == Fate::Answered {
                 self.expect_delete();
@@ -155,17 +157,17 @@ impl Worker {
 
     /// What is noted of a stream.
     pub(super) fn held<T>(&self, stream: StreamId, read: impl FnOnce(&Held) -> T) -> Option<T> {
-        self.held.borrow().get(&stream).map(read)
+        self.held.borrow().get(stream).map(read)
     }
 
     /// Changes what is noted of streams.
     pub(super) fn each_held(&self, mut act: impl FnMut(StreamId, &mut Held)) {
-        self.held.borrow_mut().iter_mut().for_each(|(stream, held)| act(*stream, held));
+        self.held.borrow_mut().iter_mut().for_each(|(stream, held)| act(stream, held));
     }
 
     /// Forgets a stream.
     pub(super) fn let_go(&self, stream: StreamId) -> Option<Held> {
-        self.held.borrow_mut().remove(&stream)
+        self.held.borrow_mut().remove(stream)
     }
 
     /// Refuses the stream of this callback, which the filter did not treat as it should.

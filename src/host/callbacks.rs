@@ -5,7 +5,6 @@
 //! nothing: that a root outlives its streams, the host sees to.
 
 use std::cell::{Cell, RefCell};
-use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use log::error;
@@ -17,6 +16,7 @@ use super::apply::Worker;
 use super::doubt::{self, Sight};
 use super::{local_reply, logger, root};
 use crate::filter::{Event, StreamId};
+use crate::numbered::Numbered;
 
 /// Every context of this VM.
 struct Contexts {
@@ -25,7 +25,7 @@ struct Contexts {
     /// The root of streams of which nothing is noted: the last that was the only one.
     only: Cell<u32>,
     /// The roots of streams that began while there were several.
-    noted: RefCell<BTreeMap<u32, u32>>,
+    noted: RefCell<Numbered<u32, u32>>,
     /// Whether requests' headers are shown to us.
     sight: Cell<Sight>,
 }
@@ -57,7 +57,7 @@ impl Contexts {
             return worker.map(Gone::Root);
         }
         let worker = self.worker_of(context);
-        self.noted.borrow_mut().remove(&context);
+        self.noted.borrow_mut().remove(context);
         worker.map(Gone::Stream)
     }
 
@@ -133,7 +133,7 @@ impl Contexts {
     }
 
     fn worker_of(&self, stream: u32) -> Option<Rc<Worker>> {
-        let noted = self.noted.borrow().get(&stream).copied();
+        let noted = self.noted.borrow().get(stream).copied();
         self.worker(noted.unwrap_or_else(|| self.only.get()))
     }
 }
@@ -143,7 +143,7 @@ thread_local! {
         Contexts {
             roots: RefCell::new(Vec::new()),
             only: Cell::new(0),
-            noted: RefCell::new(BTreeMap::new()),
+            noted: RefCell::new(Numbered::new()),
             sight: Cell::new(Sight::Untried),
         }
     };

@@ -1,7 +1,8 @@
 //! Calls and streams by gRPC.
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
+
+use litemap::LiteMap;
 
 use super::abi::Status;
 use super::abi::hostcalls;
@@ -11,7 +12,7 @@ use crate::protobuf::{put, put_varint};
 
 /// Those that are open, by the host's numbers.
 #[derive(Default)]
-pub(super) struct OpenCalls(RefCell<BTreeMap<u32, Open>>);
+pub(super) struct OpenCalls(RefCell<LiteMap<u32, Open>>);
 
 #[derive(Clone, Copy)]
 struct Open {

@@ -1,8 +1,9 @@
 //! Envoy's statistics of a worker: each is defined when it is first of use, and found again by what it is of.
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
 use std::rc::Rc;
+
+use litemap::LiteMap;
 
 use super::abi::Status;
 use super::abi::hostcalls::{self, MetricType};
@@ -17,7 +18,7 @@ pub(super) struct Statistics {
 }
 
 /// The host's numbers of statistics, of each metric by its labels: there are a few at most.
-type Numbers = RefCell<Vec<BTreeMap<Labels, u32>>>;
+type Numbers = RefCell<Vec<LiteMap<Labels, u32>>>;
 
 impl Statistics {
     /// Defines those that are sure to be counted.
@@ -69,7 +70,7 @@ impl Statistics {
         let number = hostcalls::define_metric(kind, &self.names.statistic(series))?;
         let mut numbers = numbers.borrow_mut();
         if numbers.len() <= place {
-            numbers.resize_with(place + 1, BTreeMap::new);
+            numbers.resize_with(place + 1, LiteMap::new_vec);
         }
         if let Some(of_metric) = numbers.get_mut(place) {
             of_metric.insert(series.labels, number);

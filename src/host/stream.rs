@@ -217,6 +217,10 @@ impl RequestView for Headers {
         hostcalls::get_property(&["xds", "cluster_name"]).ok().flatten()
     }
 
+    fn peer_certificate_digest(&self) -> Option<Vec<u8>> {
+        hostcalls::get_property(&["connection", "sha256_peer_certificate_digest"]).ok().flatten()
+    }
+
     fn peer(&self) -> Option<Vec<u8>> {
         let mut address = hostcalls::get_property(&["source", "address"]).ok().flatten()?;
         let colon = address.iter().rposition(|&byte| byte == b':');

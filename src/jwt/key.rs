@@ -125,6 +125,15 @@ impl SigningKey {
         }
     }
 
+    /// A secret for another purpose than signing, which whoever has the key can make: HMAC-SHA-256 over the purpose.
+    pub(crate) fn derive(&self, purpose: &str) -> Vec<u8> {
+        match &self.key {
+            PrivateKey::Ed25519(key) => hmac_sha256(&key.to_bytes(), purpose.as_bytes()),
+            PrivateKey::Hmac(secret) => hmac_sha256(secret, purpose.as_bytes()),
+            PrivateKey::Native { pkcs8, .. } => hmac_sha256(pkcs8, purpose.as_bytes()),
+        }
+    }
+
     /// Signs `text`; the signature is in JOSE form.
     ///
     /// # Errors
@@ -135,7 +144,7 @@ impl SigningKey {
             PrivateKey::Ed25519(key) => {
                 Ok(ed25519_dalek::Signer::sign(key.as_ref(), text).to_bytes().to_vec())
             }
-            PrivateKey::Hmac(secret) => Ok(Hs256.sign(&Hs256Key::new(secret), text).as_bytes().into_owned()),
+            PrivateKey::Hmac(secret) => Ok(hmac_sha256(secret, text)),
             PrivateKey::Native { pkcs8, public } => {
                 let signature = signatures.sign(self.alg.hash(), pkcs8, text)?;
                 match public {
@@ -165,6 +174,11 @@ impl SigningKey {
         }
         Ok(())
     }
+}
+
+/// HMAC (RFC 2104) with SHA-256.
+pub(crate) fn hmac_sha256(key: &[u8], text: &[u8]) -> Vec<u8> {
+    Hs256.sign(&Hs256Key::new(key), text).as_bytes().into_owned()
 }
 
 /// A public key as it is published: with what it is for and the name it is found under.

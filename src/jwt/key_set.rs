@@ -1,8 +1,8 @@
 //! Key sets of others (RFC 7517 §5), and the one way from an [`UntrustedJwt`] to a [`VerifiedJwt`].
 
-use std::collections::BTreeSet;
 use std::fmt;
 
+use litemap::LiteMap;
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
@@ -75,12 +75,12 @@ impl KeySet {
     /// SHA-256 over the usable keys with their `kid` and `alg`, whatever their order: two sets that verify the
     /// same tokens have the same, so a verdict can be bound to the keys it was made with.
     pub fn fingerprint(&self) -> [u8; 32] {
-        let mut keys = BTreeSet::new();
+        let mut keys = LiteMap::new_vec();
         // One by one: to collect them would sort them first, by 24 KB of code.
         for key in &self.keys {
-            keys.insert(key.fingerprint());
+            keys.insert(key.fingerprint(), ());
         }
-        keys.iter().fold(Sha256::new(), |hash, key| hash.chain_update(key)).finalize().into()
+        keys.keys().fold(Sha256::new(), |hash, key| hash.chain_update(key)).finalize().into()
     }
 
     /// Verifies a JWT's signature; then, and only then, reads its claims. What they say is not judged here.
@@ -100,7 +100,7 @@ impl KeySet {
         let alg = alg.ok_or(Unverified::AlgorithmNotAllowed)?;
         self.verify_signature(alg, jwt.kid(), jwt.signing_input(), jwt.signature(), signatures)?;
         let claims = json::object(jwt.payload_unchecked()).map_err(|_| Unverified::NotClaims)?;
-        Ok(VerifiedJwt { alg, typ: jwt.typ().map(str::to_owned), claims })
+        Ok(VerifiedJwt::new(alg, jwt, claims))
     }
 
     /// Verifies a signature in JOSE form over `text`: with the key that `kid` names; if no key has that name,
@@ -138,8 +138,8 @@ impl KeySet {
     }
 }
 
-/// A JWT whose signature held: made by [`KeySet::verify`] alone. Whether it is meant for us, still good, and of
-/// the wanted type is another question.
+/// A JWT whose signature held: only [`KeySet::verify`] and [`OwnKeyJwt`](super::OwnKeyJwt) make one. Whether it is meant for
+/// us, still good, and of the wanted type is another question.
 #[derive(Clone, PartialEq)]
 pub struct VerifiedJwt {
     alg: Algorithm,
@@ -148,6 +148,11 @@ pub struct VerifiedJwt {
 }
 
 impl VerifiedJwt {
+    /// Whoever makes one has verified it.
+    pub(super) fn new(alg: Algorithm, jwt: &UntrustedJwt<'_>, claims: Map<String, Value>) -> Self {
+        Self { alg, typ: jwt.typ().map(str::to_owned), claims }
+    }
+
     /// The algorithm of the signature.
     pub fn alg(&self) -> Algorithm {
         self.alg
@@ -295,7 +300,7 @@ impl fmt::Display for KeySetError {
 }
 
 /// Members that only private and symmetric keys have (RFC 7518 §6.2.2, §6.3.2, §6.4.1).
-const PRIVATE_MEMBERS: [&str; 8] = ["d", "dp", "dq", "k", "oth", "p", "q", "qi"];
+pub(super) const PRIVATE_MEMBERS: [&str; 8] = ["d", "dp", "dq", "k", "oth", "p", "q", "qi"];
 
 /// Most keys in a set.
 const MAX_KEYS: usize = 100;

@@ -1,8 +1,9 @@
 //! The phantom token: a JWT access token (RFC 9068) made from what introspection said, signed by us.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::time::Duration;
 
+use litemap::LiteMap;
 use serde_json::{Map, Value, json};
 
 use super::compact::sign_compact;
@@ -41,7 +42,7 @@ pub struct ClaimMapping {
     /// Members to leave out.
     pub exclude: BTreeSet<String>,
     /// Member to claim name.
-    pub rename: BTreeMap<String, String>,
+    pub rename: LiteMap<String, String>,
     /// Claims that every phantom token has.
     pub add: Map<String, Value>,
 }

@@ -4,7 +4,8 @@
 //! (RFC 9068) that says to the service behind what the authorization server said to us.
 //!
 //! *Others'*: an [`UntrustedJwt`] becomes a [`VerifiedJwt`] by the issuer's [`KeySet`] and in no other way;
-//! [`JwtRules`] make an access token of it. No key, algorithm or URL of the token's own choosing is followed.
+//! [`JwtRules`] make an access token of it. No key, algorithm or URL of the token's own choosing is followed. An
+//! [`OwnKeyJwt`] becomes one by the key that it brings, and is no token: it shows that its sender has the key.
 //!
 //! EC and RSA signatures are made and checked by the host ([`Signatures`]); Ed25519, HMAC and RSASSA-PSS, which
 //! it lacks, here.
@@ -20,6 +21,7 @@ mod key_set;
 mod mint;
 mod minted;
 mod own;
+mod own_key;
 mod private_key;
 mod pss;
 mod public_key;
@@ -34,6 +36,7 @@ pub use key::{SignError, Signatures, SigningKey, published_key};
 pub use key_set::{KeySet, KeySetError, KeyWarning, Unverified, VerifiedJwt};
 pub use mint::{ClaimMapping, PhantomToken, mint};
 pub use minted::{Minted, PhantomTokenId};
+pub use own_key::{NotByOwnKey, OwnKeyJwt};
 pub use private_key::PrivateKey;
 pub use public_key::{Curve, KeyError, PublicKey};
 pub use untrusted::{MalformedJwt, UntrustedJwt, looks_like_jwt};
@@ -43,4 +46,5 @@ pub(crate) use compact::sign_compact;
 pub(crate) use jti::random_id;
 #[cfg(test)]
 pub(crate) use key::NoSignatures;
+pub(crate) use key::hmac_sha256;
 pub(crate) use untrusted::is_type;

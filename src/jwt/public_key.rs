@@ -171,6 +171,19 @@ impl PublicKey {
         members.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
     }
 
+    /// What a thumbprint is the hash of: the members that make the key, in their order (RFC 7638 §3).
+    pub(super) fn thumbprint_input(&self) -> String {
+        let encode = Base64UrlUnpadded::encode_string;
+        match self {
+            Self::Ec { curve, x, y } => {
+                let (crv, x, y) = (curve.name(), encode(x), encode(y));
+                format!(r#"{{"crv":"{crv}","kty":"EC","x":"{x}","y":"{y}"}}"#)
+            }
+            Self::Ed25519(x) => format!(r#"{{"crv":"Ed25519","kty":"OKP","x":"{}"}}"#, encode(x)),
+            Self::Rsa { n, e } => format!(r#"{{"e":"{}","kty":"RSA","n":"{}"}}"#, encode(e), encode(n)),
+        }
+    }
+
     /// SubjectPublicKeyInfo, DER (RFC 5280 §4.1.2.7).
     ///
     /// # Errors

@@ -2,7 +2,7 @@
 //!
 //! Only the compact serialization of a JWS exists here (RFC 7515 §7.1, RFC 8725 §3.12 of its revision). What a
 //! header says of keys (`jwk`, `jku`, `x5c`, `x5u`) is not even read: keys come from a [`KeySet`](super::KeySet)
-//! alone.
+//! alone. The exception is [`OwnKeyJwt`](super::OwnKeyJwt), which reads `jwk`.
 
 use std::fmt;
 
@@ -33,6 +33,11 @@ impl<'t> UntrustedJwt<'t> {
     ///
     /// [`MalformedJwt`] with what is wrong; never with the text.
     pub fn parse(text: &'t [u8]) -> Result<Self, MalformedJwt> {
+        Self::with_header(text).map(|(jwt, _)| jwt)
+    }
+
+    /// As [`parse`](Self::parse), with the whole header.
+    pub(super) fn with_header(text: &'t [u8]) -> Result<(Self, Map<String, Value>), MalformedJwt> {
         if text.len() > MAX_JWT_LEN {
             return Err(MalformedJwt::TooLong);
         }
@@ -48,14 +53,15 @@ impl<'t> UntrustedJwt<'t> {
         if header.contains_key("crit") || header.contains_key("b64") {
             return Err(MalformedJwt::Extension);
         }
-        Ok(Self {
+        let jwt = Self {
             signing_input,
             alg: text_member(&header, "alg")?.ok_or(MalformedJwt::BadMember("alg"))?,
             kid: text_member(&header, "kid")?,
             typ: text_member(&header, "typ")?,
             payload,
             signature,
-        })
+        };
+        Ok((jwt, header))
     }
 
     /// The name of the algorithm that the header claims (RFC 7515 §4.1.1); may be `none` or nonsense.

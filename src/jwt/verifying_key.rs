@@ -77,6 +77,11 @@ impl VerifyingKey {
         Ok(Self { kid, alg, admits_unnamed_pss: true, public, material, fingerprint })
     }
 
+    /// The key itself.
+    pub(super) fn public(&self) -> &PublicKey {
+        &self.public
+    }
+
     /// Its name, by which tokens call for it.
     pub(super) fn kid(&self) -> Option<&str> {
         self.kid.as_deref()

@@ -49,12 +49,16 @@ pub enum Counter {
     DeniedInsufficientScope,
     /// Refused with 401 for how or when the user was authenticated.
     DeniedInsufficientUserAuthentication,
+    /// Refused with 401 for want of a DPoP proof that holds.
+    DeniedInvalidDpopProof,
     /// Refused with 400.
     DeniedInvalidRequest,
     /// Refused with 401 for a token that is not valid.
     DeniedInvalidToken,
     /// Refused with 401 for want of a token.
     DeniedMissingToken,
+    /// Refused with 401 for want of a nonce in a DPoP proof.
+    DeniedUseDpopNonce,
     /// Passed on.
     Forwarded,
     /// A signal withdrew verdicts, or was found to be of no concern.
@@ -69,7 +73,7 @@ pub enum Counter {
 
 impl Counter {
     /// Every counter.
-    pub const ALL: [Self; 30] = [
+    pub const ALL: [Self; 32] = [
         Self::CacheEvicted,
         Self::CacheHit,
         Self::CacheMiss,
@@ -92,9 +96,11 @@ impl Counter {
         Self::JwtMinted,
         Self::DeniedInsufficientScope,
         Self::DeniedInsufficientUserAuthentication,
+        Self::DeniedInvalidDpopProof,
         Self::DeniedInvalidRequest,
         Self::DeniedInvalidToken,
         Self::DeniedMissingToken,
+        Self::DeniedUseDpopNonce,
         Self::Forwarded,
         Self::RevocationReceived,
         Self::RevocationRefused,
@@ -137,8 +143,10 @@ impl Metric for Counter {
             Self::DeniedInsufficientUserAuthentication => {
                 "phantom_token.requests.denied.insufficient_user_authentication"
             }
+            Self::DeniedInvalidDpopProof => "phantom_token.requests.denied.invalid_dpop_proof",
             Self::DeniedInvalidRequest => "phantom_token.requests.denied.invalid_request",
             Self::DeniedInvalidToken => "phantom_token.requests.denied.invalid_token",
+            Self::DeniedUseDpopNonce => "phantom_token.requests.denied.use_dpop_nonce",
             Self::DeniedMissingToken => "phantom_token.requests.denied.missing_token",
             Self::Forwarded => "phantom_token.requests.forwarded",
             Self::RevocationReceived => "phantom_token.revocation.received",
@@ -171,9 +179,11 @@ impl Metric for Counter {
             | Self::JwtMinted => Kinds::PROVIDER,
             Self::DeniedInsufficientScope
             | Self::DeniedInsufficientUserAuthentication
+            | Self::DeniedInvalidDpopProof
             | Self::DeniedInvalidRequest
             | Self::DeniedInvalidToken
             | Self::DeniedMissingToken
+            | Self::DeniedUseDpopNonce
             | Self::StreamsEnded => Kinds { provider: false, policy: true, reason: true },
             Self::Forwarded => Kinds { provider: false, policy: true, reason: false },
             Self::IntrospectionError => Kinds { provider: true, policy: false, reason: true },

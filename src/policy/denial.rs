@@ -5,6 +5,7 @@ use super::user_authentication::{InsufficientUserAuthentication, Lack};
 use crate::cache::Refused;
 use crate::introspection::ServerFailure;
 use crate::jwt::BadJwt;
+use crate::sender_constrained::dpop::{BadProof, NonceWanted};
 use crate::sender_constrained::{BadBinding, Unproven};
 
 /// Why a request is not forwarded.
@@ -14,6 +15,8 @@ pub enum Denial {
     InsufficientScope(InsufficientScope),
     /// The token is good, but its user must be authenticated otherwise, or anew: 401 (RFC 9470).
     InsufficientUserAuthentication(InsufficientUserAuthentication),
+    /// Nobody has shown that the token is its sender's: 401 (RFC 9449 §7.1).
+    InvalidDpopProof(BadProof),
     /// The request cannot be understood: 400.
     InvalidRequest(InvalidRequest),
     /// The token is not, or no longer, valid for us: 401.
@@ -22,6 +25,8 @@ pub enum Denial {
     MissingToken,
     /// There is no verdict: 503.
     Unavailable(Unavailable),
+    /// The proof must have a nonce of ours: 401 (RFC 9449 §9).
+    UseDpopNonce(NonceWanted),
 }
 
 /// What a token that is good does not give.
@@ -107,6 +112,8 @@ pub enum Unavailable {
     NotSigned,
     /// As many calls as allowed are under way.
     TooManyCalls,
+    /// As many proofs as there is room for were seen of late: this one may be among them.
+    TooManyProofs,
     /// As many unknown tokens as allowed were asked about within a second.
     TooManyUnknownTokens,
     /// As many streams as allowed are open on this worker.
@@ -127,6 +134,7 @@ impl Unavailable {
             // Anybody can fill the house with made-up tokens; that must not keep a revoked one alive.
             Self::FleetSilent
             | Self::TooManyCalls
+            | Self::TooManyProofs
             | Self::TooManyUnknownTokens
             | Self::Host
             | Self::NoKeys { .. }
@@ -167,6 +175,7 @@ impl Denial {
                 Lack::OtherClass => "authentication_of_other_class",
                 Lack::TooOld => "authentication_too_old",
             },
+            Self::InvalidDpopProof(reason) => reason.reason(),
             Self::InvalidRequest(InvalidRequest::ClaimHeader) => "claim_header_of_client",
             Self::InvalidRequest(InvalidRequest::PortInHost) => "port_in_host",
             Self::InvalidRequest(InvalidRequest::SeveralTokens) => "several_tokens",
@@ -197,11 +206,13 @@ impl Denial {
                 Unavailable::NoStatusList { .. } => "status_list_unavailable",
                 Unavailable::NotSigned => "phantom_token_not_signed",
                 Unavailable::TooManyCalls => "too_many_introspection_calls",
+                Unavailable::TooManyProofs => "too_many_dpop_proofs",
                 Unavailable::TooManyUnknownTokens => "too_many_unknown_tokens",
                 Unavailable::TooManyOpenStreams => "too_many_open_streams",
                 Unavailable::TooManyWaiting => "too_many_waiting_requests",
                 Unavailable::UnknownPolicy => "unknown_policy",
             },
+            Self::UseDpopNonce(reason) => reason.reason(),
         }
     }
 }
@@ -220,6 +231,10 @@ impl From<Unproven> for Denial {
     fn from(reason: Unproven) -> Self {
         match reason {
             Unproven::Binding(reason) => InvalidToken::Binding(reason).into(),
+            Unproven::Nonce(wanted) => Self::UseDpopNonce(wanted),
+            Unproven::NotVerified => Unavailable::Host.into(),
+            Unproven::Proof(reason) => Self::InvalidDpopProof(reason),
+            Unproven::TooManyProofs => Unavailable::TooManyProofs.into(),
         }
     }
 }

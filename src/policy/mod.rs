@@ -141,8 +141,10 @@ impl Policy {
             Denial::InvalidToken(_) => self.allow_missing == AllowMissing::MissingOrInvalid,
             Denial::InsufficientScope(_)
             | Denial::InsufficientUserAuthentication(_)
+            | Denial::InvalidDpopProof(_)
             | Denial::InvalidRequest(_)
-            | Denial::Unavailable(_) => false,
+            | Denial::Unavailable(_)
+            | Denial::UseDpopNonce(_) => false,
         }
     }
 
@@ -164,7 +166,7 @@ pub fn decide<'a>(
     require: &Requirements,
     expects: &Expectation,
     claims: Claims<'a>,
-    possession: &Possession,
+    possession: &Possession<'_>,
     now: UnixMillis,
 ) -> Result<Permit<'a>, Denial> {
     if now >= expects.end(claims.exp) {

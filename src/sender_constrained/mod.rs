@@ -1,12 +1,17 @@
 //! Tokens that are of use to their holder alone (RFC 7800): who sends one must show that he is it, or a stolen one would
 //! be as good as any.
 
-pub(crate) mod confirmation;
+pub(crate) mod certificate;
+mod confirmation;
+pub mod dpop;
 mod possession;
+mod shown;
 mod unproven;
 
+pub use certificate::ClientCertificate;
 pub use confirmation::{Confirmation, Thumbprint};
 pub use possession::Possession;
+pub use shown::{Look, Shown};
 pub use unproven::{BadBinding, Unproven};
 
 /// What a policy makes of tokens that are bound to their holder.

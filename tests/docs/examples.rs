@@ -79,6 +79,7 @@ pub(crate) fn env(name: &str) -> Option<String> {
     let value = match name {
         "OLD_PUBLIC_KEY" => include_str!("../keys/ec256.public.pem"),
         "CLIENT_KEY" | "SIGNING_KEY" | "NEXT_SIGNING_KEY" => EC256,
+        "NONCE_SECRET" => "a-secret-of-thirty-two-bytes-or-more",
         _ => "a-secret-of-some-length",
     };
     Some(value.to_owned())

@@ -68,6 +68,9 @@ fn with(section: &str) -> Value {
         let list = json!({"cluster": "as", "uri_prefixes": ["https://as.example/"]});
         return change(with("providers.NAME.jwks"), json!({"providers.main.status_list": list}));
     }
+    if section == "dpop" {
+        return change(base, json!({"dpop.origins": ["https://api.example"], "dpop.nonce": "required"}));
+    }
     if section == "providers.NAME.discovery" {
         let discovery = json!({"cluster": "authorization_server"});
         return change(
@@ -262,6 +265,21 @@ fn the_tests_that_the_security_page_names_exist() {
 }
 
 #[test]
+fn the_tests_that_the_fapi_page_names_exist() {
+    let mut code = String::new();
+    for folder in ["src", "tests"] {
+        read_rust(&Path::new(env!("CARGO_MANIFEST_DIR")).join(folder), &mut code);
+    }
+    let rows = include_str!("../../docs/fapi.md").lines().filter_map(|line| line.strip_suffix(" |"));
+    let shown_by: Vec<&str> = rows.filter_map(|row| row.rsplit('|').next()).collect();
+    let named: Vec<&str> = shown_by.iter().flat_map(|cell| cell.split('`').skip(1).step_by(2)).collect();
+    assert!(named.len() >= 12, "{named:?}");
+    for name in named {
+        assert!(code.contains(&format!("fn {name}(")), "{name}");
+    }
+}
+
+#[test]
 fn every_reason_and_every_counter_is_in_the_operation_page() {
     let page = include_str!("../../docs/operation.md");
     let mut reasons = 0;
@@ -270,6 +288,7 @@ fn every_reason_and_every_counter_is_in_the_operation_page() {
         include_str!("../../src/introspection/failure.rs"),
         include_str!("../../src/jwt/access_token.rs"),
         include_str!("../../src/sender_constrained/unproven.rs"),
+        include_str!("../../src/sender_constrained/dpop/bad_proof.rs"),
     ] {
         let words = code.split("=> \"").skip(1).filter_map(|rest| rest.split_once('"')).map(|(word, _)| word);
         // That the host verifies nothing is a `host_failure` to the outside.

@@ -503,7 +503,10 @@ async fn a_fleet_costs_a_hit_nothing_and_next_to_nothing_when_idle() {
     }
     ratios.sort_by(f64::total_cmp);
     let ratio = ratios[ROUNDS / 2];
-    println!("idle: {:.2} % of a core with a fleet, {:.2} % without; CPU of a hit: {ratio:.3}", idle[0], idle[1]);
+    println!(
+        "idle: {:.2} % of a core with a fleet, {:.2} % without; CPU of a hit: {ratio:.3}",
+        idle[0], idle[1]
+    );
     println!("ratios of each round: {ratios:.3?}");
     assert!(idle[0] - idle[1] < 2.0 && ratio < 1.2, "{idle:?}, {ratio}");
 }

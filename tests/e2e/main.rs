@@ -6,11 +6,13 @@
 
 mod answers;
 mod called_hosts;
+mod certificates;
 mod client_authentication;
 mod coalescing;
 mod configuration;
 mod dialects;
 mod discovery;
+mod dpop;
 mod examples;
 mod fleet;
 mod floods;

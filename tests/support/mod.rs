@@ -2,6 +2,7 @@
 //! signatures. Events are given by hand, effects are read.
 #![allow(dead_code, unreachable_pub, reason = "each test program uses its part")]
 
+pub mod dpop;
 pub mod issuer;
 pub mod log;
 mod map;

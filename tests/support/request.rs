@@ -16,6 +16,7 @@ pub struct Request {
     route_name: Option<Result<Vec<u8>, Unreadable>>,
     cluster: Option<String>,
     peer: Option<String>,
+    certificate: Option<String>,
 }
 
 impl Request {
@@ -49,6 +50,12 @@ impl Request {
         self
     }
 
+    /// On a connection on which the client has shown a certificate of this digest.
+    pub fn with_certificate(mut self, digest: &str) -> Self {
+        self.certificate = Some(digest.to_owned());
+        self
+    }
+
     pub fn of_peer(mut self, peer: &str) -> Self {
         self.peer = Some(peer.to_owned());
         self
@@ -79,6 +86,10 @@ impl RequestView for Request {
 
     fn route_cluster(&self) -> Option<Vec<u8>> {
         self.cluster.as_ref().map(|cluster| cluster.as_bytes().to_vec())
+    }
+
+    fn peer_certificate_digest(&self) -> Option<Vec<u8>> {
+        self.certificate.as_ref().map(|digest| digest.as_bytes().to_vec())
     }
 
     fn peer(&self) -> Option<Vec<u8>> {

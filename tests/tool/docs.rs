@@ -48,6 +48,21 @@ fn what_check_is_said_to_say_it_says() {
 }
 
 #[test]
+fn every_usual_mistake_that_check_is_said_to_find_is_a_case() {
+    let cases = cases("bootstrap");
+    let table = PAGE.split("### The usual mistakes").nth(1).unwrap().split("\n### ").next().unwrap();
+    let rows: Vec<&str> =
+        table.lines().filter(|line| line.starts_with("| ") && line.contains("`check`")).collect();
+    assert!(rows.len() >= 15, "{rows:?}");
+    for row in rows {
+        let name = row.trim_end_matches(" |").rsplit("| ").next().unwrap().trim_matches('`');
+        let case = cases.iter().find(|case| case.name() == name).expect(row);
+        let said = &case.parts.last().unwrap().1;
+        assert!(said.contains(": error: ") || said.contains(": warning: "), "{row}: {said}");
+    }
+}
+
+#[test]
 fn what_explain_is_said_to_say_it_says() {
     let block = blocks(PAGE, "").into_iter().find(|block| block.contains("explain envoy.yaml")).unwrap();
     let claims = r#"{"client_id": "app", "scope": "read"}"#;

@@ -1,10 +1,10 @@
 //! Security event tokens that are fetched (RFC 8936): by one worker at a time, which acknowledges only what it has
 //! applied. What was not acknowledged comes again, to whoever polls then; what was applied already is recognized.
 
-use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::time::Duration;
 
+use litemap::LiteMap;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
@@ -35,7 +35,7 @@ pub(in crate::filter) struct Polls {
     /// Tokens that were applied and not yet acknowledged.
     applied: Vec<String>,
     /// Tokens that were refused and not yet reported.
-    refused: BTreeMap<String, SetRefused>,
+    refused: LiteMap<String, SetRefused>,
     /// Tokens that waited for newer keys once.
     without_keys: Vec<String>,
 }
@@ -48,7 +48,7 @@ impl Polls {
             schedule: Schedule::new(),
             ours_until: UnixMillis::from_millis(0),
             applied: Vec::new(),
-            refused: BTreeMap::new(),
+            refused: LiteMap::new_vec(),
             without_keys: Vec::new(),
         }
     }

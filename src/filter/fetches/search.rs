@@ -1,10 +1,10 @@
 //! The metadata of one authorization server, as it is looked for, and who waits for it.
 
-use std::collections::BTreeSet;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::rc::Rc;
 use std::time::Duration;
 
+use litemap::LiteMap;
 use log::Level;
 
 use super::back_off::in_words;
@@ -35,7 +35,7 @@ pub(super) struct Searching {
     /// Why those before it were of no use.
     refused: Vec<String>,
     /// Requests that wait for it.
-    waiting: BTreeSet<StreamId>,
+    waiting: LiteMap<StreamId, ()>,
     /// Of the worker that searches: all begin at the same time, and need not go on so.
     mailbox: Mailbox,
 }
@@ -54,9 +54,9 @@ pub(in crate::filter) enum Ended {
     /// Another document is looked at now.
     GoesOn,
     /// This is known from now on. These wait no more.
-    Found(Found, BTreeSet<StreamId>),
+    Found(Found, Vec<StreamId>),
     /// What is known stays, if anything is. These wait no more.
-    Nothing(BTreeSet<StreamId>),
+    Nothing(Vec<StreamId>),
 }
 
 impl Searching {
@@ -78,7 +78,7 @@ impl Searching {
             schedule,
             document: 0,
             refused: Vec::new(),
-            waiting: BTreeSet::new(),
+            waiting: LiteMap::new_vec(),
             mailbox,
         }
     }
@@ -117,7 +117,7 @@ impl Searching {
             return Err(Unavailable::NoMetadata { seconds });
         }
         self.want();
-        self.waiting.insert(stream);
+        self.waiting.insert(stream, ());
         Ok(())
     }
 
@@ -161,7 +161,7 @@ impl Searching {
                 self.schedule.succeeded(sent.plus(self.age(sent)));
                 self.schedule.is_not_wanted();
                 let is_new = self.take(found, &metadata, step);
-                let waiting = std::mem::take(&mut self.waiting);
+                let waiting = self.take_waiting();
                 return Some(match self.found.clone().filter(|_| is_new) {
                     Some(found) => Ended::Found(found, waiting),
                     None => Ended::Nothing(waiting),
@@ -193,7 +193,11 @@ impl Searching {
             }
         }
         self.schedule.is_not_wanted();
-        Some(Ended::Nothing(std::mem::take(&mut self.waiting)))
+        Some(Ended::Nothing(self.take_waiting()))
+    }
+
+    fn take_waiting(&mut self) -> Vec<StreamId> {
+        std::mem::take(&mut self.waiting).into_iter().map(|(stream, ())| stream).collect()
     }
 
     pub(super) fn clock_set_back(&mut self) {

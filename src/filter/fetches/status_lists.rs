@@ -4,9 +4,10 @@
 //! Each worker has its own. A request whose list is not here waits for it, like one that waits for keys. A list
 //! that cannot be had refuses, or, where the configuration says so, serves on for a while.
 
-use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::time::Duration;
+
+use litemap::LiteMap;
 
 use super::back_off::in_words;
 use super::keys::{KeyRings, KeysWanted};
@@ -25,7 +26,7 @@ use crate::token::UnixMillis;
 /// The lists that tokens have named.
 #[derive(Default)]
 pub(in crate::filter) struct StatusLists {
-    lists: BTreeMap<Key, Listed>,
+    lists: LiteMap<Key, Listed>,
     /// How many of them somebody waits for whose fetch has not begun: every request asks, and there may be thousands.
     awaited: usize,
 }
@@ -214,7 +215,7 @@ impl Part for StatusLists {
     }
 
     fn clock_set_back(&mut self, _: UnixMillis) {
-        for listed in self.lists.values_mut() {
+        for (_, listed) in self.lists.iter_mut() {
             (listed.current, listed.stays_until) = (None, UnixMillis::from_millis(0));
             listed.schedule.clock_set_back();
         }

@@ -1,7 +1,8 @@
 //! What others have withdrawn is done here.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
+
+use litemap::LiteMap;
 
 use super::link::Link;
 use crate::cache::Name;
@@ -22,14 +23,14 @@ impl Link {
     ) -> Option<StoreId> {
         let store = self.keys.store();
         let mut id = None;
-        let mut by_settle: BTreeMap<Duration, Vec<Name>> = BTreeMap::new();
+        let mut by_settle: LiteMap<Duration, Vec<Name>> = LiteMap::new();
         for pair in pairs {
             if pair.key == store {
                 id = StoreId::read(pair.value);
             } else if pair.revision > since {
                 match Notice::read(&self.keys, pair.key, pair.value) {
                     Some(notice) if notice.by == us => {}
-                    Some(notice) => by_settle.entry(notice.settle).or_default().push(notice.name),
+                    Some(notice) => by_settle.entry(notice.settle).or_insert_with(Vec::new).push(notice.name),
                     None => self.is_unreadable = true,
                 }
             }

@@ -14,6 +14,7 @@ use crate::filter::event::{CallId, StreamId};
 use crate::filter::inquiry::Inquiry;
 use crate::filter::worker::CallIds;
 use crate::http::OwnedReply;
+use crate::numbered::Numbered;
 use crate::policy::Policy;
 use crate::provider::{Introspector, Origin};
 use crate::request::{KeptHeaders, RequestView};
@@ -23,7 +24,7 @@ use crate::token::{AccessToken, TokenDigest, UnixMillis};
 pub(super) struct Calls {
     ids: CallIds,
     /// By the number of the current try.
-    open: BTreeMap<CallId, Call>,
+    open: Numbered<CallId, Call>,
     /// The call that requests for a token may join.
     by_digest: BTreeMap<TokenDigest, CallId>,
     /// Those that another worker makes.
@@ -83,7 +84,7 @@ impl Calls {
     pub(super) fn new(ids: CallIds) -> Self {
         Self {
             ids,
-            open: BTreeMap::new(),
+            open: Numbered::default(),
             by_digest: BTreeMap::new(),
             anothers: BTreeSet::new(),
             unsent: VecDeque::new(),
@@ -98,7 +99,7 @@ impl Calls {
         policy: &Policy,
         now: UnixMillis,
     ) -> Option<&mut Call> {
-        let call = self.open.get_mut(self.by_digest.get(digest)?)?;
+        let call = self.open.get_mut(*self.by_digest.get(digest)?)?;
         is_fresh(call.sent.unwrap_or(now), policy.cache_ttl, now).then_some(call)
     }
 
@@ -120,7 +121,7 @@ impl Calls {
             Asker::Another { asked, until } => until <= now || asked.is_from_the_future(now),
             Asker::Us | Asker::UsForAll => false,
         };
-        let is_it = |id: &CallId| self.open.get(id).is_some_and(is_overdue);
+        let is_it = |id: &CallId| self.open.get(*id).is_some_and(is_overdue);
         self.anothers.iter().map(|(_, id)| *id).filter(is_it).collect()
     }
 
@@ -157,7 +158,7 @@ impl Calls {
 
     /// Another worker's call is ours from now on, or yet another's.
     pub(super) fn hand_over(&mut self, id: CallId, asker: Asker) {
-        let Some(call) = self.open.get_mut(&id) else { return };
+        let Some(call) = self.open.get_mut(id) else { return };
         call.asker = asker;
         if call.is_ours() {
             self.anothers.remove(&(call.digest, id));
@@ -166,7 +167,7 @@ impl Calls {
 
     /// A call of ours is under way.
     pub(super) fn begin(&mut self, id: CallId) {
-        if let Some(call) = self.open.get_mut(&id).filter(|call| !call.is_under_way) {
+        if let Some(call) = self.open.get_mut(id).filter(|call| !call.is_under_way) {
             call.is_under_way = true;
             self.servers.begun(&call.introspector);
         }
@@ -174,7 +175,7 @@ impl Calls {
 
     /// A call of ours waits until another is over.
     pub(super) fn enqueue(&mut self, id: CallId, now: UnixMillis) {
-        if let Some(call) = self.open.get_mut(&id) {
+        if let Some(call) = self.open.get_mut(id) {
             call.queued = Some(now);
             self.servers.enqueue(&call.introspector, call.priority, id);
         }
@@ -187,7 +188,7 @@ impl Calls {
         while self.servers.withheld(introspector, now).is_none() {
             let Self { servers, open, .. } = self;
             // One that was closed meanwhile is no more.
-            let Some(id) = servers.next(introspector, |id| open.contains_key(&id)) else { break };
+            let Some(id) = servers.next(introspector, |id| open.contains(id)) else { break };
             servers.admits(introspector, now);
             self.begin(id);
             self.unsent.push_back(id);
@@ -201,7 +202,7 @@ impl Calls {
         let Self { servers, open, .. } = self;
         let is_held_back = servers.withheld(introspector, now).is_some();
         servers.give_up(introspector, |id| {
-            open.get(&id).is_none_or(|call| {
+            open.get(id).is_none_or(|call| {
                 is_held_back || call.queued.is_none_or(|since| !is_fresh(since, MAX_QUEUED, now))
             })
         })
@@ -223,15 +224,15 @@ impl Calls {
     }
 
     pub(super) fn get(&self, id: CallId) -> Option<&Call> {
-        self.open.get(&id)
+        self.open.get(id)
     }
 
     pub(super) fn get_mut(&mut self, id: CallId) -> Option<&mut Call> {
-        self.open.get_mut(&id)
+        self.open.get_mut(id)
     }
 
     pub(super) fn close(&mut self, id: CallId) -> Option<Call> {
-        let mut call = self.open.remove(&id)?;
+        let mut call = self.open.remove(id)?;
         self.anothers.remove(&(call.digest, id));
         if std::mem::take(&mut call.is_under_way) {
             self.servers.over(&call.introspector);

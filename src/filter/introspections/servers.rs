@@ -1,7 +1,7 @@
 //! What a worker knows of the authorization servers that it asks, each by its provider's name: how busy they are with its
 //! calls, whether they are up, whether their answers are of use, and so whether one more call may be made.
 
-use std::collections::BTreeMap;
+use litemap::LiteMap;
 
 use super::breaker::Breaker;
 use super::load::{Load, Priority, Room};
@@ -13,7 +13,7 @@ use crate::token::UnixMillis;
 
 /// All servers that calls were made to.
 #[derive(Default)]
-pub(super) struct Servers(BTreeMap<String, Server>);
+pub(super) struct Servers(LiteMap<String, Server>);
 
 #[derive(Default)]
 struct Server {
@@ -122,7 +122,7 @@ impl Servers {
 
     /// What is held back is let through: nobody knows any more for how long it was to be.
     pub(super) fn clock_set_back(&mut self) {
-        for server in self.0.values_mut() {
+        for (_, server) in self.0.iter_mut() {
             server.breaker.clock_set_back();
             server.unusable = Unusable::default();
         }

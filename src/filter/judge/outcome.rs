@@ -4,6 +4,7 @@ use std::rc::Rc;
 
 use super::passage::Passage;
 use super::ready::{Likeness, Ready, Repeat};
+use crate::challenge::Occasion;
 use crate::filter::case::{Case, Source};
 use crate::filter::event::{Description, Effect, StreamId};
 use crate::filter::passed_by::PassedBy;
@@ -11,6 +12,7 @@ use crate::filter::step::Step;
 use crate::metrics::{Counter, Whose};
 use crate::policy::{Authorization, Denial, Permit, Policy, Unavailable};
 use crate::request::HeaderEditsBuf;
+use crate::token::Scheme;
 
 /// Passes a permitted request on. Without a phantom token where the policy wants one, it does not pass.
 pub(super) fn forward(
@@ -34,7 +36,10 @@ pub(super) fn forward(
     });
     let counts = [Counter::CacheHit, Counter::Forwarded].map(|it| step.worker.names.series(it, case.whose()));
     step.count(Counter::Forwarded, case.whose());
-    let Case { stream, policy, host: mut edits, removal, source, repeat, .. } = case;
+    let Case { stream, policy, scheme, host: mut edits, mut removal, source, repeat, .. } = case;
+    if scheme == Scheme::Bare && claims.confirmation.is_some_and(|it| it.needs_key()) {
+        removal.remove("dpop");
+    }
     match authorization {
         Authorization::Jwt => {
             edits.append(removal);
@@ -96,41 +101,46 @@ pub(super) fn refuse_client(case: &Case, denial: &Denial, client_id: Option<&[u8
     }
     let description =
         Description { client_id: client_id.map(for_a_line), ..Description::of(denial.reason(), case) };
-    answer(case.stream, Some(&case.policy), denial, (case.whose(), description), step);
+    answer(case.stream, Some((&case.policy, case.scheme)), denial, (case.whose(), description), step);
 }
 
-/// Refuses a request that has no token to be judged.
+/// Refuses a request that has no token to be judged, under this policy, which carries what it has so.
 pub(in crate::filter) fn deny(
     stream: StreamId,
-    policy: Option<&Policy>,
+    under: Option<(&Policy, Scheme)>,
     denial: &Denial,
     step: &mut Step<'_>,
 ) {
+    let policy = under.map(|(policy, _)| policy);
     let whose = Whose { policy: policy.map(|policy| policy.name.as_str()), ..Whose::NOBODY };
-    answer(stream, policy, denial, (whose, Description::new(denial.reason(), policy)), step);
+    answer(stream, under, denial, (whose, Description::new(denial.reason(), policy)), step);
 }
 
 fn answer(
     stream: StreamId,
-    policy: Option<&Policy>,
+    under: Option<(&Policy, Scheme)>,
     denial: &Denial,
     (whose, description): (Whose<'_>, Description),
     step: &mut Step<'_>,
 ) {
     log::debug!("request refused: {}", denial.reason());
+    let policy = under.map(|(policy, _)| policy);
     let scope = policy.map(|policy| policy.require.scope()).unwrap_or_default();
     let counter = match denial {
         Denial::InsufficientScope(_) => Counter::DeniedInsufficientScope,
         Denial::InsufficientUserAuthentication(_) => Counter::DeniedInsufficientUserAuthentication,
+        Denial::InvalidDpopProof(_) => Counter::DeniedInvalidDpopProof,
         Denial::InvalidRequest(_) => Counter::DeniedInvalidRequest,
         Denial::InvalidToken(_) => Counter::DeniedInvalidToken,
         Denial::MissingToken => Counter::DeniedMissingToken,
         Denial::Unavailable(_) => Counter::Unavailable,
+        Denial::UseDpopNonce(_) => Counter::DeniedUseDpopNonce,
     };
     step.count(counter, whose.because(denial.reason()));
     step.push(Effect::Describe(stream, description));
-    let resource_metadata = policy.and_then(|policy| policy.resource_metadata.as_deref());
-    let answer = step.worker.config.challenge.answer(denial, &scope, resource_metadata);
+    let occasion =
+        under.map_or(Occasion::UNKNOWN, |(policy, scheme)| Occasion::under(policy, &scope, scheme));
+    let answer = step.worker.config.challenge.answer(denial, occasion);
     step.push(Effect::Answer(stream, answer));
 }
 

@@ -2,8 +2,9 @@
 //! within the span of an earlier one is not lost: one more, at its end, stands for all of it. A filter that ends before
 //! does it then. Who is answered by us is answered once it is done.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
+
+use litemap::LiteMap;
 
 use crate::cache::{ProviderTag, Subject, Which};
 use crate::filter::event::StreamId;
@@ -15,9 +16,9 @@ use crate::token::UnixMillis;
 pub(super) struct Deferred {
     withdrawals: Vec<Deferral>,
     /// Logouts that wait for one of them, which is done then.
-    waiting: BTreeMap<StreamId, UnixMillis>,
+    waiting: LiteMap<StreamId, UnixMillis>,
     /// Those of them that wait no more.
-    done: BTreeSet<StreamId>,
+    done: LiteMap<StreamId, ()>,
 }
 
 struct Deferral {
@@ -38,7 +39,7 @@ impl Deferred {
     pub(super) fn clock_set_back(&mut self) {
         let begin = UnixMillis::from_millis(0);
         self.withdrawals.iter_mut().for_each(|it| it.due = begin);
-        self.waiting.values_mut().for_each(|due| *due = begin);
+        self.waiting.iter_mut().for_each(|(_, due)| *due = begin);
     }
 
     /// Whether one more may wait.
@@ -53,7 +54,7 @@ impl Deferred {
 
     /// Whether a logout waits for its answer here.
     pub(super) fn holds(&self, stream: StreamId) -> bool {
-        self.waiting.contains_key(&stream) || self.done.contains(&stream)
+        self.waiting.contains_key(&stream) || self.done.contains_key(&stream)
     }
 
     /// Whether some wait no more.
@@ -73,7 +74,7 @@ impl Deferred {
         waiting.retain(|stream, due| {
             let is_done = *due <= now;
             if is_done {
-                done.insert(*stream);
+                done.insert(*stream, ());
             }
             !is_done
         });
@@ -81,7 +82,9 @@ impl Deferred {
 
     /// The next of those that wait no more.
     pub(super) fn pop_done(&mut self) -> Option<StreamId> {
-        self.done.pop_first()
+        let stream = self.done.first().map(|(stream, ())| *stream)?;
+        self.done.remove(&stream);
+        Some(stream)
     }
 
     fn add(&mut self, deferral: Deferral, provider: ProviderTag) {

@@ -1,8 +1,9 @@
 //! Wrong secrets at the receivers' paths: who sent many of them is not listened to for the rest of the second. Others
 //! are: an attacker who guesses must not keep the operator's orders out.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
+
+use litemap::LiteMap;
 
 use crate::token::UnixMillis;
 
@@ -11,7 +12,7 @@ use crate::token::UnixMillis;
 pub(super) struct Guesses {
     until: Option<UnixMillis>,
     /// By the address that they came from.
-    of: BTreeMap<Vec<u8>, u32>,
+    of: LiteMap<Vec<u8>, u32>,
 }
 
 impl Guesses {

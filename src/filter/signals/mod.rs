@@ -7,8 +7,10 @@ mod incoming;
 mod receivers;
 mod signed;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::time::Duration;
+
+use litemap::LiteMap;
 
 use super::event::{Effect, StreamId};
 use super::fetches::keys::KeyRings;
@@ -27,11 +29,11 @@ use incoming::Incoming;
 #[derive(Default)]
 pub(super) struct Signals {
     /// Their body, or its outcome, is awaited.
-    incoming: BTreeMap<StreamId, Incoming>,
+    incoming: LiteMap<StreamId, Incoming>,
     /// Nothing is awaited of them any more; they are answered in the root's turn, with this.
-    given_up: BTreeMap<StreamId, &'static str>,
+    given_up: LiteMap<StreamId, &'static str>,
     /// They wait for keys.
-    parked: BTreeMap<StreamId, Signal>,
+    parked: LiteMap<StreamId, Signal>,
     /// Those of them that wait no more.
     ready: VecDeque<StreamId>,
     /// What is put off, and who waits for it.
@@ -64,7 +66,10 @@ impl Signals {
     pub(super) fn settle_one(&mut self, keys: &mut KeyRings, step: &mut Step<'_>) -> bool {
         if let Some(stream) = self.ready.pop_front() {
             self.take_up(stream, keys, step);
-        } else if let Some((stream, reason)) = self.given_up.pop_first() {
+        } else if let Some((stream, reason)) =
+            self.given_up.first().map(|(stream, reason)| (*stream, *reason))
+        {
+            self.given_up.remove(&stream);
             self.refuse(stream, answer::unavailable(reason), step);
         } else if let Some(stream) = self.deferred.pop_done() {
             step.push(Effect::Answer(stream, answer::received(Receiver::Logout, None)));
@@ -77,11 +82,11 @@ impl Signals {
     /// Of those that are coming in to this receiver, the eldest of the peer that has most of them: who sends many slow
     /// ones keeps out its own.
     fn eldest_of_most(&self, receiver: Receiver) -> Option<StreamId> {
-        let mut of_peers: BTreeMap<&[u8], (usize, StreamId)> = BTreeMap::new();
+        let mut of_peers: LiteMap<&[u8], (usize, StreamId)> = LiteMap::new_vec();
         for (stream, it) in self.incoming.iter().filter(|(_, it)| it.receiver == receiver) {
             of_peers.entry(&it.peer).or_insert((0, *stream)).0 += 1;
         }
-        of_peers.into_values().max_by_key(|(count, _)| *count).map(|(_, eldest)| eldest)
+        of_peers.values().max_by_key(|(count, _)| *count).map(|(_, eldest)| *eldest)
     }
 
     /// Waits no more for what a request brings. One that is only watched goes on as it is.

@@ -7,6 +7,7 @@ mod policies;
 mod protected_resources;
 mod providers;
 mod revocation;
+mod sender_constrained;
 mod several;
 
 use phantom_token_filter::config::Config;
@@ -61,7 +62,7 @@ fn keys() {
         (
             "a misspelt key at the top",
             json!({"provider": {}}),
-            "configuration: expected one of the keys providers, phantom_token, policies, default_policy, rules, policy_from, cache, protected_resources, revocation, challenge, access_log, got \"provider\"",
+            "configuration: expected one of the keys providers, phantom_token, policies, default_policy, rules, policy_from, cache, client_certificate, dpop, protected_resources, revocation, challenge, access_log, got \"provider\"",
         ),
         (
             "a key without a value",

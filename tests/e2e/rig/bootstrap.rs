@@ -24,6 +24,7 @@ pub struct Bootstrap {
     stats_config: Option<Value>,
     adjustments: Vec<Adjustment>,
     buffer: Option<u32>,
+    is_tls: bool,
 }
 
 impl Bootstrap {
@@ -45,6 +46,7 @@ impl Bootstrap {
             routes: Vec::new(),
             adjustments: Vec::new(),
             buffer: None,
+            is_tls: false,
             stats_config: None,
         }
     }
@@ -86,6 +88,28 @@ impl Bootstrap {
             }});
         }
         self
+    }
+
+    /// To the cluster that was named last, which is called with TLS, Envoy shows this certificate of `tests/keys`.
+    pub fn showing(mut self, certificate: &str, key: &str) -> Self {
+        if let Some(cluster) = self.clusters.last_mut() {
+            cluster["transport_socket"]["typed_config"]["common_tls_context"]["tls_certificates"] =
+                json!([tls_certificate(certificate, key)]);
+        }
+        self
+    }
+
+    /// Clients connect with TLS, and may show a certificate: any that they have the key of, as RFC 8705 §2.2 needs it.
+    pub fn tls(self) -> Self {
+        Self { is_tls: true, ..self }
+    }
+
+    /// What becomes of `x-forwarded-client-cert`.
+    pub fn forwards_certificates(self, details: &'static str) -> Self {
+        self.adjust(move |manager| {
+            manager["forward_client_cert_details"] = json!(details);
+            manager["set_current_client_cert_details"] = json!({"subject": true, "cert": true, "uri": true});
+        })
     }
 
     /// The cluster that was named last, which is called with TLS, speaks HTTP/2.
@@ -210,6 +234,18 @@ impl Bootstrap {
         let socket = json!({"pipe": {"path": directory.join("jwks.socket")}});
         self.clusters.push(cluster("this_envoy", socket.clone()));
         let mut main = listener("main", &loopback, &main);
+        if self.is_tls {
+            main["filter_chains"][0]["transport_socket"] = json!({"name": "tls", "typed_config": {
+                "@type": "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext",
+                "common_tls_context": {
+                    "tls_certificates": [tls_certificate("tls.cert.pem", "ec256.pem")],
+                    "validation_context": {
+                        "trusted_ca": {"filename": format!("{ROOT}/tests/keys/ca.cert.pem")},
+                        "trust_chain_verification": "ACCEPT_UNTRUSTED",
+                    },
+                },
+            }});
+        }
         if let Some(bytes) = self.buffer {
             main["per_connection_buffer_limit_bytes"] = json!(bytes);
         }
@@ -248,6 +284,12 @@ fn connection_manager(name: &str, routes: Vec<Value>, mut filters: Vec<Value>) -
         "route_config": {"virtual_hosts": [{"name": "all", "domains": ["*"], "routes": routes}]},
         "http_filters": filters,
     })
+}
+
+/// A certificate of `tests/keys` with its key.
+fn tls_certificate(certificate: &str, key: &str) -> Value {
+    let file = |name: &str| json!({"filename": format!("{ROOT}/tests/keys/{name}")});
+    json!({"certificate_chain": file(certificate), "private_key": file(key)})
 }
 
 fn access_log(file: &Path) -> Value {

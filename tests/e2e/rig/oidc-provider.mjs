@@ -24,6 +24,11 @@ function clients() {
   return [
     // asks for tokens
     { client_id: 'app', client_secret: 'app-secret', ...machine, scope: 'read write tools' },
+    // its tokens are bound to its certificate (RFC 8705)
+    {
+      client_id: 'app-mtls', client_secret: 'app-mtls-secret', ...machine, scope: 'read write',
+      tls_client_certificate_bound_access_tokens: true,
+    },
     // gateways, which introspect them
     { client_id: 'gw-basic', client_secret: 'gw-secret', ...machine },
     { client_id: 'gw-post', client_secret: 'gw-secret', ...machine, token_endpoint_auth_method: 'client_secret_post' },
@@ -67,8 +72,14 @@ const configuration = () => ({
     revocation: { enabled: true, allowedPolicy: async () => true },
     backchannelLogout: { enabled: true },
     rpInitiatedLogout: { enabled: true },
-    // `resource=https://api.example/ES256`: a JWT access token (RFC 9068) signed so; any other `resource`: an opaque one with
-    // that as `aud`; without `resource`: an opaque one without
+    dPoP: { enabled: true }, // RFC 9449, for clients that send a proof
+    // RFC 8705; this server has no TLS, so the certificate comes in a header
+    mTLS: {
+      enabled: true, certificateBoundAccessTokens: true,
+      getCertificate: ctx => (ctx.get('x-client-cert') ? decodeURIComponent(ctx.get('x-client-cert')) : undefined),
+    },
+    // `resource=https://api.example/ES256`: a JWT access token (RFC 9068) signed so; `resource=https://api.example`: an opaque
+    // one with `aud`; without `resource`: an opaque one without
     resourceIndicators: {
       enabled: true,
       defaultResource: () => undefined,
