@@ -30,7 +30,7 @@ impl Link {
             } else if pair.revision > since {
                 match Notice::read(&self.keys, pair.key, pair.value) {
                     Some(notice) if notice.by == us => {}
-                    Some(notice) => by_settle.entry(notice.settle).or_insert_with(Vec::new).push(notice.name),
+                    Some(notice) => by_settle.entry(notice.settle).or_default().push(notice.name),
                     None => self.is_unreadable = true,
                 }
             }
