@@ -4,6 +4,8 @@
 //! Memory is bounded. Where a slot is full, everything is to be withdrawn instead of what it held, which stands for all of
 //! that.
 //!
+//! Whoever puts one in changes a mark, too, so that whoever found all slots empty need not look again.
+//!
 //! ```text
 //! slot: version 1 · ( kind 1 · name 32 · settle 4 · at 8 ) of each
 //! ```
@@ -58,6 +60,14 @@ impl Outbox {
             }
             slot.push(waiting);
         });
+        // After it is in: who reads the mark before the slots misses none.
+        let mark = getrandom::u64().unwrap_or(waiting.at.as_millis());
+        self.shared.set(MARK, &mark.to_le_bytes());
+    }
+
+    /// Changes with everything that is put in.
+    pub fn mark(&self) -> Vec<u8> {
+        self.shared.get(MARK).unwrap_or_default()
     }
 
     /// The first that wait, in no order, and how many there are.
@@ -131,6 +141,8 @@ const SLOTS: u32 = 128;
 
 /// In one slot.
 const MAX_WAITING: usize = 64;
+
+const MARK: &str = "outbox mark";
 
 /// Says how many slots exist.
 const CREATED: &str = "outbox";

@@ -47,6 +47,8 @@ pub(super) struct Puts {
     /// The number of the lease that is used, and until when.
     pub(super) lease: Option<(u64, UnixMillis)>,
     pub(super) doing: Option<(UnderWay, Doing)>,
+    /// The mark of the outbox when it was found empty.
+    pub(super) empty_at: Option<Vec<u8>>,
     /// After a failure, nothing is put before this.
     pub(super) not_before: Option<UnixMillis>,
     /// Failures since something was put.

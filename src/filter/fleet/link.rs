@@ -11,6 +11,7 @@ use crate::filter::step::Step;
 use crate::fleet::etcd::{self, Page, Watched};
 use crate::fleet::{Credentials, Fleet, Keys, Known, Standing, StoreId, TIMEOUT};
 use crate::grpc::{GrpcCall, GrpcStatus};
+use crate::metrics::{Gauge, Whose};
 use crate::token::UnixMillis;
 
 /// This worker's link with the store.
@@ -135,6 +136,8 @@ impl Link {
     pub(super) fn end(&mut self, step: &mut Step<'_>) {
         if self.known.is_some() {
             self.leave(step);
+            // Until another says otherwise.
+            step.set(Gauge::FleetHeard, Whose::NOBODY, 0);
             step.worker.fleet.iter().for_each(|shared| drop(step.worker.leases.release(&shared.lease)));
         }
     }

@@ -9,7 +9,7 @@ use super::lost::{Lost, is_refusal};
 use crate::filter::event::CallId;
 use crate::filter::part::NOW_AND_THEN;
 use crate::filter::step::Step;
-use crate::fleet::{Notice, etcd};
+use crate::fleet::{Notice, Outbox, Waiting, etcd};
 use crate::grpc::GrpcStatus;
 use crate::metrics::{Counter, Whose};
 
@@ -21,7 +21,7 @@ impl Link {
             return;
         }
         let Some(shared) = &step.worker.fleet else { return };
-        let (waiting, _) = shared.outbox.first(MAX_PUT);
+        let (waiting, _) = self.waiting(&shared.outbox);
         let wants_store = self.wants_store();
         if waiting.is_empty() && !wants_store || !self.is_authorized(step) {
             return;
@@ -56,6 +56,17 @@ impl Link {
         };
         let under_way = self.call(service, method, message, step);
         self.puts.doing = Some((under_way, doing));
+    }
+
+    /// The first that wait, and how many there are. All slots are looked at only if there may be some.
+    pub(super) fn waiting(&mut self, outbox: &Outbox) -> (Vec<Waiting>, usize) {
+        let mark = outbox.mark();
+        if self.puts.empty_at.as_ref() == Some(&mark) {
+            return (Vec::new(), 0);
+        }
+        let (first, count) = outbox.first(MAX_PUT);
+        self.puts.empty_at = (count == 0).then_some(mark);
+        (first, count)
     }
 
     /// A call ended. Returns whether it was ours.

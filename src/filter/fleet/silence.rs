@@ -76,10 +76,12 @@ impl Link {
 
     /// Does what is configured for a store that is silent for too long.
     pub(super) fn look_for_silence(&mut self, step: &mut Step<'_>) {
-        let (Some(known), Some(shared)) = (&mut self.known, &step.worker.fleet) else { return };
+        let Some(shared) = &step.worker.fleet else { return };
+        let (_, waiting) = self.waiting(&shared.outbox);
+        step.set(Gauge::FleetWaiting, Whose::NOBODY, waiting as u64);
+        let Some(known) = &mut self.known else { return };
         let is_heard = known.standing == Standing::Heard;
         step.set(Gauge::FleetHeard, Whose::NOBODY, u64::from(is_heard));
-        step.set(Gauge::FleetWaiting, Whose::NOBODY, shared.outbox.first(0).1 as u64);
         if !known.is_silent(&self.fleet, step.now) {
             return;
         }
