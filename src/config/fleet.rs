@@ -10,6 +10,8 @@ use crate::fleet::{Credentials, Fleet, OnSilence};
 pub(super) fn fleet(item: Item<'_>) -> Result<Fleet, ConfigError> {
     let section =
         item.section(&["cluster", "prefix", "authorization", "user", "max_silence", "on_silence"])?;
+    let cluster = section.noted(section.required("cluster").and_then(|item| item.text()));
+    let prefix = section.noted(section.required("prefix").and_then(|item| prefix(&item)));
     // A sign of life is asked for each second.
     let silences = Duration::from_secs(2)..=Duration::from_secs(60 * 60);
     let on_silence = section.get("on_silence").map_or(Ok(defaults::ON_SILENCE), |item| {
@@ -17,9 +19,8 @@ pub(super) fn fleet(item: Item<'_>) -> Result<Fleet, ConfigError> {
     });
     let on_silence = section.noted(on_silence);
     let credentials = section.noted(credentials(&section));
-    let prefix = section.noted(section.required("prefix").and_then(|item| prefix(&item)));
     Ok(Fleet {
-        cluster: section.required("cluster")?.text()?.to_owned(),
+        cluster: cluster?.to_owned(),
         prefix: prefix?,
         credentials: credentials?,
         max_silence: section.duration("max_silence", defaults::MAX_SILENCE, silences),
