@@ -199,7 +199,7 @@ fn all_there_is_is_read_and_then_watched_from_the_next_revision() {
 fn one_worker_of_an_envoy_speaks_with_the_store_and_another_when_it_says_nothing_more() {
     let shared = Map::default();
     let mut one = Worker::sharing(settings(json!({})), shared.clone());
-    let mut two = Worker::sharing(settings(json!({})), shared.clone());
+    let mut two = Worker::sharing(settings(json!({})), shared);
     one.start();
     two.start();
     assert!(calls(&one, "Range") && two.grpc.is_empty());
