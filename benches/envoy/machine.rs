@@ -6,7 +6,10 @@ use serde_json::json;
 
 use crate::{
     cores::Cores,
-    rig::{process::envoy_command, wasm_filter::WasmFilter},
+    rig::{
+        process::{envoy_command, keep_in},
+        wasm_filter::WasmFilter,
+    },
 };
 
 /// One line for the reader of a report.
@@ -42,7 +45,9 @@ fn cpu_model() -> String {
 
 /// Of `envoy  version: COMMIT/1.39.3/Clean/RELEASE/BoringSSL`, which a launcher may put lines of its own before.
 fn envoy_version() -> String {
-    let output = output(envoy_command().arg("--version"));
+    let (state, mut command) = (tempfile::tempdir().expect("a temporary directory"), envoy_command());
+    keep_in(state.path(), &mut command);
+    let output = output(command.arg("--version"));
     let build = output.lines().find_map(|line| line.split_once("version: ")).map(|(_, build)| build);
     build.and_then(|build| build.split('/').nth(1)).unwrap_or("unknown").to_owned()
 }

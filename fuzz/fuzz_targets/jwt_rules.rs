@@ -74,9 +74,6 @@ fn is_one(typ: &str, types: &[&str], claims: &Map<String, Value>) -> bool {
         && !(is_id_token && typ != "at+jwt")
 }
 
-/// None of these tokens is bound.
-const BEARER: Possession = Possession { scheme: Scheme::Bearer };
-
 fuzz_target!(|input: &[u8]| {
     let end = input.iter().position(|&byte| byte == b'\n').unwrap_or(0);
     let (typ, payload) = input.split_at(end);

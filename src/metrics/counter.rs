@@ -21,6 +21,10 @@ pub enum Counter {
     CacheRefreshed,
     /// The server was down, and the last verdict served on.
     CacheStale,
+    /// A provider's metadata could not be fetched, or were refused.
+    DiscoveryError,
+    /// A provider's metadata were fetched.
+    DiscoveryRefreshed,
     /// A withdrawal of another Envoy was done here.
     FleetApplied,
     /// The fleet's store was lost, or said something unreadable.
@@ -73,7 +77,7 @@ pub enum Counter {
 
 impl Counter {
     /// Every counter.
-    pub const ALL: [Self; 32] = [
+    pub const ALL: [Self; 34] = [
         Self::CacheEvicted,
         Self::CacheHit,
         Self::CacheMiss,
@@ -82,6 +86,8 @@ impl Counter {
         Self::CacheNegativeHit,
         Self::CacheRefreshed,
         Self::CacheStale,
+        Self::DiscoveryError,
+        Self::DiscoveryRefreshed,
         Self::FleetApplied,
         Self::FleetError,
         Self::FleetPut,
@@ -127,6 +133,8 @@ impl Metric for Counter {
             Self::CacheNegativeHit => "phantom_token.cache.negative_hit",
             Self::CacheRefreshed => "phantom_token.cache.refreshed",
             Self::CacheStale => "phantom_token.cache.stale",
+            Self::DiscoveryError => "phantom_token.discovery.error",
+            Self::DiscoveryRefreshed => "phantom_token.discovery.refreshed",
             Self::FleetApplied => "phantom_token.fleet.applied",
             Self::FleetError => "phantom_token.fleet.error",
             Self::FleetPut => "phantom_token.fleet.put",
@@ -170,6 +178,8 @@ impl Metric for Counter {
             | Self::CacheStale => Kinds { provider: true, policy: true, reason: false },
             Self::CacheOversized
             | Self::CacheRefreshed
+            | Self::DiscoveryError
+            | Self::DiscoveryRefreshed
             | Self::IntrospectionActive
             | Self::IntrospectionExpired
             | Self::IntrospectionInactive

@@ -14,7 +14,6 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::rig::{
-    ROOT,
     client::Request,
     installed::installed,
     jose,
@@ -146,7 +145,7 @@ pub fn programs() -> PathBuf {
     let install = format!(
         "
 export CGO_ENABLED=0
-cp '{ROOT}'/tests/control_planes/kubernetes/go.* '{ROOT}'/tests/control_planes/kubernetes/tools.go .
+cp \"$ROOT\"/tests/control_planes/kubernetes/* .
 # Clients want to know the version, which a release gets in this way, too.
 version='-X {version}.gitVersion=v1.36.3 -X {version}.gitMajor=1 -X {version}.gitMinor=36'
 go build -ldflags '-s -w' -o etcd go.etcd.io/etcd/server/v3

@@ -14,7 +14,12 @@ pub fn launcher(directory: &Path) -> String {
     };
     let words: Vec<_> = envoy.get_args().map(|word| word.to_string_lossy()).collect();
     let file = directory.join("launch-envoy");
-    let script = format!("#!/bin/sh\nexec '{}' {} \"$@\"\n", program.display(), words.join(" "));
+    let state = directory.join("func-e").display().to_string();
+    let script = format!(
+        "#!/bin/sh\nexport FUNC_E_STATE_HOME='{state}' FUNC_E_RUNTIME_DIR='{state}'\nexec '{}' {} \"$@\"\n",
+        program.display(),
+        words.join(" ")
+    );
     fs::write(&file, script).expect("the launcher, written");
     let made = Command::new("chmod").arg("+x").arg(&file).status();
     assert!(made.is_ok_and(|status| status.success()), "chmod +x");

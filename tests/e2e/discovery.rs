@@ -70,6 +70,14 @@ async fn oidc_provider_is_found_by_its_issuer() {
     ] {
         assert!(log.contains(said), "{said}: {log}");
     }
+    let counted = envoy.stats("phantom_token.discovery").await;
+    let of_main = |name: &str| {
+        counted
+            .iter()
+            .find(|(key, _)| key.ends_with(&format!("provider=.=main;.;phantom_token.discovery.{name}")))
+    };
+    assert!(of_main("refreshed").is_some_and(|(_, value)| *value > 0), "{counted:?}");
+    assert!(of_main("error").is_some_and(|(_, value)| *value == 0), "{counted:?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -222,13 +230,19 @@ async fn metadata_that_change_while_requests_come_cost_nobody_anything() {
     for _ in 0..20 {
         assert_eq!(get(&envoy, "old").await, 401, "no verdict of the former endpoint serves again");
     }
+    assert!(envoy.counter("discovery.error").await >= 8 && envoy.counter("discovery.refreshed").await >= 2);
     let answered = traffic.stop().await;
     let others: Vec<_> = answered.iter().filter(|answered| answered.status != 200).collect();
     assert!(answered.len() > 300 && others.is_empty(), "{} of {}: {others:?}", others.len(), answered.len());
 }
 
-/// A server with TLS whose certificate is for a host, and which says that it is at `localhost`.
-async fn over_tls(certificate: &str, signer: &Signer) -> (StrictServer, HttpServer, String) {
+/// A server with TLS whose certificate is for a host, and which says that it is at `localhost`; and that its keys are `keys_at`, if
+/// that is elsewhere.
+async fn over_tls(
+    certificate: &str,
+    signer: &Signer,
+    keys_at: Option<String>,
+) -> (StrictServer, HttpServer, String) {
     let issuer = Arc::new(Mutex::new(String::new()));
     let (known, keys) = (issuer.clone(), json!({"keys": [signer.jwk()]}));
     let behind = HttpServer::start(move |request| {
@@ -238,7 +252,7 @@ async fn over_tls(certificate: &str, signer: &Signer) -> (StrictServer, HttpServ
                 200,
                 json!({
                     "issuer": issuer, "introspection_endpoint": format!("{issuer}/introspect"),
-                    "jwks_uri": format!("{issuer}/jwks"),
+                    "jwks_uri": keys_at.clone().unwrap_or_else(|| format!("{issuer}/jwks")),
                 }),
             ),
             "/tenant/introspect" => (200, json!({"active": true})),
@@ -276,18 +290,25 @@ fn documented_cluster(trusted: &str) -> Value {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn one_dynamic_forward_proxy_reaches_every_issuer_and_no_impostor() {
     let signer = Signer::new("ES256", "as");
-    let (honest, _behind, issuer) = over_tls("tls.localhost.cert.pem", &signer).await;
-    let (impostor, _behind_it, false_issuer) = over_tls("tls.cert.pem", &signer).await;
+    let (honest, _behind, issuer) = over_tls("tls.localhost.cert.pem", &signer, None).await;
+    let (impostor, _behind_it, false_issuer) = over_tls("tls.cert.pem", &signer, None).await;
+    let keys_at = Some(format!("{false_issuer}/jwks"));
+    let (_misled, _behind_them, misled_issuer) = over_tls("tls.localhost.cert.pem", &signer, keys_at).await;
     let upstream = Upstream::start().await;
     let provider = |issuer: &str| json!({"issuer": issuer, "discovery": {"cluster": "issuers"}, "introspection": {"auth": {"none": {}}}});
     let policy = |provider: &str| {
         json!({"strategy": "auto", "provider": provider, "forward": {"authorization": "original"},
             "require": {"audiences": []}})
     };
+    let mut misled = provider(&misled_issuer);
+    misled["discovery"]["allowed_hosts"] = json!(["localhost"]);
     let envoy = Bootstrap::new(json!({
-        "providers": {"honest": provider(&issuer), "impostor": provider(&false_issuer)},
-        "policies": {"default": policy("honest"), "impostor": policy("impostor")},
-        "rules": [{"match": {"path_prefix": "/impostor"}, "policy": "impostor"}],
+        "providers": {"honest": provider(&issuer), "impostor": provider(&false_issuer), "misled": misled},
+        "policies": {"default": policy("honest"), "impostor": policy("impostor"), "misled": policy("misled")},
+        "rules": [
+            {"match": {"path_prefix": "/impostor"}, "policy": "impostor"},
+            {"match": {"path_prefix": "/misled"}, "policy": "misled"},
+        ],
     }));
     let file = |name: &str| fs::read_to_string(format!("{ROOT}/tests/keys/{name}")).expect(name);
     let trusted = [file("tls.cert.pem"), file("tls.localhost.cert.pem")].concat();
@@ -314,6 +335,10 @@ async fn one_dynamic_forward_proxy_reaches_every_issuer_and_no_impostor() {
         assert_eq!(reply.status, 503, "{reply:?}");
         assert!(envoy.access_log_line(&format!("{path} ")).await.ends_with("discovery_unavailable"));
     }
+    // Metadata of the right host, whose keys are at one that has another's certificate.
+    let reply = Request::get("/misled").bearer(&jwt(&misled_issuer)).send(envoy.address()).await;
+    assert_eq!(reply.status, 503, "{reply:?}");
+    assert!(envoy.access_log_line("/misled ").await.ends_with("jwks_unavailable"));
     assert!(impostor.calls().is_empty(), "{:?}", impostor.calls());
     assert_eq!(upstream.requests(), 2);
 }

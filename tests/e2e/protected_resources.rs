@@ -126,6 +126,24 @@ async fn metadata_is_on_its_own_host_and_path_only() {
     assert_eq!(gateway.upstream.requests(), 0);
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn metadata_needs_no_route() {
+    let page = fs::read_to_string(format!("{ROOT}/docs/mcp.md")).expect("the page");
+    let gateway = Gateway::with(configuration(&page), |envoy| {
+        envoy.environment("GATEWAY_CLIENT_SECRET", "gw-secret").adjust(|manager| {
+            manager["route_config"]["virtual_hosts"][0]["domains"] = json!(["other.example"]);
+        })
+    })
+    .await;
+    let document = gateway.send(Request::get(METADATA)).await;
+    assert_eq!(document.json()["resource"], "https://api.example/mcp");
+    // The resource itself has none, and its host none either.
+    gateway
+        .server
+        .answer("good", Answer::active(json!({"scope": "tools", "aud": "https://api.example/mcp"})));
+    assert_eq!(gateway.send(Request::get("/mcp").bearer("good")).await.status, 404);
+}
+
 /// The configuration that the page shows.
 fn configuration(page: &str) -> Value {
     serde_yaml_ng::from_str(block(page, "yaml")).expect("YAML")

@@ -4,6 +4,7 @@ use serde_json::Value;
 
 const SERVERS: &str = include_str!("../../docs/servers.md");
 const README: &str = include_str!("../../README.md");
+const REFERENCE: &str = include_str!("../../docs/configuration.md");
 
 /// The first block in YAML under the heading of a server, and what the others under it add: how its JWTs are validated,
 /// how it tells of logouts. Their policies are left out, for the checks have their own.
@@ -22,6 +23,12 @@ pub fn configuration(server: &str, replaced: &[(&'static str, String)]) -> Value
 pub fn smallest() -> Value {
     let block = blocks(README, "\n## The smallest configuration\n").next().expect("a block in YAML");
     parse("README", block, &[])
+}
+
+/// That of the reference for a server inside that has a public name.
+pub fn inside() -> Value {
+    let mut blocks = blocks(REFERENCE, "\n**A server inside that has a public name.**");
+    parse("the reference", blocks.next().expect("a block in YAML"), &[])
 }
 
 fn merge(into: &mut Value, more: Value) {

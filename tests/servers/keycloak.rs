@@ -52,26 +52,11 @@ impl Server for Keycloak {
     const TELLS_LOGOUTS: bool = true;
 
     async fn start(gateway: &Gateway) -> Self {
-        let folder = installed("servers", "keycloak-26.7.3", "keycloak/bin/kc.sh", INSTALL).join("keycloak");
-        let directory = tempfile::tempdir().expect("a temporary directory");
-        let address = free_port();
-        let log = File::create(directory.path().join("log")).expect("a log file");
-        let mut command = Command::new(folder.join("bin/kc.sh"));
-        command
-            .args(["start-dev", "--db", "dev-mem"])
-            .args(["--http-host", "127.0.0.1", "--hostname", "https://keycloak.example"])
-            .args(["--http-port", &address.port().to_string()])
-            .args(["--http-management-port", &free_port().port().to_string()])
-            .env("KC_BOOTSTRAP_ADMIN_USERNAME", "admin")
-            .env("KC_BOOTSTRAP_ADMIN_PASSWORD", "admin")
-            .stdout(log.try_clone().expect("the log"))
-            .stderr(log);
-        let mut process = Process::start(&mut command);
-        until_ready(&mut process, address, Request::get("/realms/master"), &directory.path().join("log"))
-            .await;
-        let server = Self { process, _directory: directory, address };
-        server.set_up(gateway).await;
-        server
+        Self::launch(gateway, &[]).await
+    }
+
+    async fn start_inside(gateway: &Gateway) -> Option<Self> {
+        Some(Self::launch(gateway, &["--hostname-backchannel-dynamic", "true"]).await)
     }
 
     fn address(&self, _cluster: &str) -> SocketAddr {
@@ -169,6 +154,31 @@ impl Server for Keycloak {
 }
 
 impl Keycloak {
+    /// Starts it, and makes the realm.
+    async fn launch(gateway: &Gateway, more: &[&str]) -> Self {
+        let folder = installed("servers", "keycloak-26.7.3", "keycloak/bin/kc.sh", INSTALL).join("keycloak");
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let address = free_port();
+        let log = File::create(directory.path().join("log")).expect("a log file");
+        let mut command = Command::new(folder.join("bin/kc.sh"));
+        command
+            .args(["start-dev", "--db", "dev-mem"])
+            .args(["--http-host", "127.0.0.1", "--hostname", "https://keycloak.example"])
+            .args(["--http-port", &address.port().to_string()])
+            .args(["--http-management-port", &free_port().port().to_string()])
+            .args(more)
+            .env("KC_BOOTSTRAP_ADMIN_USERNAME", "admin")
+            .env("KC_BOOTSTRAP_ADMIN_PASSWORD", "admin")
+            .stdout(log.try_clone().expect("the log"))
+            .stderr(log);
+        let mut process = Process::start(&mut command);
+        until_ready(&mut process, address, Request::get("/realms/master"), &directory.path().join("log"))
+            .await;
+        let server = Self { process, _directory: directory, address };
+        server.set_up(gateway).await;
+        server
+    }
+
     /// `alice` logs in, and the client `app` has a code that it has not redeemed yet.
     async fn authorize(&self) -> String {
         let mut browser = Browser::new(self.address);

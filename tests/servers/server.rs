@@ -28,6 +28,12 @@ pub trait Server: Sized {
 
     async fn start(gateway: &Gateway) -> Self;
 
+    /// The same, but for its metadata: its endpoints are on the host that asks for them, under its public issuer.
+    /// `None` if it has no such thing.
+    async fn start_inside(_gateway: &Gateway) -> Option<Self> {
+        None
+    }
+
     /// Where the cluster of this name in its documented configuration leads.
     fn address(&self, cluster: &str) -> SocketAddr;
 

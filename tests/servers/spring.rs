@@ -8,7 +8,6 @@ use tempfile::TempDir;
 
 use crate::{
     rig::{
-        ROOT,
         browser::{Browser, Session, parameter, query},
         client::Request,
         http_server::{HttpServer, whole},
@@ -41,9 +40,9 @@ impl Server for Spring {
             async { Ok(Response::new(whole(jwks))) }
         })
         .await;
-        let install = format!("cp -r '{ROOT}/tests/servers/spring/.' . && mvn -q -B package");
+        let install = "cp -r \"$ROOT\"/tests/servers/spring/. . && mvn -q -B package";
         let jar =
-            installed("servers", "spring-7.1.2", "target/server.jar", &install).join("target/server.jar");
+            installed("servers", "spring-7.1.2", "target/server.jar", install).join("target/server.jar");
         let address = free_port();
         let mut command = Command::new("java");
         command

@@ -7,7 +7,6 @@ use tempfile::TempDir;
 
 use crate::{
     rig::{
-        ROOT,
         browser::{Browser, Session, parameter, query},
         client::Request,
         installed::installed,
@@ -36,8 +35,8 @@ impl Server for Zitadel {
     const SCOPE: &str = "profile";
 
     async fn start(gateway: &Gateway) -> Self {
-        let install = format!("cp '{ROOT}'/tests/servers/zitadel/* . && go build -o server .");
-        let server = installed("servers", "zitadel-3.52.0", "server", &install).join("server");
+        let install = "cp \"$ROOT\"/tests/servers/zitadel/* . && go build -o server .";
+        let server = installed("servers", "zitadel-3.52.0", "server", install).join("server");
         let address = free_port();
         let mut command = Command::new(server);
         command.args([address.port().to_string(), gateway.jwk().to_string()]);

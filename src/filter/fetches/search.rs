@@ -16,6 +16,7 @@ use crate::filter::part::NOW_AND_THEN;
 use crate::filter::step::Step;
 use crate::http::{Reply, retry_after};
 use crate::introspection::Endpoint;
+use crate::metrics::{Counter, Whose};
 use crate::policy::Unavailable;
 use crate::provider::{Introspector, Search};
 use crate::target::{Target, Whereabouts};
@@ -160,6 +161,7 @@ impl Searching {
             Ok((found, metadata)) => {
                 self.schedule.succeeded(sent.plus(self.age(sent)));
                 self.schedule.is_not_wanted();
+                step.count(Counter::DiscoveryRefreshed, Whose::provider(self.provider()));
                 let is_new = self.take(found, &metadata, step);
                 let waiting = self.take_waiting();
                 return Some(match self.found.clone().filter(|_| is_new) {
@@ -190,6 +192,7 @@ impl Searching {
                     self.refused.join("; and "),
                     in_words(asked)
                 );
+                step.count(Counter::DiscoveryError, Whose::provider(self.provider()));
             }
         }
         self.schedule.is_not_wanted();

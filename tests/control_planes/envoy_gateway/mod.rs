@@ -22,6 +22,7 @@ pub async fn rows(rows: &mut Rows) {
         "a policy on a Gateway: 401 without a token, a signed JWT behind, the keys are served" => policies::on_gateway;
         "the module comes from a registry, too" => policies::image;
         "the Backend of the page gives the filter's calls TLS with a check of the name" => policies::tls;
+        "the metrics have labels, by the bootstrap of the EnvoyProxy" => policies::labels;
         "a SecurityPolicy judges opaque tokens by the scopes of the JWT, with filterOrder alone" => policies::claims;
         "requests without a token count for a rate limit, with filterOrder" => policies::rate_limit;
         "a policy on an HTTPRoute takes the place of the Gateway's, and that says so" => policies::overridden;

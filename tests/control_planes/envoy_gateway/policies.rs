@@ -46,6 +46,26 @@ pub async fn image(edge: Arc<Edge>) {
     enforces(&edge, &proxy).await;
 }
 
+pub async fn labels(edge: Arc<Edge>) {
+    let namespace = "labels";
+    let bootstrap =
+        edge.documented("Labels of metrics", "EnvoyProxy", namespace)["spec"]["bootstrap"].clone();
+    let address = edge.namespace_with(namespace, |settings| settings["spec"]["bootstrap"] = bootstrap);
+    edge.kubernetes.apply(&[edge.documented(SHORTEST, "EnvoyExtensionPolicy", namespace)]);
+    edge.accepted(namespace, true).await;
+    let proxy = Proxy::start(&edge, namespace, address).await;
+    enforces(&edge, &proxy).await;
+    let statistics = proxy.prometheus().await;
+    for series in [
+        r#"phantom_token_jwt_minted{provider="main"}"#,
+        r#"phantom_token_cache_miss{provider="main",policy="default"}"#,
+        r#"phantom_token_requests_denied_missing_token{policy="default",reason="missing_token"}"#,
+        r#"phantom_token_introspection_duration_ms_bucket{provider="main",le="1900"}"#,
+    ] {
+        assert!(statistics.contains(series), "{series}: {statistics}");
+    }
+}
+
 pub async fn tls(edge: Arc<Edge>) {
     let namespace = "tls";
     let address = edge.namespace(namespace);

@@ -109,6 +109,12 @@ impl Proxy {
         .await
     }
 
+    /// What Prometheus gets of it.
+    pub async fn prometheus(&self) -> String {
+        let reply = Request::get("/stats/prometheus").send(self.admin).await;
+        String::from_utf8(reply.body).expect("metrics in UTF-8")
+    }
+
     /// All that Envoy has.
     pub async fn configuration(&self) -> Value {
         let reply = Request::get("/config_dump").send(self.admin).await;

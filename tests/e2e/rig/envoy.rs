@@ -17,7 +17,7 @@ use super::{
     bootstrap::Bootstrap,
     client::{Connection, Request},
     eventually,
-    process::{Process, envoy_command},
+    process::{Process, envoy_command, keep_in},
     wasm_filter::{NAME, WasmFilter},
     within_limit,
 };
@@ -261,6 +261,7 @@ fn launch(
     fs::write(file(name), bootstrap).expect("the bootstrap, written");
     let log = File::create(file("envoy.log")).expect("a log file");
     let mut command = envoy_command();
+    keep_in(directory.path(), &mut command);
     command
         .args(["--disable-hot-restart", "--file-flush-interval-msec", "20"])
         .args(["--log-level", "warning", "--component-log-level", "wasm:info"])
@@ -269,9 +270,6 @@ fn launch(
         .arg(file(name))
         .arg("--admin-address-path")
         .arg(file("admin.address"))
-        // What a launcher such as func-e keeps of a run goes with the test's own files.
-        .env("FUNC_E_STATE_HOME", file("func-e"))
-        .env("FUNC_E_RUNTIME_DIR", file("func-e"))
         .envs(environment.iter().map(|(name, value)| (name, value)))
         .stdout(log.try_clone().expect("the log file"))
         .stderr(log);
@@ -284,6 +282,7 @@ pub async fn validate(yaml: &str, environment: &[(&str, &str)]) -> (bool, String
     let file = directory.path().join("envoy.yaml");
     fs::write(&file, yaml).expect("the configuration, written");
     let mut command = envoy_command();
+    keep_in(directory.path(), &mut command);
     command.args(["--mode", "validate", "--log-level", "warning", "--component-log-level", "wasm:info"]);
     command.arg("--config-path").arg(file).envs(environment.iter().copied());
     let run = tokio::task::spawn_blocking(move || command.output());

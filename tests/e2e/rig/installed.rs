@@ -10,7 +10,7 @@ use std::{
 use super::ROOT;
 
 /// The folder of a program that the tests in `tests/KIND` need, below `target/KIND`, with `makes` in it: made by `install` in
-/// it, unless it was before and out of the same.
+/// it, unless it was before and out of the same. `install` finds the repository as `$ROOT`: what is kept serves on where that has moved.
 pub fn installed(kind: &str, name: &str, makes: &str, install: &str) -> PathBuf {
     let mut made_of = DefaultHasher::new();
     install.hash(&mut made_of);
@@ -24,7 +24,8 @@ pub fn installed(kind: &str, name: &str, makes: &str, install: &str) -> PathBuf 
     println!("  fetching {name}, which takes a while");
     _ = fs::remove_dir_all(&folder);
     fs::create_dir_all(&folder).expect("a folder under target");
-    let output = Command::new("sh").args(["-euc", install]).current_dir(&folder).output().expect("sh");
+    let mut shell = Command::new("sh");
+    let output = shell.args(["-euc", install]).env("ROOT", ROOT).current_dir(&folder).output().expect("sh");
     assert!(
         output.status.success() && folder.join(makes).exists(),
         "{name} was not installed:\n{}{}",

@@ -2,6 +2,7 @@
 
 use std::{
     fs,
+    path::Path,
     process::{Child, Command, Stdio},
     sync::Once,
     thread,
@@ -110,10 +111,19 @@ pub fn envoy_command() -> Command {
     static IS_THERE: Once = Once::new();
     // A launcher may have to fetch Envoy first, which takes as long as it takes, and which it does not do twice at once.
     IS_THERE.call_once(|| {
-        let status = named_command().arg("--version").stdout(Stdio::null()).status();
+        let state = tempfile::tempdir().expect("a temporary directory");
+        let mut command = named_command();
+        keep_in(state.path(), &mut command);
+        let status = command.arg("--version").stdout(Stdio::null()).status();
         assert!(status.as_ref().is_ok_and(|it| it.success()), "{:?} --version: {status:?}", named_command());
     });
     named_command()
+}
+
+/// What a launcher such as func-e keeps of a run goes there, with the test's own files.
+pub fn keep_in(directory: &Path, envoy: &mut Command) {
+    let state = directory.join("func-e");
+    envoy.env("FUNC_E_STATE_HOME", &state).env("FUNC_E_RUNTIME_DIR", &state);
 }
 
 fn named_command() -> Command {

@@ -3,6 +3,7 @@
 mod authentication;
 mod discovery;
 mod ends;
+mod inside;
 mod logout;
 mod rotation;
 mod smallest;
@@ -72,6 +73,7 @@ pub async fn run<S: Server>(table: &mut Table) {
     checks.authentication(&methods).await;
     checks.smallest(&upstream).await;
     checks.discovery(&upstream).await;
+    checks.inside(&gateway, &upstream).await;
     // Last, because somebody is locked out at the end of it.
     checks.ends().await;
 }
