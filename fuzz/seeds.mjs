@@ -96,6 +96,17 @@ seeds("worker_message", [
   Buffer.concat(Array.from({ length: 20 }, () => told("X", false, 255))),
 ]);
 seeds("rules", ["/a\na.example\n/a?b\nA.example:8080", "/\n[::1]\n/x#y\n[::1]:80"]);
+const header = field(1, [0x18, 100]);
+const pair = field(2, [
+  ...field(1, text(`/fleet/1/w/01${"ab".repeat(32)}`)), 0x18, 99, ...field(5, [1, ...Array(8).fill(7), 0x10, 0x27, 0, 0]),
+]);
+seeds("fleet_store", [
+  Buffer.from([...header, ...pair, ...pair, 0x18, 1]),
+  Buffer.from([...header, ...field(11, pair), ...field(11, [8, 1, ...pair])]),
+  Buffer.from([...header, 0x20, 1, 0x28, 50]),
+  Buffer.from([...header, ...field(2, text("abcdef.12"))]),
+  Buffer.from([...header, 0x10, 0x85, 0x92, 0x01]),
+]);
 seeds("status_list", [
   ...lists.map((it) => JSON.stringify({ status_list: it.status_list, ttl: 60, exp: 2000 })).filter((it) => it.length < 4000),
   JSON.stringify({ status_list: { bits: 8, lst: deflateSync(Buffer.alloc(3 << 20)).toString("base64url") } }),

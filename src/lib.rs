@@ -38,8 +38,9 @@
 //! | [`discovery`], [`target`] | what a server says of itself, and what is believed of it; where calls go |
 //! | [`introspection`] | what is asked, and what an answer says: JSON or signed |
 //! | [`jwt`] | JWTs of ours are minted, those of others verified; keys of both |
+//! | [`fleet`] | what Envoys tell each other of withdrawals, and the store that carries it |
 //! | [`cache`] | verdicts in memory that all workers share, and leases on questions |
-//! | [`credentials`], [`request`], [`challenge`], [`http`] | tokens in requests, what is read and changed of them, answers, calls |
+//! | [`credentials`], [`request`], [`challenge`], [`http`], [`grpc`] | tokens in requests, what is read and changed of them, answers, calls |
 //! | [`sender_constrained`] | tokens that are bound to a key or a certificate: what binds them, and whether their sender has it |
 //! | `two_sources`, `token_kind` | what a JWT and its server's reply say together; whether it is an access token at all |
 //! | [`claims`], [`token`], [`metrics`], `numbered` | words that everybody uses |
@@ -75,6 +76,8 @@
 //! | to settle | to tell streams that waited what became of their call, so many in one callback |
 //! | parking | where requests wait for something else than a verdict: metadata, keys, a status list |
 //! | whereabouts, sought, found | where an endpoint is: written, or to be found in the server's metadata; what was found there |
+//! | fleet, store | the Envoys that tell each other of withdrawals, and what they put them into |
+//! | outbox | withdrawals that have yet to be put into the store |
 //! | doubt | a callback that has not been seen to come yet, for an operator may have left it out |
 
 mod bytes;
@@ -87,8 +90,10 @@ mod date;
 pub mod discovery;
 pub mod filter;
 mod fingerprint;
+pub mod fleet;
 #[cfg(fuzzing)]
 pub mod fuzzing;
+pub mod grpc;
 #[cfg(target_arch = "wasm32")]
 mod host;
 pub mod http;

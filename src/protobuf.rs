@@ -36,17 +36,26 @@ pub(crate) fn fields(message: &[u8]) -> Option<Vec<(u64, Field<'_>)>> {
 }
 
 /// Appends a length-delimited field; `number` is below 16.
-// Natively, nobody but the tests writes any.
-#[cfg(any(test, target_arch = "wasm32"))]
 pub(crate) fn put(message: &mut Vec<u8>, number: u8, bytes: &[u8]) {
     message.push(number << 3 | LENGTH_DELIMITED as u8);
-    let mut len = bytes.len();
-    while len >= 0x80 {
-        message.push((len & 0x7f) as u8 | 0x80);
-        len >>= 7;
-    }
-    message.push(len as u8);
+    put_digits(message, bytes.len() as u64);
     message.extend_from_slice(bytes);
+}
+
+/// Appends a number; `number` of the field is below 16. Zero, which is what an absent one means, is left out.
+pub(crate) fn put_varint(message: &mut Vec<u8>, number: u8, value: u64) {
+    if value != 0 {
+        message.push(number << 3);
+        put_digits(message, value);
+    }
+}
+
+fn put_digits(message: &mut Vec<u8>, mut value: u64) {
+    while value >= 0x80 {
+        message.push((value & 0x7f) as u8 | 0x80);
+        value >>= 7;
+    }
+    message.push(value as u8);
 }
 
 /// A serialized `google.protobuf.Struct` as the JSON object it stands for.

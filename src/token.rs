@@ -93,12 +93,13 @@ pub struct TokenDigest([u8; 32]);
 impl TokenDigest {
     /// The digest of a token alone, whoever is asked about it: what it is withdrawn by. All spellings of a token that
     /// a lenient server takes for one have the same: of base64url (RFC 4648 §5) with padding, with the other
-    /// alphabet, or with other bits where the last letter of a part has some to spare. Should two tokens fall together
+    /// alphabet, or with other bits where the last letter of a part has some to spare; and with dots at its end, which
+    /// Java's `split` drops (Keycloak). Should two tokens fall together
     /// that are not one, a withdrawal costs a call more. No [`DigestSeed`] gives this one, for seeds take in a whole
     /// block first.
     pub fn of(token: &AccessToken) -> Self {
         let mut hasher = Sha256::new();
-        for (index, part) in token.secret().split('.').enumerate() {
+        for (index, part) in token.secret().trim_end_matches('.').split('.').enumerate() {
             if index > 0 {
                 hasher.update(b".");
             }
@@ -128,7 +129,7 @@ impl TokenDigest {
 }
 
 /// A part of a token, as base64url is written.
-fn canonical(part: &str) -> Vec<u8> {
+pub(crate) fn canonical(part: &str) -> Vec<u8> {
     let spelled = |byte| match byte {
         b'+' => b'-',
         b'/' => b'_',
@@ -327,6 +328,7 @@ mod tests {
             "eyJhIjoxfQ.eyJhIjoxff.c2k",
             "eyJhIjoxfQ.eyJhIjoxfQ.c2l",
             "eyJhIjoxfQ.eyJhIjoxfQ.c2k=",
+            "eyJhIjoxfQ.eyJhIjoxfQ.c2k..",
         ] {
             assert_eq!(of(other), written, "{other}");
         }

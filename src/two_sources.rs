@@ -6,8 +6,9 @@ use std::collections::BTreeSet;
 
 use serde_json::{Map, Value};
 
-use crate::claims::{Claims, ClaimsBuf};
-use crate::jwt::UntrustedJwt;
+use crate::claims::{Claims, ClaimsBuf, audiences};
+use crate::jwt::claims_unchecked;
+use crate::token::AccessToken;
 
 /// The claims of a JWT that was validated here and of the server's reply about it.
 ///
@@ -62,12 +63,14 @@ fn bound_by_both(own: Value, fresh: Value) -> Value {
     }
 }
 
-/// What a server says of a token, where that is a JWT that can be read: of the audiences those that it was issued for, and
-/// bound to what it says itself. Some servers make up `aud` anew, and wider, when they are asked (Keycloak, of an exchanged
-/// token). Nobody has verified it here, so it grants nothing.
-pub(crate) fn within_own_bounds(token: &str, reply: ClaimsBuf) -> ClaimsBuf {
-    let Ok(jwt) = UntrustedJwt::parse(token.as_bytes()) else { return reply };
-    let (audiences, cnf) = (jwt.audiences_unchecked(), jwt.confirmation_unchecked());
+/// What a server says of a token, where that has claims: of the audiences those that it was issued for, and bound to what it
+/// says itself. Some servers make up `aud` anew, and wider, when they are asked (Keycloak, of an exchanged token). Nobody has
+/// verified it here, so it grants nothing.
+pub(crate) fn within_own_bounds(token: &AccessToken, reply: ClaimsBuf) -> ClaimsBuf {
+    let Some(mut own) = claims_unchecked(token) else { return reply };
+    let cnf = own.remove("cnf").filter(|cnf| !cnf.is_null());
+    let audiences: BTreeSet<String> =
+        audiences(&own).unwrap_or_default().into_iter().map(str::to_owned).collect();
     let is_own = |audience: &[u8]| audiences.iter().any(|own| own.as_bytes() == audience);
     let is_within = audiences.is_empty() || reply.view().audiences().all(is_own);
     if is_within && cnf.is_none() {
@@ -75,8 +78,7 @@ pub(crate) fn within_own_bounds(token: &str, reply: ClaimsBuf) -> ClaimsBuf {
     }
     let mut members = reply.view().members();
     if !is_within {
-        let own = audiences.into_iter().collect();
-        members.insert("aud".to_owned(), in_both(&own, reply.view().audiences()));
+        members.insert("aud".to_owned(), in_both(&audiences, reply.view().audiences()));
     }
     if let Some(own) = cnf {
         let both = match members.remove("cnf") {

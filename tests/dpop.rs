@@ -383,6 +383,11 @@ fn behind_a_proxy_the_configured_origins_are_what_the_client_sees() {
         ("https://api.example/a", "www.example:8443", "/a", false),
         ("https://www.example:8443/shop/a", "api.example", "/a", false),
         ("http://[::1]:8080/a", "[::1]:8080", "/a", true),
+        // The same on a port that none of them has.
+        ("https://api.example/a", "api.example:9000", "/a", true),
+        ("https://www.example:8443/shop/a", "api.example:9000", "/a", false),
+        ("https://www.example:8443/shop/a", "www.example", "/a", true),
+        ("https://api.example/a", "www.example", "/a", false),
     ]
     .into_iter()
     .enumerate()

@@ -148,6 +148,24 @@ fn a_crowd_of_streams_is_ended_some_in_each_callback() {
 }
 
 #[test]
+fn however_often_something_is_withdrawn_all_watermarks_are_read_a_few_times_a_second() {
+    let (mut one, mut two) = two_workers(json!({}));
+    let alice = open(&mut one, "a", json!({"sub": "alice"}));
+    one.give_tick();
+    let before = one.shared.reads();
+    for number in 0..100 {
+        withdraw(&mut two, json!({"sub": format!("s{number}")}));
+        // A token of which nothing is known takes a turn of the root.
+        open(&mut one, &format!("t{number}"), json!({"sub": "bob"}));
+    }
+    let reads = one.shared.reads() - before;
+    assert!(reads < 5_000, "{reads}");
+    withdraw(&mut two, json!({"sub": "alice"}));
+    one.now = two.now;
+    assert_eq!(ended_within_a_second(&mut one), [alice]);
+}
+
+#[test]
 fn a_policy_may_leave_them_open_or_end_them_with_their_token() {
     let mut worker = Worker::new(settings(json!({"policies": {"default": {
         "open_streams": {"on_revocation": false, "on_expiry": true},

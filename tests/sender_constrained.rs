@@ -136,14 +136,39 @@ fn what_real_servers_bind_tokens_to_is_understood() {
     }
 }
 
+/// A JWT by these parts, as it is written and as lenient servers read it, too.
+fn spellings(header: &str, payload: &str) -> Vec<String> {
+    let part = |text: &str| Base64UrlUnpadded::encode_string(text.as_bytes());
+    let signed = [part(header), part(payload)].join(".");
+    // Padded, with stray bits, with dots that Java's `split` drops, without a signature, and with what is no base64 at all.
+    ["AA", "AA==", "AB", "AA.", "AA...", "", "A~A", "AA.AA"]
+        .map(|signature| [&signed, ".", signature].concat())
+        .to_vec()
+}
+
 #[test]
-fn an_introspected_jwt_is_bound_to_what_it_says_itself() {
+fn an_introspected_jwt_is_bound_to_what_it_says_itself_however_it_is_written() {
     let payload =
         r#"{"iss":"https://as.example","cnf":{"jkt":"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"}}"#;
-    let part = |text: &str| Base64UrlUnpadded::encode_string(text.as_bytes());
-    let jwt = format!("{}.{}.AAAA", part(r#"{"alg":"ES256"}"#), part(payload));
-    let fate = Worker::new(with_rule("verify")).call(&Request::bearer(&jwt), &active());
-    assert_eq!(fate.reason(), "bound_token_as_bearer", "though the server leaves it out");
+    for header in [r#"{"alg":"ES256"}"#, r#"{"alg":"ES256","crit":["x"],"x":1}"#, "{}", "no JSON"] {
+        for jwt in spellings(header, payload) {
+            let fate = Worker::new(with_rule("verify")).call(&Request::bearer(&jwt), &active());
+            assert_eq!(fate.reason(), "bound_token_as_bearer", "though the server leaves it out: {jwt}");
+        }
+    }
+}
+
+#[test]
+fn an_introspected_jwt_is_for_its_own_audiences_however_it_is_written() {
+    let policy = json!({"policies": {"default": {"require": {"audiences": ["payments"]}}}});
+    let mut reply = active();
+    merge(&mut reply, json!({"aud": ["orders", "payments"]}));
+    for (aud, passes) in [("orders", false), ("payments", true)] {
+        for jwt in spellings(r#"{"alg":"ES256"}"#, &json!({"aud": aud}).to_string()) {
+            let fate = Worker::new(config(policy.clone())).call(&Request::bearer(&jwt), &reply);
+            assert_eq!(matches!(fate, Fate::Forwarded(_)), passes, "though the server adds another: {jwt}");
+        }
+    }
 }
 
 #[test]

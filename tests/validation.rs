@@ -281,6 +281,13 @@ fn auto_validates_what_it_can_and_asks_about_the_rest() {
     let forged = sign(Algorithm::RS256, json!({"typ": "at+jwt", "kid": "ES256"}), &json!({"iss": ISSUER}));
     let stream = worker.receive(&Request::bearer(&forged));
     assert_eq!(worker.fate(stream).reason(), "jwt_algorithm");
+    // Nor whoever writes a JWT as a lenient server alone reads it.
+    for end in ["=", "==", ".", ".x"] {
+        let stream = worker.receive(&Request::bearer(&[&es256(json!({})), end].concat()));
+        worker.give_turns();
+        assert!(worker.calls.is_empty(), "{end}");
+        assert_eq!(worker.fate(stream).reason(), "jwt_malformed", "{end}");
+    }
 }
 
 #[test]

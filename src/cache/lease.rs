@@ -102,6 +102,19 @@ impl Leases {
         Claim::NotToBeHad
     }
 
+    /// Takes the lease on `digest`, or keeps it if it is ours, until `until`. Returns whether it is ours.
+    pub fn keep(&self, digest: &TokenDigest, now: UnixMillis, until: UnixMillis) -> bool {
+        for key in self.table.keys(digest) {
+            let (bytes, version) = self.shared.read(&key);
+            let lease = bytes.as_deref().and_then(Lease::parse).filter(|lease| lease.holds(now));
+            if let Some(lease) = lease.filter(|lease| lease.digest == *digest && lease.holder == self.mailbox)
+            {
+                return self.shared.replace(&key, &Lease { until, ..lease }.write(), version);
+            }
+        }
+        self.claim(digest, now, until, false) == Claim::Ours
+    }
+
     /// Whether any worker asks about `digest`.
     pub fn is_held(&self, digest: &TokenDigest, now: UnixMillis) -> bool {
         let is_it = |lease: Lease| lease.digest == *digest && now < lease.until;

@@ -36,7 +36,7 @@ use pushed_out::PushedOut;
 pub use raised::{Raised, ShortNames};
 pub use seen::Seen;
 pub use shared_data::{SharedData, Version};
-pub use subject::{ProviderTag, Subject, Which, Withdrawable};
+pub use subject::{Name, ProviderTag, Subject, Which, Withdrawable};
 pub(crate) use table::Table;
 pub use withdrawals::{Asked, Checked, Standing, Withdrawals};
 

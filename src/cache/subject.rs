@@ -25,6 +25,48 @@ pub enum Subject {
     Token(TokenDigest),
 }
 
+/// What is withdrawn, by the name of its watermark alone: all that other Envoys are told.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Name {
+    pub(super) kind: Kind,
+    pub(super) digest: TokenDigest,
+}
+
+impl Name {
+    /// Of every verdict of every provider.
+    pub fn everything() -> Self {
+        Self::of(&Subject::Everything)
+    }
+
+    /// Of a subject.
+    pub fn of(subject: &Subject) -> Self {
+        Self { kind: subject.kind(), digest: subject.name() }
+    }
+
+    /// The digest.
+    pub fn digest(&self) -> &TokenDigest {
+        &self.digest
+    }
+
+    /// Which kind of subject it is of.
+    pub fn kind(&self) -> u8 {
+        self.kind as u8
+    }
+
+    /// One as it was written down; `None` if there is no such kind.
+    pub fn new(kind: u8, digest: TokenDigest) -> Option<Self> {
+        let kind = Kind::EVERY.into_iter().find(|it| *it as u8 == kind)?;
+        Some(Self { kind, digest })
+    }
+}
+
+/// The kind alone, as for [`Subject`].
+impl fmt::Debug for Name {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Name({:?})", self.kind)
+    }
+}
+
 impl Subject {
     /// The verdicts on `token`.
     pub fn token(token: &AccessToken) -> Self {
@@ -184,7 +226,7 @@ fn name(kind: Kind, provider: ProviderTag, value: &[u8]) -> TokenDigest {
     TokenDigest::from_bytes(hasher.finalize().into())
 }
 
-/// The kinds of watermarks. The numbers are part of the form of shared data.
+/// The kinds of watermarks. The numbers are part of the form of shared data, and of what Envoys tell each other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
     Everything = 0,
@@ -202,6 +244,21 @@ pub(super) enum Kind {
 }
 
 impl Kind {
+    const EVERY: [Self; 12] = [
+        Self::Everything,
+        Self::Token,
+        Self::All,
+        Self::Client,
+        Self::Email,
+        Self::Jti,
+        Self::Sid,
+        Self::Sub,
+        Self::SubWithoutSid,
+        Self::WithoutEmail,
+        Self::WithoutJti,
+        Self::WithoutSid,
+    ];
+
     /// Whether it takes many tokens at once.
     pub(super) fn is_broad(self) -> bool {
         match self {

@@ -22,7 +22,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use super::epoch::{self, Moment};
-use super::subject::{Kinds, Subject, Withdrawable};
+use super::subject::{Kind, Kinds, Name, Subject, Withdrawable};
 use super::{SharedData, Table, Version};
 use crate::bytes::Reader;
 use crate::token::{TokenDigest, UnixMillis};
@@ -105,19 +105,35 @@ impl Withdrawals {
     /// Makes every verdict on `subjects` void that was asked for until `now`. Done when it returns, for all
     /// workers. For `settle` from now on, new verdicts on them are not remembered.
     pub fn withdraw(&self, subjects: &[Subject], settle: Duration, now: UnixMillis) {
+        self.withdraw_names(subjects.iter().map(Name::of), settle, now);
+    }
+
+    /// The same by names, as other Envoys say it.
+    pub fn withdraw_names(&self, names: impl IntoIterator<Item = Name>, settle: Duration, now: UnixMillis) {
         let mark = Mark { at: now, settled: now.plus(settle) };
-        for subject in subjects {
-            let kind = subject.kind();
-            let is_done = *subject != Subject::Everything
+        let mut is_any = false;
+        for Name { kind, digest } in names {
+            is_any = true;
+            let is_done = kind != Kind::Everything
                 && self.update(|summary| summary.kinds = summary.kinds.with(kind))
-                && self.raise(&subject.name(), mark, now);
+                && self.raise(&digest, mark, now);
             if !is_done && !self.update(|summary| summary.everything = summary.everything.max(mark)) {
                 self.overwrite(mark);
             }
         }
-        if !subjects.is_empty() {
+        if is_any {
             epoch::withdrew(self.shared.as_ref());
         }
+    }
+
+    /// Has every copy judged anew, though nothing is withdrawn.
+    pub fn look_again(&self) {
+        epoch::withdrew(self.shared.as_ref());
+    }
+
+    /// How long a watermark is kept: as long as any verdict may serve.
+    pub fn retention(&self) -> Duration {
+        self.summary().map_or(Duration::MAX, |summary| Duration::from_millis(summary.retention))
     }
 
     /// Makes every verdict void that was asked for until `at`, which may lie ahead: the clock was set back. Those that

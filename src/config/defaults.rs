@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::choices::{Form, StrategyName};
 use crate::credentials::TokenSource;
 use crate::discovery::WellKnown;
+use crate::fleet::OnSilence;
 use crate::introspection::SecretEncoding;
 use crate::jwt::Algorithm;
 use crate::policy::AllowMissing;
@@ -71,6 +72,9 @@ pub(super) const REVOCATION_SETTLE: Duration = Duration::from_secs(10);
 pub(super) const REQUIRE_EXP: bool = false;
 pub(super) const POLL_INTERVAL: Duration = Duration::from_secs(5);
 pub(super) const POLL_TIMEOUT: Duration = Duration::from_secs(5);
+
+pub(super) const MAX_SILENCE: Duration = Duration::from_secs(5);
+pub(super) const ON_SILENCE: OnSilence = OnSilence::Ask;
 
 pub(super) const CERTIFICATE_IS_FORWARDED: bool = false;
 pub(super) const DPOP_ALGORITHMS: [Algorithm; 2] = [Algorithm::ES256, Algorithm::EdDSA];

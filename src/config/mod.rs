@@ -12,6 +12,7 @@ mod discovery;
 mod document;
 mod dpop;
 mod error;
+mod fleet;
 mod length;
 mod own_paths;
 mod phantom_token;

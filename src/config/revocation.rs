@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::error::ConfigError;
 use super::place::{Place, place};
 use super::reader::{Item, Section};
-use super::{defaults, provider};
+use super::{defaults, fleet, provider};
 use crate::cache::ProviderTag;
 use crate::provider::Provider;
 use crate::revocation::back_channel_logout::LogoutRules;
@@ -23,11 +23,14 @@ pub(super) fn sources(
     providers: &Result<Vec<Provider>, ConfigError>,
     taken: &[&str],
 ) -> Result<Sources, ConfigError> {
-    let section = root
-        .section("revocation", &["endpoint", "back_channel_logout", "security_events", "admin", "settle"])?;
+    let section = root.section(
+        "revocation",
+        &["endpoint", "back_channel_logout", "security_events", "admin", "fleet", "settle"],
+    )?;
     let settles = Duration::ZERO..=Duration::from_secs(5 * 60);
     let of = |key: &str| section.get(key);
     let admin = section.noted(of("admin").map(admin).transpose());
+    let fleet = section.noted(of("fleet").map(fleet::fleet).transpose());
     let providers = providers.as_deref().map_err(Clone::clone)?;
     let endpoint = section.noted(of("endpoint").map(|item| endpoint(item, providers)).transpose());
     let logout = section.noted(of("back_channel_logout").map(|item| logout(item, providers)).transpose());
@@ -37,6 +40,7 @@ pub(super) fn sources(
         back_channel_logout: logout?,
         security_events: events?.map(Rc::new),
         admin: admin?,
+        fleet: fleet?.map(Rc::new),
         settle: section.duration("settle", defaults::REVOCATION_SETTLE, settles),
         providers: providers
             .iter()

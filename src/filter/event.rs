@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::judge::Passage;
 use crate::cache::Mailbox;
 use crate::challenge::Answer;
+use crate::grpc::{GrpcCall, GrpcStatus};
 use crate::http::{HttpCall, Reply};
 use crate::metrics::{Change, Counter, Gauge, IntrospectionDuration, Series};
 use crate::request::RequestView;
@@ -42,6 +43,11 @@ pub enum Event<'a> {
     CallFailed(CallId),
     /// The filter ends: another configuration is in its place. Requests that wait are no more by then.
     End,
+    /// A call by gRPC, or a stream, has ended without an answer that is still to come; also one that could not be sent.
+    GrpcClosed(CallId, GrpcStatus),
+    /// The answer to a call by gRPC, or the next message of a stream; `None` if it is longer than
+    /// [`GrpcCall::MAX_MESSAGE_BYTES`].
+    GrpcMessage(CallId, Option<&'a [u8]>),
     /// A call could not be sent: the host refused it, in the callback that was to send it.
     NotSent(CallId),
     /// A call was answered.
@@ -83,6 +89,8 @@ pub enum Effect {
     AskForTurn,
     /// Send this; only ever in the root's turn.
     Call(CallId, HttpCall),
+    /// End a stream of gRPC; nothing more is heard of it.
+    Cancel(CallId),
     /// Count this.
     Count(Series<Counter>),
     /// Say this of the request in access logs.
@@ -91,8 +99,14 @@ pub enum Effect {
     Forward(StreamId, Passage),
     /// Change this.
     Gauge(Series<Gauge>, Change),
+    /// Call this by gRPC; only ever in the root's callbacks.
+    Grpc(CallId, GrpcCall),
+    /// Open a stream of gRPC with its first message; only ever in the root's callbacks.
+    Open(CallId, GrpcCall),
     /// Read the request's body ([`Event::Body`]), and let nothing of the request pass.
     Receive(StreamId),
+    /// Send another message on a stream of gRPC.
+    Send(CallId, Vec<u8>),
     /// Record how long an answer of the authorization server took, in milliseconds.
     Took(Series<IntrospectionDuration>, u64),
     /// End a request that was passed on, wherever it is by now; never twice.
@@ -101,6 +115,8 @@ pub enum Effect {
     Tell(Mailbox, TokenDigest, Told),
     /// Give an [`Event::Tick`] every so often from now on; zero: no more.
     Tick(Duration),
+    /// Give another worker a turn: there is something in shared data for it.
+    Wake(Mailbox),
     /// Read the request's body ([`Event::Body`]) and the status of its answer ([`Event::Answered`]) as they pass.
     Watch(StreamId),
 }

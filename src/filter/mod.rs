@@ -17,6 +17,7 @@
 //! | `parking` | requests that wait for something else than a verdict |
 //! | `probes` | whether the authorization servers answer, at the start |
 //! | `open_streams` | requests that were passed on and are still open |
+//! | `fleet` | what is said to the store of the fleet, and heard of it |
 //!
 //! What becomes of a request whose verdict is here (`judge`) has no state; `requests` is a request's way through the parts.
 //! All of them are given a `Step`: the time, what workers share, and the effects so far.
@@ -28,6 +29,7 @@ mod complaints;
 mod event;
 mod fetches;
 mod first_verdicts;
+mod fleet;
 mod inquiry;
 mod introspections;
 mod judge;
@@ -68,6 +70,7 @@ use fetches::polls::Polls;
 #[cfg(fuzzing)]
 pub(crate) use fetches::polls::fuzz_poll_reply;
 use fetches::status_lists::StatusLists;
+use fleet::Fellows;
 use introspections::Introspections;
 use introspections::overtaken::MAX_OVERTAKEN;
 pub use judge::Passage;
@@ -96,6 +99,7 @@ pub struct Filter {
     probes: Probes,
     levels: Levels,
     open_streams: OpenStreams,
+    fellows: Fellows,
     clock: Clock,
     /// How often a tick comes; zero: not at all.
     tick: Duration,
@@ -114,9 +118,21 @@ macro_rules! parts {
             parking,
             open_streams,
             probes,
+            fellows,
             ..
         } = $filter;
-        [introspections, discoveries, keys, status_lists, polls, signals, parking, open_streams, probes]
+        [
+            introspections,
+            discoveries,
+            keys,
+            status_lists,
+            polls,
+            signals,
+            parking,
+            open_streams,
+            probes,
+            fellows,
+        ]
     }};
 }
 
@@ -143,6 +159,7 @@ impl Filter {
             probes: Probes::default(),
             levels: Levels::default(),
             open_streams: OpenStreams::new(worker.config.ends_open_streams()),
+            fellows: Fellows::new(&worker.config),
             clock: Clock::new(),
             tick: Duration::ZERO,
             worker: Rc::new(worker),
@@ -227,7 +244,12 @@ impl Filter {
                 self.call_ended(call, Some(&reply), step);
                 self.settle(step);
             }
-            Event::End => self.signals.end(step),
+            Event::GrpcMessage(call, message) => self.fellows.message(call, message, step),
+            Event::GrpcClosed(call, status) => self.fellows.closed(call, status, step),
+            Event::End => {
+                self.signals.end(step);
+                self.fellows.end(step);
+            }
             Event::Tick => {
                 self.parts_mut().into_iter().for_each(|part| part.tick(step));
                 self.settle(step);
@@ -239,6 +261,7 @@ impl Filter {
                 self.discoveries.fetch(step);
                 self.keys.fetch(step);
                 self.status_lists.fetch(step);
+                self.fellows.put(step);
                 self.settle(step);
             }
         }
@@ -246,8 +269,10 @@ impl Filter {
 
     /// Gives a call's answer, if there is one, to whoever made it.
     fn call_ended(&mut self, call: CallId, reply: Option<&Reply<'_>>, step: &mut Step<'_>) {
-        if reply.is_some_and(Reply::is_of_another_place) {
-            let asked = self.introspections.asked(call).map(|introspector| &*introspector.origin.provider);
+        if let Some(reply) = reply.filter(|reply| reply.is_of_another_place()) {
+            // A client that makes up tokens must not make us look anew.
+            let asked = self.introspections.asked(call).filter(|it| !it.endpoint.says_inactive(reply));
+            let asked = asked.map(|introspector| &*introspector.origin.provider);
             let astray = asked.or_else(|| self.keys.fetched(call));
             astray.into_iter().for_each(|provider| self.discoveries.want(provider));
         }
@@ -409,11 +434,11 @@ impl Filter {
         ["authorization"].into_iter().chain(self.worker.config.identity_headers.names())
     }
 
-    fn parts(&self) -> [&dyn Part; 9] {
+    fn parts(&self) -> [&dyn Part; 10] {
         parts!(self)
     }
 
-    fn parts_mut(&mut self) -> [&mut dyn Part; 9] {
+    fn parts_mut(&mut self) -> [&mut dyn Part; 10] {
         parts!(self)
     }
 }

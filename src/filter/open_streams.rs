@@ -3,6 +3,7 @@
 //!
 //! Of each, it is noted what its verdict can be withdrawn by. Every worker looks at the [epoch](crate::cache) a few times a
 //! second; when it has changed, one look at all [watermarks](Raised) is held against all notes, some in each turn of the root.
+//! A look begins with a tick alone: turns come as often as clients like, and so may withdrawals.
 //!
 //! A stream is ended once and never again, for a second ending was seen to take the process down: its note goes when the
 //! ending is said.
@@ -109,8 +110,8 @@ impl OpenStreams {
         false
     }
 
-    /// Looks at some, if a look is due or under way.
-    pub(super) fn look(&mut self, step: &mut Step<'_>) {
+    /// Begins a look, if one is due.
+    fn begin_look(&mut self, step: &Step<'_>) {
         if !self.are_watched {
             return;
         }
@@ -125,6 +126,10 @@ impl OpenStreams {
             self.next_settled = UnixMillis::MAX;
             self.look = Some(Look { raised, at: None });
         }
+    }
+
+    /// Looks at some, if a look is under way.
+    pub(super) fn look(&mut self, step: &mut Step<'_>) {
         let Some(mut look) = self.look.take() else { return };
         let Self { open, ending, next_settled, .. } = self;
         let Look { raised, at } = &mut look;
@@ -172,6 +177,7 @@ impl OpenStreams {
 
 impl Part for OpenStreams {
     fn tick(&mut self, step: &mut Step<'_>) {
+        self.begin_look(step);
         self.look(step);
         self.look_for_ends(step.now);
     }

@@ -72,6 +72,9 @@ impl Filter {
                 return deny(stream, Some((policy, scheme)), &denial, step);
             }
         };
+        if self.fellows.refuse_requests(step) {
+            return deny(stream, Some((policy, scheme)), &Unavailable::FleetSilent.into(), step);
+        }
         let origin = Rc::clone(way.origin());
         let stays = policy.authorization(&origin) == Authorization::Original
             && policy.allow_missing != AllowMissing::MissingOrInvalid;

@@ -6,7 +6,8 @@ use std::time::Duration;
 use super::event::{CallId, Effect, StreamId, Told};
 use super::passed_by::PassedBy;
 use super::worker::Worker;
-use crate::cache::Subject;
+use crate::cache::{Name, Subject};
+use crate::grpc::GrpcCall;
 use crate::http::HttpCall;
 use crate::metrics::{Change, Counter, Gauge, IntrospectionDuration, Whose};
 use crate::token::{TokenDigest, UnixMillis};
@@ -61,9 +62,31 @@ impl<'w> Step<'w> {
         id
     }
 
-    /// Withdraws, for all workers, before anybody is answered.
+    /// Calls this by gRPC; only ever in the root's callbacks.
+    pub(super) fn grpc(&mut self, request: GrpcCall) -> CallId {
+        let id = self.worker.call_ids().next();
+        self.effects.push(Effect::Grpc(id, request));
+        id
+    }
+
+    /// Opens a stream of gRPC; only ever in the root's callbacks.
+    pub(super) fn open(&mut self, request: GrpcCall) -> CallId {
+        let id = self.worker.call_ids().next();
+        self.effects.push(Effect::Open(id, request));
+        id
+    }
+
+    /// Withdraws, for all workers, before anybody is answered; other Envoys of the fleet are told.
     pub(super) fn withdraw(&mut self, subjects: &[Subject], settle: Duration) {
         self.worker.cache.withdrawals().withdraw(subjects, settle, self.now);
+        if let Some(fleet) = self.worker.fleet.as_ref().filter(|_| !subjects.is_empty()) {
+            match fleet.tell(subjects.iter().map(Name::of), settle, self.now) {
+                Some(by) if by == self.worker.mailbox => self.push(Effect::AskForTurn),
+                Some(by) => self.push(Effect::Wake(by)),
+                // Nobody speaks with the store yet. Whoever does, looks.
+                None => {}
+            }
+        }
         log::debug!("withdrawn: {subjects:?}");
         self.count(Counter::RevocationReceived, Whose::NOBODY);
     }

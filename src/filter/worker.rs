@@ -11,6 +11,7 @@ use super::first_verdicts::FirstVerdicts;
 use super::judge::ready::Ready;
 use crate::cache::{Cache, Cached, FirstLevel, Leases, Mailbox, ProviderTag, SharedData};
 use crate::config::Config;
+use crate::fleet;
 use crate::jwt::Signatures;
 use crate::metrics::Names;
 use crate::revocation::Replay;
@@ -22,6 +23,10 @@ pub(super) struct Worker {
     pub(super) config: Rc<Config>,
     pub(super) cache: Cache,
     pub(super) leases: Leases,
+    /// This one's.
+    pub(super) mailbox: Mailbox,
+    /// What workers know of other Envoys, if there are any.
+    pub(super) fleet: Option<fleet::Shared>,
     /// Signals that were seen already.
     pub(super) replay: Replay,
     /// DPoP proofs that were seen already, if any are taken.
@@ -71,6 +76,8 @@ impl Worker {
             cache.withdrawals().create();
             replay.create();
         }
+        let fleet = config.revocation.fleet.as_ref().map(|it| fleet::Shared::new(it, Rc::clone(&shared)));
+        fleet.iter().for_each(fleet::Shared::create);
         let seen_proofs =
             config.dpop.as_ref().map(|rules| SeenProofs::new(Rc::clone(&shared), rules.max_proofs));
         seen_proofs.iter().for_each(SeenProofs::create);
@@ -80,6 +87,8 @@ impl Worker {
             config,
             cache,
             leases,
+            mailbox,
+            fleet,
             replay,
             seen_proofs,
             first_level: RefCell::new(FirstLevel::new(max_entries)),

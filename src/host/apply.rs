@@ -10,6 +10,7 @@ use log::error;
 use super::abi::Status;
 use super::abi::hostcalls::{self, MapType};
 use super::doubt::{Bodies, Doubts, PATIENCE};
+use super::grpc::OpenCalls;
 use super::held::{Fate, Held};
 use super::message::Message;
 use super::statistics::Statistics;
@@ -31,6 +32,8 @@ pub(super) struct Worker {
     mailbox: Mailbox,
     /// The host's numbers of calls under way, and when the host must have told us of each.
     pub(super) calls: RefCell<LiteMap<u32, (CallId, UnixMillis)>>,
+    /// Calls and streams by gRPC that are open.
+    pub(super) grpc: OpenCalls,
     statistics: Statistics,
     /// Streams that may not go on, and why.
     held: RefCell<Numbered<StreamId, Held>>,
@@ -62,6 +65,7 @@ impl Worker {
             filter: RefCell::new(filter),
             mailbox,
             calls: RefCell::default(),
+            grpc: OpenCalls::default(),
             statistics,
             held: RefCell::default(),
             doubts: Doubts::default(),
@@ -211,6 +215,14 @@ impl Worker {
                         effects.extend(self.step(failed));
                     }
                 }
+                Effect::Cancel(id) => self.grpc.cancel(id),
+                Effect::Grpc(id, call) => {
+                    effects.extend(self.grpc.call(id, &call).into_iter().flat_map(|it| self.step(it)))
+                }
+                Effect::Open(id, call) => {
+                    effects.extend(self.grpc.open(id, &call).into_iter().flat_map(|it| self.step(it)))
+                }
+                Effect::Send(id, message) => self.grpc.send(id, &message),
                 Effect::Count(series) => self.statistics.count(series),
                 Effect::Describe(stream, description) => {
                     if self.reach(stream, callback) {
@@ -235,6 +247,9 @@ impl Worker {
                 // A worker that is no more needs no telling.
                 Effect::Tell(mailbox, digest, told) => {
                     _ = hostcalls::enqueue_shared_queue(mailbox.0, &Message::Told(digest, told).write());
+                }
+                Effect::Wake(mailbox) => {
+                    _ = hostcalls::enqueue_shared_queue(mailbox.0, &Message::Turn.write());
                 }
                 Effect::Tick(period) => {
                     self.tick.set(period);

@@ -239,6 +239,18 @@ pub(super) fn call_answered(root: u32, call: u32, num_headers: usize, body_size:
     }
 }
 
+pub(super) fn grpc_received(root: u32, call: u32, size: usize) {
+    if let Some(worker) = CONTEXTS.with(|contexts| contexts.worker(root)) {
+        root::grpc_received(&worker, call, size);
+    }
+}
+
+pub(super) fn grpc_closed(root: u32, call: u32, status: u32) {
+    if let Some(worker) = CONTEXTS.with(|contexts| contexts.worker(root)) {
+        root::grpc_closed(&worker, call, status);
+    }
+}
+
 pub(super) fn queue_ready(root: u32, queue: u32) {
     CONTEXTS.with(Contexts::look_for_headers);
     if let Some(worker) = CONTEXTS.with(|contexts| contexts.worker(root)) {

@@ -9,6 +9,7 @@ mod action;
 mod apply;
 mod callbacks;
 mod doubt;
+mod grpc;
 mod held;
 mod local_reply;
 mod logger;

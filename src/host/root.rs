@@ -16,6 +16,7 @@ use super::{logger, pairs};
 use crate::cache::{MAX_ENTRY_BYTES, max_first_level_bytes};
 use crate::config::{Config, ConfigError};
 use crate::filter::{Event, Filter};
+use crate::grpc::{GrpcCall, GrpcStatus};
 use crate::http::Reply;
 
 /// What a configuration makes of this worker.
@@ -44,6 +45,12 @@ pub(super) fn configure(root: u32) -> Result<Worker, String> {
         .map_err(|errors| needs.get().map_or_else(|| lines(&errors), lacks))?;
     let signatures = Rc::new(Signatures);
     config.try_out_keys(signatures.as_ref()).map_err(|error| error.to_string())?;
+    if config.revocation.fleet.is_some() {
+        let missing = capabilities::missing_for_grpc();
+        if !missing.is_empty() {
+            return Err(lacks(&missing.join(", ")));
+        }
+    }
     config.warnings.iter().for_each(|warning| warn!("{warning}"));
     let limits = config.cache;
     let verdicts = u64::from(limits.max_entries) * MAX_ENTRY_BYTES as u64;
@@ -93,6 +100,23 @@ pub(super) fn call_answered(worker: &Worker, token: u32, num_headers: usize, bod
         body: body.as_deref(),
     };
     worker.root_event(Event::Reply(call, reply));
+}
+
+/// A message of a call or stream by gRPC.
+pub(super) fn grpc_received(worker: &Worker, token: u32, size: usize) {
+    let Some(call) = worker.grpc.received(token) else { return };
+    // One that cannot be had is empty, as far as anybody can tell.
+    let message =
+        || hostcalls::get_buffer(BufferType::GrpcReceive, 0, size).ok().flatten().unwrap_or_default();
+    let message = (size <= GrpcCall::MAX_MESSAGE_BYTES).then(message);
+    worker.root_event(Event::GrpcMessage(call, message.as_deref()));
+}
+
+/// A call or stream by gRPC has ended.
+pub(super) fn grpc_closed(worker: &Worker, token: u32, status: u32) {
+    if let Some(call) = worker.grpc.closed(token) {
+        worker.root_event(Event::GrpcClosed(call, GrpcStatus(status)));
+    }
 }
 
 /// There is something in a queue of ours: a turn, or word from another worker.

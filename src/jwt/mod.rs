@@ -39,6 +39,7 @@ pub use minted::{Minted, PhantomTokenId};
 pub use own_key::{NotByOwnKey, OwnKeyJwt};
 pub use private_key::PrivateKey;
 pub use public_key::{Curve, KeyError, PublicKey};
+pub(crate) use untrusted::claims_unchecked;
 pub use untrusted::{MalformedJwt, UntrustedJwt, looks_like_jwt};
 pub use verifying_key::UnusableKey;
 

@@ -9,8 +9,8 @@ use std::fmt;
 use base64ct::{Base64UrlUnpadded, Encoding};
 use serde_json::{Map, Value};
 
-use crate::claims::audiences;
 use crate::json;
+use crate::token::{AccessToken, canonical};
 
 /// A JWT whose form is right and whose signature nobody has checked. `Debug` shows only its header.
 #[derive(Clone, PartialEq, Eq)]
@@ -93,19 +93,6 @@ impl<'t> UntrustedJwt<'t> {
         }
     }
 
-    /// The `aud` of the payload, which anyone may have written: good for refusing, and for nothing else. Empty if there is
-    /// none that can be read.
-    pub fn audiences_unchecked(&self) -> Vec<String> {
-        let Ok(members) = json::object(&self.payload) else { return Vec::new() };
-        let audiences = audiences(&members).unwrap_or_default();
-        audiences.into_iter().map(str::to_owned).collect()
-    }
-
-    /// The `cnf` of the payload (RFC 7800 §3.1), which anyone may have written: good for refusing, and for nothing else.
-    pub fn confirmation_unchecked(&self) -> Option<Value> {
-        json::object(&self.payload).ok()?.remove("cnf").filter(|cnf| !cnf.is_null())
-    }
-
     pub(super) fn signing_input(&self) -> &'t [u8] {
         self.signing_input
     }
@@ -123,6 +110,14 @@ impl fmt::Debug for UntrustedJwt<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "UntrustedJwt(alg {:?}, kid {:?}, typ {:?})", self.alg, self.kid, self.typ)
     }
+}
+
+/// The claims of a token that some server may take for a JWT, however it reads one: with padding, stray bits, an end that it drops,
+/// or a header that says nothing here. What its issuer has signed is the text of header and payload; the rest anyone may spell as
+/// he likes. And anyone may have written all of it: good for refusing and for choosing who judges, and for nothing else.
+pub(crate) fn claims_unchecked(token: &AccessToken) -> Option<Map<String, Value>> {
+    let payload = canonical(token.secret().split('.').nth(1)?);
+    json::object(&decode(&payload).ok()?).ok()
 }
 
 /// Whether a text has the form of a JWT: three parts in base64url, the first a JSON object with `alg`.

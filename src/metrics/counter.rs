@@ -25,6 +25,14 @@ pub enum Counter {
     DiscoveryError,
     /// A provider's metadata were fetched.
     DiscoveryRefreshed,
+    /// A withdrawal of another Envoy was done here.
+    FleetApplied,
+    /// The fleet's store was lost, or said something unreadable.
+    FleetError,
+    /// A withdrawal was put for other Envoys.
+    FleetPut,
+    /// The fleet's store had been silent for too long for about another second.
+    FleetSilentSeconds,
     /// The server said that a token is active.
     IntrospectionActive,
     /// A try brought no verdict.
@@ -69,7 +77,7 @@ pub enum Counter {
 
 impl Counter {
     /// Every counter.
-    pub const ALL: [Self; 30] = [
+    pub const ALL: [Self; 34] = [
         Self::CacheEvicted,
         Self::CacheHit,
         Self::CacheMiss,
@@ -80,6 +88,10 @@ impl Counter {
         Self::CacheStale,
         Self::DiscoveryError,
         Self::DiscoveryRefreshed,
+        Self::FleetApplied,
+        Self::FleetError,
+        Self::FleetPut,
+        Self::FleetSilentSeconds,
         Self::IntrospectionActive,
         Self::IntrospectionError,
         Self::IntrospectionExpired,
@@ -103,6 +115,13 @@ impl Counter {
     ];
 }
 
+impl Counter {
+    /// Whether it counts only where there is a fleet.
+    pub fn is_of_fleet(self) -> bool {
+        matches!(self, Self::FleetApplied | Self::FleetError | Self::FleetPut | Self::FleetSilentSeconds)
+    }
+}
+
 impl Metric for Counter {
     fn name(self) -> &'static str {
         match self {
@@ -116,6 +135,10 @@ impl Metric for Counter {
             Self::CacheStale => "phantom_token.cache.stale",
             Self::DiscoveryError => "phantom_token.discovery.error",
             Self::DiscoveryRefreshed => "phantom_token.discovery.refreshed",
+            Self::FleetApplied => "phantom_token.fleet.applied",
+            Self::FleetError => "phantom_token.fleet.error",
+            Self::FleetPut => "phantom_token.fleet.put",
+            Self::FleetSilentSeconds => "phantom_token.fleet.silent_seconds",
             Self::IntrospectionActive => "phantom_token.introspection.active",
             Self::IntrospectionError => "phantom_token.introspection.error",
             Self::IntrospectionExpired => "phantom_token.introspection.expired",
@@ -143,7 +166,11 @@ impl Metric for Counter {
 
     fn kinds(self) -> Kinds {
         match self {
-            Self::CacheEvicted | Self::RevocationReceived => Kinds::NONE,
+            Self::CacheEvicted
+            | Self::FleetApplied
+            | Self::FleetPut
+            | Self::FleetSilentSeconds
+            | Self::RevocationReceived => Kinds::NONE,
             Self::CacheCoalesced
             | Self::CacheHit
             | Self::CacheMiss
@@ -170,7 +197,9 @@ impl Metric for Counter {
             | Self::StreamsEnded => Kinds { provider: false, policy: true, reason: true },
             Self::Forwarded => Kinds { provider: false, policy: true, reason: false },
             Self::IntrospectionError => Kinds { provider: true, policy: false, reason: true },
-            Self::RevocationRefused => Kinds { provider: false, policy: false, reason: true },
+            Self::FleetError | Self::RevocationRefused => {
+                Kinds { provider: false, policy: false, reason: true }
+            }
             Self::Unavailable => Kinds { provider: true, policy: true, reason: true },
         }
     }

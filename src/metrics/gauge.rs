@@ -7,6 +7,10 @@ use super::{Kinds, Metric};
 pub enum Gauge {
     /// Slots of the cache that hold an entry, of all workers.
     CacheEntries,
+    /// Whether the fleet's store is heard: 1, or 0.
+    FleetHeard,
+    /// Withdrawals that have yet to be put for other Envoys.
+    FleetWaiting,
     /// Whether the authorization server gave a verdict when it was asked last: 1, or 0.
     IntrospectionAnswers,
     /// Workers that hold calls back from the authorization server.
@@ -15,7 +19,7 @@ pub enum Gauge {
     IntrospectionUnderWay,
     /// When a provider's keys were fetched last, in seconds since 1970.
     JwksFetched,
-    /// Requests that wait for a verdict, keys or a status list, of all workers.
+    /// Requests that wait for a verdict, metadata, keys or a status list, of all workers.
     RequestsWaiting,
     /// The filter's version: 1002003 for 1.2.3.
     Version,
@@ -32,8 +36,10 @@ pub enum Change {
 
 impl Gauge {
     /// Every gauge.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 9] = [
         Self::CacheEntries,
+        Self::FleetHeard,
+        Self::FleetWaiting,
         Self::IntrospectionAnswers,
         Self::IntrospectionHeldBack,
         Self::IntrospectionUnderWay,
@@ -47,6 +53,8 @@ impl Metric for Gauge {
     fn name(self) -> &'static str {
         match self {
             Self::CacheEntries => "phantom_token.cache.entries",
+            Self::FleetHeard => "phantom_token.fleet.heard",
+            Self::FleetWaiting => "phantom_token.fleet.waiting",
             Self::IntrospectionAnswers => "phantom_token.introspection.answers",
             Self::IntrospectionHeldBack => "phantom_token.introspection.held_back",
             Self::IntrospectionUnderWay => "phantom_token.introspection.under_way",
@@ -58,7 +66,11 @@ impl Metric for Gauge {
 
     fn kinds(self) -> Kinds {
         match self {
-            Self::CacheEntries | Self::RequestsWaiting | Self::Version => Kinds::NONE,
+            Self::CacheEntries
+            | Self::FleetHeard
+            | Self::FleetWaiting
+            | Self::RequestsWaiting
+            | Self::Version => Kinds::NONE,
             Self::IntrospectionAnswers
             | Self::IntrospectionHeldBack
             | Self::IntrospectionUnderWay

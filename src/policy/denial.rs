@@ -91,6 +91,8 @@ pub enum InvalidToken {
 pub enum Unavailable {
     /// The authorization server did not give one.
     AuthorizationServer(ServerFailure),
+    /// Nothing is heard of what other Envoys withdraw.
+    FleetSilent,
     /// It is not known where to ask, or where the keys are: the server's metadata could not be fetched, or was refused.
     NoMetadata {
         /// When it is fetched again: at least one.
@@ -130,7 +132,8 @@ impl Unavailable {
         match self {
             Self::AuthorizationServer(failure) => failure.is_outage(),
             // Anybody can fill the house with made-up tokens; that must not keep a revoked one alive.
-            Self::TooManyCalls
+            Self::FleetSilent
+            | Self::TooManyCalls
             | Self::TooManyProofs
             | Self::TooManyUnknownTokens
             | Self::Host
@@ -196,6 +199,7 @@ impl Denial {
             Self::MissingToken => "missing_token",
             Self::Unavailable(reason) => match reason {
                 Unavailable::AuthorizationServer(failure) => failure.reason(),
+                Unavailable::FleetSilent => "fleet_silent",
                 Unavailable::Host => "host_failure",
                 Unavailable::NoKeys { .. } => "jwks_unavailable",
                 Unavailable::NoMetadata { .. } => "discovery_unavailable",

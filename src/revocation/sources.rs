@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::back_channel_logout::LogoutRules;
 use super::security_event::SecurityEventRules;
 use crate::cache::ProviderTag;
+use crate::fleet::Fleet;
 use crate::http::{ACCEPT_ENCODING, HttpCall, Scheme, USER_AGENT};
 use crate::jwt::{Algorithm, JwksEndpoint};
 use crate::request::{RequestView, has_host, has_path};
@@ -22,6 +23,8 @@ pub struct Sources {
     pub security_events: Option<Rc<SecurityEvents>>,
     /// The operator.
     pub admin: Option<AdminReceiver>,
+    /// Other Envoys.
+    pub fleet: Option<Rc<Fleet>>,
     /// How long a server may take to do what its signal announced: verdicts are not remembered meanwhile.
     pub settle: Duration,
     /// All providers, by name.
@@ -35,6 +38,7 @@ impl Sources {
             || self.back_channel_logout.is_some()
             || self.security_events.is_some()
             || self.admin.is_some()
+            || self.fleet.is_some()
     }
 
     /// What a `POST` to this path is for.

@@ -84,6 +84,16 @@ fn the_last_good_stays_whatever_comes_after_it() {
 }
 
 #[test]
+fn a_status_by_which_a_server_says_that_a_token_is_not_active_says_nothing_of_its_place() {
+    let mut worker = worker(json!({"introspection": {"inactive_statuses": [404]}}));
+    worker.start().answer(&document(json!({})));
+    worker.pass(secs(10));
+    let stream = worker.receive(&Request::bearer("made-up"));
+    worker.give_turns().answer_with(404, "text/plain", b"").give_tick();
+    assert_eq!((worker.fate(stream).reason(), worker.called()), ("token_inactive", vec![]));
+}
+
+#[test]
 fn an_endpoint_that_is_gone_is_looked_for_again_at_once() {
     let moved = document(json!({
         "introspection_endpoint": "https://as.example/v2/introspect", "jwks_uri": "https://as.example/v2/jwks",

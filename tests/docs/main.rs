@@ -95,7 +95,11 @@ fn with(section: &str) -> Value {
             "back_channel_logout": {"path": "/logout", "audiences": ["web"]},
             "security_events": {"audiences": ["gateway"], "push": {"path": "/events", "authorization": secret}},
             "admin": {"path": "/revocations", "token": secret},
+            "fleet": {"cluster": "etcd", "prefix": "/fleet"},
         });
+        if section == "revocation.fleet.user" {
+            sources["fleet"]["user"] = json!({"name": "gateway", "password": secret});
+        }
         if section == "revocation.security_events.poll" {
             sources["security_events"]["poll"] = json!({"cluster": "ssf", "path": "/poll"});
         }

@@ -14,6 +14,7 @@ mod dialects;
 mod discovery;
 mod dpop;
 mod examples;
+mod fleet;
 mod floods;
 mod host_traps;
 mod hostile_jwts;

@@ -13,6 +13,7 @@ pub struct Map {
     version: Rc<Cell<u32>>,
     epoch: Rc<Cell<u64>>,
     mailboxes: Rc<Cell<u32>>,
+    reads: Rc<Cell<usize>>,
 }
 
 /// A value and the version that set it.
@@ -33,6 +34,11 @@ impl Map {
             .count()
     }
 
+    /// How many values were read.
+    pub fn reads(&self) -> usize {
+        self.reads.get()
+    }
+
     /// All keys and values, in bytes.
     pub fn size(&self) -> usize {
         self.values.borrow().iter().map(|(key, (value, _))| key.len() + value.len()).sum()
@@ -47,6 +53,7 @@ impl Map {
 
 impl SharedData for Map {
     fn get(&self, key: &str) -> Option<Vec<u8>> {
+        self.reads.set(self.reads.get() + 1);
         self.values.borrow().get(key).map(|(value, _)| value.clone())
     }
 

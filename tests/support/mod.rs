@@ -21,6 +21,7 @@ use phantom_token_filter::config::Config;
 use phantom_token_filter::filter::{
     CallId, Description, Effect, Event, Filter, Outcome, Ready, StreamId, Told,
 };
+use phantom_token_filter::grpc::{GrpcCall, GrpcStatus};
 use phantom_token_filter::http::{HttpCall, Reply};
 use phantom_token_filter::introspection::{self, Introspection, Keys, Response, ServerFailure};
 use phantom_token_filter::jwt::Signatures;
@@ -84,6 +85,14 @@ pub struct Worker {
     next_stream: u32,
     /// Calls that were sent and not answered.
     pub calls: Vec<(CallId, HttpCall)>,
+    /// Calls by gRPC that were sent and not answered, and streams that are open.
+    pub grpc: Vec<(CallId, GrpcCall)>,
+    /// What was sent on streams after their first message.
+    pub sent: Vec<(CallId, Vec<u8>)>,
+    /// Streams that were ended.
+    pub canceled: Vec<CallId>,
+    /// Workers that are to be given a turn.
+    pub woken: Vec<Mailbox>,
     /// What became of streams.
     pub fates: Vec<(StreamId, Fate)>,
     pub counters: BTreeMap<Counter, u32>,
@@ -130,6 +139,10 @@ impl Worker {
             shared,
             next_stream: 0,
             calls: Vec::new(),
+            grpc: Vec::new(),
+            sent: Vec::new(),
+            canceled: Vec::new(),
+            woken: Vec::new(),
             fates: Vec::new(),
             counters: BTreeMap::new(),
             gauges: BTreeMap::new(),
@@ -267,6 +280,31 @@ impl Worker {
         self.fates.len() - before
     }
 
+    /// A message of a call or stream by gRPC comes.
+    pub fn grpc_message(&mut self, id: CallId, message: &[u8]) -> &mut Self {
+        self.step(Event::GrpcMessage(id, Some(message)));
+        self.give_turns()
+    }
+
+    /// One comes that is too long.
+    pub fn grpc_message_too_long(&mut self, id: CallId) -> &mut Self {
+        self.step(Event::GrpcMessage(id, None));
+        self.give_turns()
+    }
+
+    /// A call or stream by gRPC ends.
+    pub fn grpc_closed(&mut self, id: CallId, status: u32) -> &mut Self {
+        self.grpc.retain(|(open, _)| *open != id);
+        self.step(Event::GrpcClosed(id, GrpcStatus(status)));
+        self.give_turns()
+    }
+
+    /// A turn that another worker asked for.
+    pub fn wake(&mut self) -> &mut Self {
+        self.step(Event::Turn);
+        self.give_turns()
+    }
+
     /// What the others have put into our mailbox.
     pub fn read_letters(&mut self, from: &mut Self) -> &mut Self {
         let (ours, others): (Vec<_>, Vec<_>) =
@@ -377,6 +415,16 @@ impl Worker {
                     assert!(!is_stream_event, "a call that a stream sends is lost with it");
                     self.calls.push((id, call));
                 }
+                Effect::Grpc(id, call) | Effect::Open(id, call) => {
+                    assert!(!is_stream_event, "a call that a stream sends is lost with it");
+                    self.grpc.push((id, call));
+                }
+                Effect::Send(id, message) => self.sent.push((id, message)),
+                Effect::Cancel(id) => {
+                    self.canceled.push(id);
+                    self.grpc.retain(|(open, _)| *open != id);
+                }
+                Effect::Wake(mailbox) => self.woken.push(mailbox),
                 Effect::Count(series) => *self.counters.entry(series.metric).or_default() += 1,
                 Effect::Describe(_, description) => self.descriptions.push(description),
                 Effect::Forward(stream, passage) => {

@@ -17,7 +17,10 @@ pub(super) fn check(list: &Entry, configuration: Option<&Configuration>) -> Vec<
         "proxy_on_response_headers",
         "no revocation that passes through is seen to succeed, so nothing is withdrawn (revocation.endpoint)",
     ));
-    let missing = NEEDED.iter().copied().chain(of_endpoint).filter(|(name, _)| !allowed.contains(name));
+    let has_fleet = configuration.is_some_and(|it| it.get(&["revocation", "fleet"]).is_some());
+    let of_fleet = FLEET.iter().copied().filter(|_| has_fleet);
+    let missing =
+        NEEDED.iter().copied().chain(of_endpoint).chain(of_fleet).filter(|(name, _)| !allowed.contains(name));
     let mut findings: Vec<Finding> = missing
         .map(|(name, without)| {
             Finding::error(list.at, path(name), format!("expected it, got none: without it {without}"))
@@ -28,7 +31,8 @@ pub(super) fn check(list: &Entry, configuration: Option<&Configuration>) -> Vec<
         Finding::warning(list.at, path(name), format!("expected it, got none: without it {without}"))
     }));
     let is_known = |name: &str| {
-        name == "proxy_on_response_headers" || NEEDED.iter().chain(HELPFUL).any(|(known, _)| *known == name)
+        let known = NEEDED.iter().chain(HELPFUL).chain(FLEET);
+        name == "proxy_on_response_headers" || known.into_iter().any(|(known, _)| *known == name)
     };
     for entry in list.value.entries().iter().filter(|entry| !is_known(&entry.key)) {
         findings.push(Finding::warning(entry.at, path(&entry.key), "the filter never uses it"));
@@ -37,6 +41,17 @@ pub(super) fn check(list: &Entry, configuration: Option<&Configuration>) -> Vec<
 }
 
 const START: &str = "Envoy does not start, or keeps the old configuration";
+
+/// What `revocation.fleet` needs besides.
+#[rustfmt::skip] // one line for each
+const FLEET: &[(&str, &str)] = &[
+    ("proxy_grpc_call", START),
+    ("proxy_grpc_cancel", START),
+    ("proxy_grpc_send", START),
+    ("proxy_grpc_stream", START),
+    ("proxy_on_grpc_close", "nothing is heard of the store (revocation.fleet)"),
+    ("proxy_on_grpc_receive", "nothing is heard of the store (revocation.fleet)"),
+];
 
 /// What every deployment needs.
 #[rustfmt::skip] // one line for each

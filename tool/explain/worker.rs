@@ -93,7 +93,12 @@ impl Worker {
                 | Effect::End(..)
                 | Effect::Tell(..)
                 | Effect::Tick(_)
-                | Effect::Watch(_) => {}
+                | Effect::Watch(_)
+                | Effect::Cancel(_)
+                | Effect::Grpc(..)
+                | Effect::Open(..)
+                | Effect::Send(..)
+                | Effect::Wake(_) => {}
             }
         }
     }

@@ -62,7 +62,7 @@ impl Introspections {
         let asked = call.asked(step.now);
         let claims = match &call.validated {
             Some(validated) => two_sources::together(validated, claims.view()),
-            None => two_sources::within_own_bounds(call.token.secret(), claims),
+            None => two_sources::within_own_bounds(&call.token, claims),
         };
         // In the place of a JWT that was validated here goes ours, whatever the server gave besides.
         let jwt = jwt.filter(|_| call.origin.kind == OriginKind::IntrospectedWithJwt);

@@ -9,10 +9,10 @@ use super::hostcalls::{
     proxy_call_foreign_function, proxy_continue_stream, proxy_define_metric, proxy_dequeue_shared_queue,
     proxy_enqueue_shared_queue, proxy_get_buffer_bytes, proxy_get_current_time_nanoseconds,
     proxy_get_header_map_pairs, proxy_get_header_map_value, proxy_get_metric, proxy_get_property,
-    proxy_get_shared_data, proxy_http_call, proxy_increment_metric, proxy_record_metric,
-    proxy_register_shared_queue, proxy_remove_header_map_value, proxy_replace_header_map_value,
-    proxy_send_local_response, proxy_set_effective_context, proxy_set_shared_data,
-    proxy_set_tick_period_milliseconds,
+    proxy_get_shared_data, proxy_grpc_call, proxy_grpc_cancel, proxy_grpc_send, proxy_grpc_stream,
+    proxy_http_call, proxy_increment_metric, proxy_record_metric, proxy_register_shared_queue,
+    proxy_remove_header_map_value, proxy_replace_header_map_value, proxy_send_local_response,
+    proxy_set_effective_context, proxy_set_shared_data, proxy_set_tick_period_milliseconds,
 };
 
 /// Host calls that the filter cannot do without and that the host does not make.
@@ -33,6 +33,22 @@ pub(in super::super) fn missing_for_environment() -> Option<&'static str> {
     // SAFETY: the host writes as many words and bytes as it has just said.
     let status = unsafe { environ_get(variables.as_mut_ptr(), bytes.as_mut_ptr()) };
     (status != 0).then_some("environ_get")
+}
+
+/// Calls by gRPC that the host does not make; only where there is a fleet.
+pub(in super::super) fn missing_for_grpc() -> Vec<&'static str> {
+    let mut word = 0;
+    let (word, bad) = (&raw mut word, NOWHERE);
+    // SAFETY: as in `tried`.
+    let tried = unsafe {
+        [
+            ("proxy_grpc_call", proxy_grpc_call(bad, 1, bad, 1, bad, 1, bad, 1, bad, 1, 1, word)),
+            ("proxy_grpc_cancel", proxy_grpc_cancel(NONE)),
+            ("proxy_grpc_send", proxy_grpc_send(NONE, bad, 1, 0)),
+            ("proxy_grpc_stream", proxy_grpc_stream(bad, 1, bad, 1, bad, 1, bad, 1, word)),
+        ]
+    };
+    tried.into_iter().filter(|(_, status)| *status == DENIED).map(|(name, _)| name).collect()
 }
 
 /// Not among them: `proxy_log`, without which nothing could be said, `proxy_get_log_level` and `proxy_set_property`,

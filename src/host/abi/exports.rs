@@ -35,6 +35,16 @@ extern "C" fn proxy_on_delete(context: u32) {
 }
 
 #[unsafe(no_mangle)]
+extern "C" fn proxy_on_grpc_close(root: u32, call: u32, status: u32) {
+    callbacks::grpc_closed(root, call, status);
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn proxy_on_grpc_receive(root: u32, call: u32, size: usize) {
+    callbacks::grpc_received(root, call, size);
+}
+
+#[unsafe(no_mangle)]
 extern "C" fn proxy_on_http_call_response(
     root: u32,
     call: u32,

@@ -26,6 +26,7 @@ pub(in super::super) enum LogLevel {
 pub(in super::super) enum BufferType {
     HttpRequestBody = 0,
     HttpCallResponseBody = 4,
+    GrpcReceive = 5,
     PluginConfiguration = 7,
 }
 
@@ -199,6 +200,71 @@ pub(in super::super) fn dispatch_http_call(
     Ok(token)
 }
 
+/// Calls a method by gRPC; the root gets the answer under the number that this gives.
+pub(in super::super) fn grpc_call(
+    service: &[u8],
+    (name, method): (&str, &str),
+    metadata: &[(&str, &str)],
+    message: &[u8],
+    timeout: Duration,
+) -> Result<u32, Status> {
+    let (metadata, mut token) = (pairs::write(metadata), 0);
+    // SAFETY: see `log`; the host writes one word besides.
+    check(unsafe {
+        proxy_grpc_call(
+            service.as_ptr(),
+            service.len(),
+            name.as_ptr(),
+            name.len(),
+            method.as_ptr(),
+            method.len(),
+            metadata.as_ptr(),
+            metadata.len(),
+            message.as_ptr(),
+            message.len(),
+            millis(timeout),
+            &raw mut token,
+        )
+    })?;
+    Ok(token)
+}
+
+/// Opens a stream by gRPC; the root gets its messages under the number that this gives.
+pub(in super::super) fn grpc_stream(
+    service: &[u8],
+    (name, method): (&str, &str),
+    metadata: &[(&str, &str)],
+) -> Result<u32, Status> {
+    let (metadata, mut token) = (pairs::write(metadata), 0);
+    // SAFETY: see `log`; the host writes one word besides.
+    check(unsafe {
+        proxy_grpc_stream(
+            service.as_ptr(),
+            service.len(),
+            name.as_ptr(),
+            name.len(),
+            method.as_ptr(),
+            method.len(),
+            metadata.as_ptr(),
+            metadata.len(),
+            &raw mut token,
+        )
+    })?;
+    Ok(token)
+}
+
+/// Sends a message on a stream, which goes on.
+pub(in super::super) fn grpc_send(token: u32, message: &[u8]) -> Result<(), Status> {
+    // SAFETY: see `log`.
+    check(unsafe { proxy_grpc_send(token, message.as_ptr(), message.len(), 0) })
+}
+
+/// Ends a call or a stream; nothing more is heard of it. To close a stream would end our side of it alone.
+pub(in super::super) fn grpc_cancel(token: u32) -> Result<(), Status> {
+    // SAFETY: no memory is involved.
+    check(unsafe { proxy_grpc_cancel(token) })
+}
+
 /// Ends the request of the effective context; `grpc_status` is -1 where it is no gRPC.
 pub(in super::super) fn send_local_response(
     status: u16,
@@ -302,6 +368,10 @@ unsafe extern "C" {
     pub(super) fn proxy_get_metric(metric: u32, value: *mut u64) -> u32;
     pub(super) fn proxy_get_property(path: *const u8, path_len: usize, data: *mut *mut u8, size: *mut usize) -> u32;
     pub(super) fn proxy_get_shared_data(key: *const u8, key_len: usize, data: *mut *mut u8, size: *mut usize, cas: *mut u32) -> u32;
+    pub(super) fn proxy_grpc_call(service: *const u8, service_len: usize, name: *const u8, name_len: usize, method: *const u8, method_len: usize, metadata: *const u8, metadata_len: usize, message: *const u8, message_len: usize, timeout: u32, token: *mut u32) -> u32;
+    pub(super) fn proxy_grpc_cancel(token: u32) -> u32;
+    pub(super) fn proxy_grpc_send(token: u32, message: *const u8, message_len: usize, end: u32) -> u32;
+    pub(super) fn proxy_grpc_stream(service: *const u8, service_len: usize, name: *const u8, name_len: usize, method: *const u8, method_len: usize, metadata: *const u8, metadata_len: usize, token: *mut u32) -> u32;
     pub(super) fn proxy_http_call(cluster: *const u8, cluster_len: usize, headers: *const u8, headers_len: usize, body: *const u8, body_len: usize, trailers: *const u8, trailers_len: usize, timeout: u32, token: *mut u32) -> u32;
     pub(super) fn proxy_increment_metric(metric: u32, by: i64) -> u32;
     pub(super) fn proxy_log(level: u32, message: *const u8, message_len: usize) -> u32;

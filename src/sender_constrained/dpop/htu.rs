@@ -64,24 +64,45 @@ impl Target {
     }
 }
 
-/// Whether `htu` is the URI of a request for `target`, seen from outside at one of the origins: if the request names the
-/// host of some of them, at one of these. Both sides are brought to their normal form (RFC 3986 §6.2.2, §6.2.3), and query
-/// and fragment count for nothing (RFC 9449 §4.3).
+/// Whether `htu` is the URI of a request for `target`, seen from outside at one of the origins: at one of those that the request
+/// names, if it names any. Both sides are brought to their normal form (RFC 3986 §6.2.2, §6.2.3), and query and fragment count
+/// for nothing (RFC 9449 §4.3).
 pub(super) fn is_same(htu: &str, target: &Target, origins: &[Origin]) -> bool {
     let Some(htu) = Uri::parse(htu.as_bytes()) else { return false };
     let authority = normal_authority(&target.authority);
-    let is_named = |origin: &&Origin| {
-        // Without a scheme, nobody can tell which port goes without saying.
-        authority.as_deref().is_some_and(|it| it == origin.authority || default_port(it) == origin.authority)
-    };
-    let are_any_named = origins.iter().any(|origin| is_named(&origin));
+    let named = |origin: &Origin| origin.named_by(authority.as_deref());
+    let best = origins.iter().map(named).max();
     let root = format!("{}://{}", htu.scheme, htu.authority);
     let is_it = |origin: &Origin| {
         origin.root == root
             && normal_path(&[origin.prefix.as_bytes(), &target.path].concat()).as_deref() == Some(&*htu.path)
     };
-    target.path.starts_with(b"/")
-        && origins.iter().filter(|origin| !are_any_named || is_named(origin)).any(is_it)
+    target.path.starts_with(b"/") && origins.iter().filter(|origin| Some(named(origin)) == best).any(is_it)
+}
+
+/// How much of an origin a request names.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Named {
+    Nothing,
+    /// The host, but another port: a proxy in front may have another.
+    Host,
+    HostAndPort,
+}
+
+impl Origin {
+    /// How much of it a request for this authority names.
+    fn named_by(&self, authority: Option<&str>) -> Named {
+        let Some(authority) = authority else { return Named::Nothing };
+        let host = |authority| crate::request::host_of(str::as_bytes(authority));
+        // Without a scheme, nobody can tell which port goes without saying.
+        if [authority, default_port(authority)].contains(&&*self.authority) {
+            Named::HostAndPort
+        } else if host(authority) == host(&self.authority) {
+            Named::Host
+        } else {
+            Named::Nothing
+        }
+    }
 }
 
 /// An http or https URI in its normal form, without query and fragment.

@@ -16,7 +16,7 @@ fn sources() {
         (
             "a source that there is not",
             json!({"revocation.logout": {}}),
-            "revocation: expected one of the keys endpoint, back_channel_logout, security_events, admin, settle, got \"logout\"",
+            "revocation: expected one of the keys endpoint, back_channel_logout, security_events, admin, fleet, settle, got \"logout\"",
         ),
         (
             "a server that takes an hour",
@@ -140,6 +140,61 @@ fn status_lists() {
             "lists from anywhere",
             with(json!({"cluster": "as"})),
             "providers.main.status_list.uri_prefixes: expected a value, got none",
+        ),
+    ]);
+}
+
+#[test]
+fn fleets() {
+    let with = |patch: serde_json::Value| {
+        let mut fleet = json!({"cluster": "etcd", "prefix": "/phantom-token/prod"});
+        for (name, value) in patch.as_object().unwrap() {
+            fleet[name] = value.clone();
+        }
+        json!({"revocation.fleet": fleet})
+    };
+    let user = json!({"name": "gateway", "password": {"inline": "secret"}});
+    let wanted = "a prefix such as \"/phantom-token/prod\", without a slash at its end";
+    refused(&[
+        (
+            "no store",
+            json!({"revocation.fleet": {"prefix": "/fleet"}}),
+            "revocation.fleet.cluster: expected a value, got none",
+        ),
+        (
+            "no prefix",
+            json!({"revocation.fleet": {"cluster": "etcd"}}),
+            "revocation.fleet.prefix: expected a value, got none",
+        ),
+        (
+            "all of the store",
+            with(json!({"prefix": "/"})),
+            &format!("revocation.fleet.prefix: expected {wanted}, got \"/\""),
+        ),
+        (
+            "a prefix that is none",
+            with(json!({"prefix": "fleet"})),
+            &format!("revocation.fleet.prefix: expected {wanted}, got \"fleet\""),
+        ),
+        (
+            "a silence shorter than a sign of life takes",
+            with(json!({"max_silence": "1s"})),
+            "revocation.fleet.max_silence: expected a duration from 2s to 1h, got \"1s\"",
+        ),
+        (
+            "another way with silence",
+            with(json!({"on_silence": "panic"})),
+            "revocation.fleet.on_silence: expected one of serve, ask, refuse, got \"panic\"",
+        ),
+        (
+            "two ways to say who we are",
+            with(json!({"user": user, "authorization": {"inline": "token"}})),
+            "revocation.fleet.authorization: expected either this or user, got both",
+        ),
+        (
+            "a user without password",
+            with(json!({"user": {"name": "gateway"}})),
+            "revocation.fleet.user.password: expected a value, got none",
         ),
     ]);
 }

@@ -117,12 +117,7 @@ impl Bootstrap {
         if let Some(cluster) = self.clusters.last_mut() {
             cluster["transport_socket"]["typed_config"]["common_tls_context"]["alpn_protocols"] =
                 json!(["h2"]);
-            cluster["typed_extension_protocol_options"] = json!({
-                "envoy.extensions.upstreams.http.v3.HttpProtocolOptions": {
-                    "@type": "type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions",
-                    "explicit_http_config": {"http2_protocol_options": {}},
-                },
-            });
+            cluster["typed_extension_protocol_options"] = http2();
         }
         self
     }
@@ -167,6 +162,20 @@ impl Bootstrap {
     /// The filter is told of answers, as `revocation.endpoint` needs.
     pub fn sees_answers(mut self) -> Self {
         self.wasm_filter.sees_answers = true;
+        self
+    }
+
+    /// The filter may call by gRPC a cluster `etcd`, which speaks HTTP/2.
+    pub fn fleet(mut self, etcd: SocketAddr) -> Self {
+        self.wasm_filter.calls_by_grpc = true;
+        self.cluster("etcd", etcd).speaking_http2()
+    }
+
+    /// The cluster that was named last speaks HTTP/2 without TLS.
+    fn speaking_http2(mut self) -> Self {
+        if let Some(cluster) = self.clusters.last_mut() {
+            cluster["typed_extension_protocol_options"] = http2();
+        }
         self
     }
 
@@ -253,6 +262,15 @@ impl Bootstrap {
         }
         bootstrap
     }
+}
+
+fn http2() -> Value {
+    json!({"envoy.extensions.upstreams.http.v3.HttpProtocolOptions": {
+        "@type": "type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions",
+        "explicit_http_config": {"http2_protocol_options": {
+            "connection_keepalive": {"interval": "2s", "timeout": "1s"},
+        }},
+    }})
 }
 
 fn connection_manager(name: &str, routes: Vec<Value>, mut filters: Vec<Value>) -> Value {

@@ -19,6 +19,8 @@ pub struct WasmFilter {
     pub allow_on_headers_stop_iteration: bool,
     /// It is told of answers, as `revocation.endpoint` needs.
     pub sees_answers: bool,
+    /// It may call by gRPC, as `revocation.fleet` needs.
+    pub calls_by_grpc: bool,
     /// What of the sample's `allowed_capabilities` is left out.
     pub without: Option<String>,
     /// Its own configuration is JSON in a string, as Istio sends it, instead of a `Struct`.
@@ -77,9 +79,22 @@ impl WasmFilter {
         if self.sees_answers {
             allowed.insert("proxy_on_response_headers".to_owned(), json!({}));
         }
+        if self.calls_by_grpc {
+            allowed.extend(GRPC.map(|name| (name.to_owned(), json!({}))));
+        }
         allowed
     }
 }
+
+/// What `revocation.fleet` needs besides, as the sample has it in a comment.
+pub const GRPC: [&str; 6] = [
+    "proxy_grpc_call",
+    "proxy_grpc_cancel",
+    "proxy_grpc_send",
+    "proxy_grpc_stream",
+    "proxy_on_grpc_close",
+    "proxy_on_grpc_receive",
+];
 
 /// What is tested: `$PHANTOM_TOKEN_FILTER_WASM`, or the release build.
 pub fn wasm_file() -> String {

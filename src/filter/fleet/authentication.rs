@@ -1,0 +1,81 @@
+//! What proves to the store that we may: a token that was given to us, or one that it gives for a user and a password.
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use super::link::{Link, Stage};
+use super::lost::{Lost, is_refusal};
+use crate::filter::event::CallId;
+use crate::filter::part::NOW_AND_THEN;
+use crate::filter::step::Step;
+use crate::fleet::{Credentials, etcd};
+use crate::grpc::GrpcStatus;
+
+impl Link {
+    /// Whether there is all that the store wants to see of us. Otherwise it is asked for.
+    pub(super) fn is_authorized(&mut self, step: &mut Step<'_>) -> bool {
+        let fleet = Rc::clone(&self.fleet);
+        let Some(Credentials::User(name, password)) = &fleet.credentials else { return true };
+        if self.authentication.token.is_some() {
+            return true;
+        }
+        let is_time = self.authentication.not_before.is_none_or(|then| then <= step.now);
+        if self.authentication.under_way.is_none() && is_time {
+            let message = etcd::authenticate(name, password.secret());
+            self.authentication.under_way = Some(self.call(etcd::AUTH, "Authenticate", message, step));
+        }
+        false
+    }
+
+    /// A call ended. Returns whether it was this.
+    pub(super) fn authentication_ended(
+        &mut self,
+        call: CallId,
+        answer: Result<Option<&[u8]>, GrpcStatus>,
+        step: &mut Step<'_>,
+    ) -> bool {
+        let is_it = self.authentication.under_way.take_if(|it| it.call == call).is_some();
+        if is_it {
+            self.authenticated(answer, step);
+        }
+        is_it
+    }
+
+    /// Gives up on an answer that does not come.
+    pub(super) fn look_for_late_authentication(&mut self, step: &mut Step<'_>) {
+        if self.authentication.under_way.take_if(|it| it.until <= step.now).is_some() {
+            self.not_authenticated(Lost::NoAnswer, step);
+        }
+    }
+
+    fn authenticated(&mut self, answer: Result<Option<&[u8]>, GrpcStatus>, step: &mut Step<'_>) {
+        let token = answer.map(|message| message.and_then(etcd::token));
+        match token {
+            Ok(Some(token)) => {
+                self.authentication.token = Some(token);
+                if let Stage::Apart(_) = self.stage {
+                    self.begin(step);
+                }
+                self.put(step);
+            }
+            Ok(None) => self.not_authenticated(Lost::Unreadable, step),
+            Err(status) => {
+                // A password costs the store much to look at.
+                let pause = if is_refusal(status) { AFTER_REFUSAL } else { NOW_AND_THEN };
+                self.authentication.not_before = Some(step.now.plus(pause));
+                self.not_authenticated(Lost::Closed(status), step);
+            }
+        }
+    }
+
+    /// A watch that there is goes on without a token.
+    fn not_authenticated(&mut self, why: Lost, step: &mut Step<'_>) {
+        match self.stage {
+            Stage::Watching(_) => self.put_refused(why, step),
+            Stage::Apart(_) | Stage::Reading(..) => self.lost(why, step),
+        }
+    }
+}
+
+/// Before the same password is tried again.
+const AFTER_REFUSAL: Duration = Duration::from_secs(30);

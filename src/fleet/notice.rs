@@ -1,0 +1,111 @@
+//! What is put into the store: a key for each subject of a withdrawal.
+//!
+//! ```text
+//! key:   PREFIX/1/w/ · kind, two hex digits · name, 64 hex digits
+//! value: version 1 · Envoy 8 · settle 4, in milliseconds, little-endian
+//! key:   PREFIX/1/store, whose value is the store's identity, 16 bytes
+//! ```
+//!
+//! The 1 in the key is the version of all this: Envoys of another one would have keys of their own.
+
+use std::fmt::Write;
+use std::time::Duration;
+
+use super::identity::Envoy;
+use crate::bytes::Reader;
+use crate::cache::Name;
+use crate::token::TokenDigest;
+
+/// The keys of a fleet.
+#[derive(Clone, Debug)]
+pub struct Keys(String);
+
+/// A withdrawal, as an Envoy tells the others of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Notice {
+    /// What is withdrawn.
+    pub name: Name,
+    /// For how long new verdicts on it are not remembered.
+    pub settle: Duration,
+    /// Who tells; what is our own is done already.
+    pub by: Envoy,
+}
+
+impl Keys {
+    /// The keys of a fleet with this prefix.
+    pub fn new(prefix: &str) -> Self {
+        Self(format!("{prefix}/1/"))
+    }
+
+    /// What all of them begin with: the first key that there could be.
+    pub fn start(&self) -> &[u8] {
+        self.0.as_bytes()
+    }
+
+    /// The first key after all of them.
+    pub fn end(&self) -> Vec<u8> {
+        let mut end = self.0.clone().into_bytes();
+        // From `/` to the byte that follows.
+        end.pop();
+        end.push(b'0');
+        end
+    }
+
+    /// Where the store's identity lies. It sorts before all withdrawals.
+    pub fn store(&self) -> Vec<u8> {
+        [self.0.as_bytes(), b"store"].concat()
+    }
+
+    fn withdrawals(&self) -> String {
+        format!("{}w/", self.0)
+    }
+}
+
+impl Notice {
+    /// Its key and its value.
+    pub fn write(&self, keys: &Keys) -> (Vec<u8>, Vec<u8>) {
+        let mut key = keys.withdrawals();
+        for byte in [self.name.kind()].iter().chain(self.name.digest().as_bytes()) {
+            // A text grows, whatever is written.
+            _ = write!(key, "{byte:02x}");
+        }
+        let mut value = vec![VERSION];
+        value.extend_from_slice(&self.by.0);
+        let settle = u32::try_from(self.settle.as_millis()).unwrap_or(u32::MAX);
+        value.extend_from_slice(&settle.to_le_bytes());
+        (key.into_bytes(), value)
+    }
+
+    /// Reads one; `None` if it is none that this version knows.
+    pub fn read(keys: &Keys, key: &[u8], value: &[u8]) -> Option<Self> {
+        let mut digits = Reader::new(key.strip_prefix(keys.withdrawals().as_bytes())?);
+        let kind = byte(&mut digits)?;
+        let mut digest = [0; 32];
+        for place in &mut digest {
+            *place = byte(&mut digits)?;
+        }
+        let mut value = Reader::new(value);
+        if !digits.rest().is_empty() || value.u8()? != VERSION {
+            return None;
+        }
+        let (by, settle) = (Envoy(value.array()?), Duration::from_millis(value.u32()?.into()));
+        let is_whole = value.rest().is_empty() && settle <= LONGEST_SETTLE;
+        let name = Name::new(kind, TokenDigest::from_bytes(digest))?;
+        is_whole.then_some(Self { name, settle, by })
+    }
+}
+
+/// The byte of two hex digits in lower case.
+fn byte(digits: &mut Reader<'_>) -> Option<u8> {
+    let [high, low] = digits.array()?.map(|digit: u8| match digit {
+        b'0'..=b'9' => Some(digit - b'0'),
+        b'a'..=b'f' => Some(digit - b'a' + 10),
+        _ => None,
+    });
+    Some(high? << 4 | low?)
+}
+
+const VERSION: u8 = 1;
+
+/// The longest `revocation.settle` that there is.
+const LONGEST_SETTLE: Duration = Duration::from_secs(5 * 60);
