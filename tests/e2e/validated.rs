@@ -92,19 +92,24 @@ async fn validated(filters: &[String]) -> (bool, String) {
         }
     }
     yaml.push_str(ROUTER);
-    let environment = [
-        ("GATEWAY_CLIENT_SECRET", "secret"),
-        ("SIGNING_KEY", KEY),
-        ("NEXT_SIGNING_KEY", KEY),
-        ("CLIENT_KEY", KEY),
-        ("OLD_PUBLIC_KEY", include_str!("../keys/ec256.public.pem")),
-        ("INTROSPECTION_TOKEN", "secret"),
-        ("SSF_PUSH_TOKEN", "a-secret-of-some-length"),
-        ("SSF_POLL_TOKEN", "a-secret-of-some-length"),
-        ("REVOCATION_TOKEN", "a-secret-of-some-length"),
-    ];
-    validate(&yaml, &environment).await
+    validate(&yaml.replace("VARIABLES", &ENVIRONMENT.map(|(name, _)| name).join(", ")), &ENVIRONMENT).await
 }
+
+/// What the examples expect.
+const ENVIRONMENT: [(&str, &str); 12] = [
+    ("GATEWAY_CLIENT_SECRET", "secret"),
+    ("SIGNING_KEY", KEY),
+    ("NEXT_SIGNING_KEY", KEY),
+    ("CLIENT_KEY", KEY),
+    ("OLD_PUBLIC_KEY", include_str!("../keys/ec256.public.pem")),
+    ("INTROSPECTION_TOKEN", "secret"),
+    ("SSF_PUSH_TOKEN", "a-secret-of-some-length"),
+    ("SSF_POLL_TOKEN", "a-secret-of-some-length"),
+    ("REVOCATION_TOKEN", "a-secret-of-some-length"),
+    ("NONCE_SECRET", "a-secret-of-thirty-two-bytes-or-more"),
+    ("ETCD_PASSWORD", "secret"),
+    ("ETCD_TOKEN", "secret"),
+];
 
 fn as_struct(yaml: &str) -> String {
     let value: String = yaml.lines().map(|line| format!("  {line}\n")).collect();
@@ -199,8 +204,7 @@ const FILTER: &str = r#"          - name: filter_NUMBER
                   runtime: envoy.wasm.runtime.v8
                   code: {local: {filename: "MODULE"}}
                   environment_variables:
-                    host_env_keys: [GATEWAY_CLIENT_SECRET, SIGNING_KEY, NEXT_SIGNING_KEY, CLIENT_KEY, OLD_PUBLIC_KEY, INTROSPECTION_TOKEN,
-                      SSF_PUSH_TOKEN, SSF_POLL_TOKEN, REVOCATION_TOKEN]
+                    host_env_keys: [VARIABLES]
                 configuration:
 "#;
 
