@@ -7,6 +7,12 @@ pub(crate) fn are_same(ours: &[u8], theirs: &[u8]) -> bool {
     ours.len() == theirs.len() && pairs.fold(0, |difference, (our, their)| difference | (our ^ their)) == 0
 }
 
+/// The byte of two hex digits, in either case.
+pub(crate) fn hex_byte(digits: [u8; 2]) -> Option<u8> {
+    let [high, low] = digits.map(|digit| char::from(digit).to_digit(16));
+    u8::try_from(high? << 4 | low?).ok()
+}
+
 /// What is left of a byte string. Every read gives `None` when too little is left.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Reader<'a>(&'a [u8]);

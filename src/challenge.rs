@@ -195,11 +195,11 @@ impl Challenge {
         let is_of_dpop = matches!(denial, Denial::InvalidDpopProof(_) | Denial::UseDpopNonce(_))
             || occasion.scheme == Scheme::DPoP;
         let realm = &self.realm;
+        let of_bearer = |error| format!("Bearer realm=\"{realm}\"{error}{parameters}");
         let Some(algorithms) = self.dpop_algorithms.as_ref().filter(|_| self.offers_dpop(occasion)) else {
-            return vec![format!("Bearer realm=\"{realm}\"{error}{parameters}")];
+            return vec![of_bearer(error)];
         };
         let of_dpop = |error| format!("DPoP realm=\"{realm}\", algs=\"{algorithms}\"{error}{parameters}");
-        let of_bearer = |error| format!("Bearer realm=\"{realm}\"{error}{parameters}");
         match is_of_dpop {
             true => vec![of_dpop(error), of_bearer("")],
             false => vec![of_bearer(error), of_dpop("")],

@@ -47,6 +47,8 @@ impl GrpcStatus {
     pub const PERMISSION_DENIED: Self = Self(7);
     /// `RESOURCE_EXHAUSTED`.
     pub const RESOURCE_EXHAUSTED: Self = Self(8);
+    /// `OUT_OF_RANGE`.
+    pub const OUT_OF_RANGE: Self = Self(11);
     /// `UNAVAILABLE`, which is what a call that could not be sent has, too.
     pub const UNAVAILABLE: Self = Self(14);
     /// `UNAUTHENTICATED`.

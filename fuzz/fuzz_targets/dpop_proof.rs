@@ -2,14 +2,12 @@
 //! The first line of the input is `jwk`, the second the path of the request, the rest the claims; `ath` and `iat` are made good
 //! where they are absent.
 #![no_main]
-use std::cell::RefCell;
-use std::collections::HashMap;
 use std::rc::Rc;
 use std::time::Duration;
 
 use base64ct::{Base64UrlUnpadded, Encoding};
 use libfuzzer_sys::fuzz_target;
-use phantom_token_filter::cache::{SharedData, Version};
+use phantom_token_filter::cache::Memory;
 use phantom_token_filter::fuzzing::Believing;
 use phantom_token_filter::jwt::{Algorithm, OwnKeyJwt};
 use phantom_token_filter::request::KeptHeaders;
@@ -23,39 +21,6 @@ use serde_json::{Map, Value, json};
 const NOW: u64 = 1_795_377_648;
 /// SHA-256 of `tok`.
 const ATH: &str = "GnZ0607njffhrEOak8P6jjyUV4TU3sn9jjARc4svHWI";
-
-#[derive(Default)]
-struct Memory(RefCell<HashMap<String, (Vec<u8>, u32)>>);
-
-impl SharedData for Memory {
-    fn get(&self, key: &str) -> Option<Vec<u8>> {
-        self.read(key).0
-    }
-
-    fn set(&self, key: &str, value: &[u8]) {
-        let (_, Version(version)) = self.read(key);
-        self.0.borrow_mut().insert(key.to_owned(), (value.to_vec(), version + 1));
-    }
-
-    fn read(&self, key: &str) -> (Option<Vec<u8>>, Version) {
-        let known = self.0.borrow().get(key).cloned();
-        known.map_or((None, Version::NEVER_SET), |(value, version)| (Some(value), Version(version)))
-    }
-
-    fn replace(&self, key: &str, value: &[u8], version: Version) -> bool {
-        let is_same = self.read(key).1 == version;
-        if is_same {
-            self.set(key, value);
-        }
-        is_same
-    }
-
-    fn epoch(&self) -> Option<u64> {
-        Some(0)
-    }
-
-    fn advance_epoch(&self, _: u64) {}
-}
 
 fuzz_target!(|input: &str| {
     let mut lines = input.splitn(3, '\n');

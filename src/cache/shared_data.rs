@@ -1,6 +1,6 @@
 //! The memory that all workers of an Envoy share.
 
-/// A map that all workers share: in Envoy its shared data, in tests a map.
+/// A map that all workers share: in Envoy its shared data, elsewhere a [`Memory`](super::Memory).
 pub trait SharedData {
     /// The value under `key`, if there is one.
     fn get(&self, key: &str) -> Option<Vec<u8>>;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::defaults;
 use super::error::ConfigError;
-use super::provider::VERIFYING;
+use super::provider::verifying;
 use super::reader::{Item, Section};
 use crate::jwt::PhantomToken;
 use crate::sender_constrained::dpop::{NonceKey, Origin, Rules};
@@ -21,8 +21,7 @@ pub(super) fn rules(
     let algorithms = match section.get("algorithms") {
         None => defaults::DPOP_ALGORITHMS.to_vec(),
         Some(list) => {
-            let names = VERIFYING.map(|algorithm| (algorithm.name(), algorithm));
-            let algorithms = section.all(list.elements()?.iter().map(|name| name.one_of(&names)))?;
+            let algorithms = section.all(list.elements()?.iter().map(verifying))?;
             if algorithms.is_empty() {
                 return Err(list.error("at least one algorithm", "none"));
             }

@@ -191,8 +191,7 @@ fn rules(section: &Section<'_>) -> Result<JwtRules, ConfigError> {
     let algorithms = match section.get("algorithms") {
         None => defaults::JWT_ALGORITHMS.to_vec(),
         Some(list) => {
-            let names = VERIFYING.map(|algorithm| (algorithm.name(), algorithm));
-            let named = list.elements()?.iter().map(|name| name.one_of(&names)).collect();
+            let named = list.elements()?.iter().map(verifying).collect();
             some(&list, named)?
         }
     };
@@ -206,6 +205,11 @@ fn rules(section: &Section<'_>) -> Result<JwtRules, ConfigError> {
     let leeways = Duration::ZERO..=Duration::from_secs(5 * 60);
     let leeway = section.duration("leeway", defaults::JWT_LEEWAY, leeways);
     Ok(JwtRules { issuer: String::new(), algorithms, types, leeway, claim_names: ClaimNames::default() })
+}
+
+/// An algorithm that JWTs may be signed by.
+pub(super) fn verifying(name: &Item<'_>) -> Result<Algorithm, ConfigError> {
+    name.one_of(&VERIFYING.map(|algorithm| (algorithm.name(), algorithm)))
 }
 
 /// A list that must not be empty, for nothing would pass.
@@ -407,7 +411,7 @@ const JWKS_KEYS: [&str; 6] = ["cluster", "scheme", "authority", "path", "timeout
 const JWT_KEYS: [&str; 3] = ["algorithms", "types", "leeway"];
 
 /// What JWTs may be signed by.
-pub(super) const VERIFYING: [Algorithm; 9] = [
+const VERIFYING: [Algorithm; 9] = [
     Algorithm::ES256,
     Algorithm::ES384,
     Algorithm::RS256,

@@ -107,32 +107,15 @@ pub struct Filter {
 
 /// All parts, borrowed as the filter is.
 macro_rules! parts {
-    ($filter:expr) => {{
-        let Filter {
-            introspections,
-            discoveries,
-            keys,
-            status_lists,
-            polls,
-            signals,
-            parking,
-            open_streams,
-            probes,
-            fellows,
-            ..
-        } = $filter;
-        [
-            introspections,
-            discoveries,
-            keys,
-            status_lists,
-            polls,
-            signals,
-            parking,
-            open_streams,
-            probes,
-            fellows,
-        ]
+    ($filter:expr) => {
+        parts!(
+            $filter;
+            introspections, discoveries, keys, status_lists, polls, signals, parking, open_streams, probes, fellows
+        )
+    };
+    ($filter:expr; $($part:ident),+) => {{
+        let Filter { $($part,)+ .. } = $filter;
+        [$($part),+]
     }};
 }
 

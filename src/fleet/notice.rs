@@ -12,7 +12,7 @@ use std::fmt::Write;
 use std::time::Duration;
 
 use super::identity::Envoy;
-use crate::bytes::Reader;
+use crate::bytes::{Reader, hex_byte};
 use crate::cache::Name;
 use crate::token::TokenDigest;
 
@@ -97,12 +97,7 @@ impl Notice {
 
 /// The byte of two hex digits in lower case.
 fn byte(digits: &mut Reader<'_>) -> Option<u8> {
-    let [high, low] = digits.array()?.map(|digit: u8| match digit {
-        b'0'..=b'9' => Some(digit - b'0'),
-        b'a'..=b'f' => Some(digit - b'a' + 10),
-        _ => None,
-    });
-    Some(high? << 4 | low?)
+    digits.array().filter(|pair: &[u8; 2]| !pair.iter().any(u8::is_ascii_uppercase)).and_then(hex_byte)
 }
 
 const VERSION: u8 = 1;

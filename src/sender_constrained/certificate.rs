@@ -2,6 +2,7 @@
 //! `x-forwarded-client-cert`.
 
 use super::confirmation::Thumbprint;
+use crate::bytes::hex_byte;
 use crate::request::RequestView;
 
 /// Who has seen the certificate.
@@ -95,14 +96,10 @@ fn hex(digits: &[u8]) -> Option<Thumbprint> {
     if pairs.len() != bytes.len() || !rest.is_empty() {
         return None;
     }
-    for (byte, [high, low]) in bytes.iter_mut().zip(pairs) {
-        *byte = nibble(*high)? << 4 | nibble(*low)?;
+    for (byte, pair) in bytes.iter_mut().zip(pairs) {
+        *byte = hex_byte(*pair)?;
     }
     Some(Thumbprint(bytes))
-}
-
-fn nibble(digit: u8) -> Option<u8> {
-    char::from(digit).to_digit(16).and_then(|nibble| u8::try_from(nibble).ok())
 }
 
 /// A chain of certificates is some ten thousand bytes.

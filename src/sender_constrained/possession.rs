@@ -49,7 +49,7 @@ impl Possession<'_> {
         let Some(wanted) = wanted else { return Ok(()) };
         let verifier = self.verifier.ok_or(BadBinding::NoProofsHere)?;
         let proof = self.shown.and_then(|shown| shown.proof.as_ref()).ok_or(BadProof::Missing)?;
-        verifier.check(proof, wanted)
+        proof.check(wanted, &verifier)
     }
 
     fn check_certificate(&self, wanted: Option<Thumbprint>) -> Result<(), Unproven> {

@@ -1,23 +1,17 @@
-//! Envoy's shared data, for workers without an Envoy.
+//! Envoy's shared data, for workers without an Envoy, with what tests want to know of it.
 
-use std::cell::{Cell, RefCell};
-use std::collections::HashMap;
+use std::cell::Cell;
 use std::rc::Rc;
 
-use phantom_token_filter::cache::{Mailbox, SharedData, Version};
+use phantom_token_filter::cache::{Mailbox, Memory, SharedData, Version};
 
-/// Envoy's shared data, as far as it matters: values with the version that set them.
+/// The memory of workers, and their mailboxes.
 #[derive(Clone, Default)]
 pub struct Map {
-    values: Rc<RefCell<HashMap<String, Versioned>>>,
-    version: Rc<Cell<u32>>,
-    epoch: Rc<Cell<u64>>,
+    memory: Memory,
     mailboxes: Rc<Cell<u32>>,
     reads: Rc<Cell<usize>>,
 }
-
-/// A value and the version that set it.
-type Versioned = (Vec<u8>, u32);
 
 impl Map {
     pub fn new_mailbox(&self) -> Mailbox {
@@ -27,11 +21,11 @@ impl Map {
 
     /// The verdicts that are remembered.
     pub fn verdicts(&self) -> usize {
-        self.values
-            .borrow()
-            .iter()
-            .filter(|(key, (value, _))| key.starts_with(['p', 'n']) && !value.is_empty())
-            .count()
+        let mut count = 0;
+        self.memory.for_each(|key, value| {
+            count += usize::from(key.starts_with(['p', 'n']) && !value.is_empty());
+        });
+        count
     }
 
     /// How many values were read.
@@ -41,45 +35,41 @@ impl Map {
 
     /// All keys and values, in bytes.
     pub fn size(&self) -> usize {
-        self.values.borrow().iter().map(|(key, (value, _))| key.len() + value.len()).sum()
+        self.memory.size()
     }
 
     /// Whether this is a part of any key or value.
     pub fn contains(&self, part: &[u8]) -> bool {
         let is_in = |bytes: &[u8]| bytes.windows(part.len()).any(|window| window == part);
-        self.values.borrow().iter().any(|(key, (value, _))| is_in(key.as_bytes()) || is_in(value))
+        let mut is_there = false;
+        self.memory.for_each(|key, value| is_there |= is_in(key.as_bytes()) || is_in(value));
+        is_there
     }
 }
 
 impl SharedData for Map {
     fn get(&self, key: &str) -> Option<Vec<u8>> {
         self.reads.set(self.reads.get() + 1);
-        self.values.borrow().get(key).map(|(value, _)| value.clone())
+        self.memory.get(key)
     }
 
     fn set(&self, key: &str, value: &[u8]) {
-        self.version.set(self.version.get() + 1);
-        self.values.borrow_mut().insert(key.to_owned(), (value.to_vec(), self.version.get()));
+        self.memory.set(key, value);
     }
 
     fn read(&self, key: &str) -> (Option<Vec<u8>>, Version) {
-        let value = self.values.borrow().get(key).cloned();
-        value.map_or((None, Version::NEVER_SET), |(value, version)| (Some(value), Version(version)))
+        self.memory.read(key)
     }
 
     fn epoch(&self) -> Option<u64> {
-        Some(self.epoch.get())
+        self.memory.epoch()
     }
 
     fn advance_epoch(&self, by: u64) {
-        self.epoch.set(self.epoch.get().wrapping_add(by));
+        self.memory.advance_epoch(by);
     }
 
     fn replace(&self, key: &str, value: &[u8], version: Version) -> bool {
-        let is_same = version == Version::NEVER_SET || self.read(key).1 == version;
-        if is_same {
-            self.set(key, value);
-        }
-        is_same
+        self.memory.replace(key, value, version)
     }
 }

@@ -3,12 +3,14 @@
 #![allow(dead_code, unreachable_pub, reason = "each test program uses its part")]
 
 pub mod dpop;
+mod grpc;
 pub mod issuer;
 pub mod log;
 mod map;
 pub mod mutations;
 mod request;
 pub mod rustcrypto;
+pub mod withdrawing;
 
 use std::collections::BTreeMap;
 use std::rc::Rc;
@@ -21,7 +23,7 @@ use phantom_token_filter::config::Config;
 use phantom_token_filter::filter::{
     CallId, Description, Effect, Event, Filter, Outcome, Ready, StreamId, Told,
 };
-use phantom_token_filter::grpc::{GrpcCall, GrpcStatus};
+use phantom_token_filter::grpc::GrpcCall;
 use phantom_token_filter::http::{HttpCall, Reply};
 use phantom_token_filter::introspection::{self, Introspection, Keys, Response, ServerFailure};
 use phantom_token_filter::jwt::Signatures;
@@ -278,25 +280,6 @@ impl Worker {
             self.step(Event::NotSent(id));
         }
         self.fates.len() - before
-    }
-
-    /// A message of a call or stream by gRPC comes.
-    pub fn grpc_message(&mut self, id: CallId, message: &[u8]) -> &mut Self {
-        self.step(Event::GrpcMessage(id, Some(message)));
-        self.give_turns()
-    }
-
-    /// One comes that is too long.
-    pub fn grpc_message_too_long(&mut self, id: CallId) -> &mut Self {
-        self.step(Event::GrpcMessage(id, None));
-        self.give_turns()
-    }
-
-    /// A call or stream by gRPC ends.
-    pub fn grpc_closed(&mut self, id: CallId, status: u32) -> &mut Self {
-        self.grpc.retain(|(open, _)| *open != id);
-        self.step(Event::GrpcClosed(id, GrpcStatus(status)));
-        self.give_turns()
     }
 
     /// A turn that another worker asked for.

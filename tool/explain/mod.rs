@@ -1,6 +1,5 @@
 //! `explain`: what the filter would do with a request, by the filter itself.
 
-mod memory;
 mod request;
 mod said;
 mod server;

@@ -3,14 +3,13 @@
 use std::collections::VecDeque;
 use std::rc::Rc;
 
-use phantom_token_filter::cache::Mailbox;
+use phantom_token_filter::cache::{Mailbox, Memory};
 use phantom_token_filter::challenge::Answer;
 use phantom_token_filter::config::Config;
 use phantom_token_filter::filter::{CallId, Effect, Event, Filter, Passage, StreamId};
 use phantom_token_filter::http::{HttpCall, Reply};
 use phantom_token_filter::token::UnixMillis;
 
-use super::memory::Memory;
 use super::request::Request;
 use super::server::Server;
 use crate::signatures::RustCrypto;

@@ -4,7 +4,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use super::link::{Link, Stage};
-use super::lost::{Lost, is_refusal};
+use super::lost::Lost;
 use crate::filter::event::CallId;
 use crate::filter::part::NOW_AND_THEN;
 use crate::filter::step::Step;
@@ -60,10 +60,11 @@ impl Link {
             }
             Ok(None) => self.not_authenticated(Lost::Unreadable, step),
             Err(status) => {
+                let why = Lost::Closed(status);
                 // A password costs the store much to look at.
-                let pause = if is_refusal(status) { AFTER_REFUSAL } else { NOW_AND_THEN };
+                let pause = if why.is_refusal() { AFTER_REFUSAL } else { NOW_AND_THEN };
                 self.authentication.not_before = Some(step.now.plus(pause));
-                self.not_authenticated(Lost::Closed(status), step);
+                self.not_authenticated(why, step);
             }
         }
     }

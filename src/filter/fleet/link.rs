@@ -239,7 +239,9 @@ impl Link {
         if is_ours {
             // What has ended needs no end.
             self.stage = Stage::Apart(BEGIN);
-            self.lost(if status == OUT_OF_RANGE { Lost::Compacted } else { Lost::Closed(status) }, step);
+            // What etcd answers to whoever reads what it has forgotten.
+            let is_compacted = status == GrpcStatus::OUT_OF_RANGE;
+            self.lost(if is_compacted { Lost::Compacted } else { Lost::Closed(status) }, step);
         }
     }
 
@@ -360,6 +362,3 @@ const PAGE: u64 = 500;
 
 /// More pages are not read: no memory of ours holds so many withdrawals apart.
 const MAX_PAGES: u32 = 64;
-
-/// `OUT_OF_RANGE`: what etcd answers to whoever reads what it has forgotten.
-const OUT_OF_RANGE: GrpcStatus = GrpcStatus(11);

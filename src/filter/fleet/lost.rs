@@ -28,10 +28,20 @@ impl Lost {
         self.reason() == UNREACHABLE
     }
 
+    /// Whether the store says that we may not: with another token, it may let us. etcd answers a wrong password with
+    /// INVALID_ARGUMENT.
+    pub(super) fn is_refusal(self) -> bool {
+        use GrpcStatus as Status;
+        matches!(
+            self,
+            Self::Closed(Status::INVALID_ARGUMENT | Status::PERMISSION_DENIED | Status::UNAUTHENTICATED)
+        )
+    }
+
     /// One word for metrics. What has the same is one trouble, of which the log is told once.
     pub(super) fn reason(self) -> &'static str {
         match self {
-            Self::Closed(status) if is_refusal(status) => "refused",
+            Self::Closed(_) if self.is_refusal() => "refused",
             Self::Closed(GrpcStatus::RESOURCE_EXHAUSTED) | Self::Unreadable => "unreadable",
             Self::Closed(_) | Self::NoAnswer => UNREACHABLE,
             Self::Compacted => "compacted",
@@ -44,7 +54,7 @@ impl Lost {
 impl fmt::Display for Lost {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Closed(status) if is_refusal(*status) => {
+            Self::Closed(status) if self.is_refusal() => {
                 write!(
                     f,
                     "it refuses us, {status}: look at revocation.fleet's user or authorization, and at \
@@ -71,11 +81,3 @@ impl fmt::Display for Lost {
 }
 
 const UNREACHABLE: &str = "unreachable";
-
-/// Whether a status says that we may not. etcd answers a wrong password with INVALID_ARGUMENT.
-pub(super) fn is_refusal(status: GrpcStatus) -> bool {
-    matches!(
-        status,
-        GrpcStatus::INVALID_ARGUMENT | GrpcStatus::PERMISSION_DENIED | GrpcStatus::UNAUTHENTICATED
-    )
-}

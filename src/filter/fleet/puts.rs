@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::calls::Doing;
 use super::link::Link;
-use super::lost::{Lost, is_refusal};
+use super::lost::Lost;
 use crate::filter::event::CallId;
 use crate::filter::part::NOW_AND_THEN;
 use crate::filter::step::Step;
@@ -110,16 +110,16 @@ impl Link {
     fn put_failed(&mut self, why: Lost, step: &mut Step<'_>) {
         self.puts.failures += 1;
         self.puts.not_before = Some(step.now.plus(NOW_AND_THEN));
-        match why {
-            // A lease ends with a store that was emptied, or by an operator.
-            Lost::Closed(GrpcStatus::NOT_FOUND) => self.puts.lease = None,
-            Lost::Closed(status) if is_refusal(status) => self.authentication.forget_token(),
-            _ => {}
+        // A lease ends with a store that was emptied, or by an operator.
+        let has_no_lease = why == Lost::Closed(GrpcStatus::NOT_FOUND);
+        if has_no_lease {
+            self.puts.lease = None;
+        }
+        if why.is_refusal() {
+            self.authentication.forget_token();
         }
         // A lease or a token that has ended is no trouble yet.
-        let is_renewed =
-            matches!(why, Lost::Closed(status) if status == GrpcStatus::NOT_FOUND || is_refusal(status));
-        if is_renewed && self.puts.failures == 1 {
+        if (has_no_lease || why.is_refusal()) && self.puts.failures == 1 {
             self.puts.not_before = None;
             return self.put(step);
         }

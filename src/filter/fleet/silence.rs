@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::link::{Link, Stage};
-use super::lost::{Lost, is_refusal};
+use super::lost::Lost;
 use crate::filter::part::NOW_AND_THEN;
 use crate::filter::step::Step;
 use crate::fleet::{Fleet, OnSilence, Standing, TIMEOUT};
@@ -38,9 +38,7 @@ impl Link {
     pub(super) fn lost(&mut self, why: Lost, step: &mut Step<'_>) {
         let reason = why.reason();
         step.count(Counter::FleetError, Whose::NOBODY.because(reason));
-        if let Lost::Closed(status) = why
-            && is_refusal(status)
-        {
+        if why.is_refusal() {
             self.authentication.forget_token();
         }
         self.break_off(step.now.plus(NOW_AND_THEN), step);

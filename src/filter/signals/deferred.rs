@@ -82,9 +82,7 @@ impl Deferred {
 
     /// The next of those that wait no more.
     pub(super) fn pop_done(&mut self) -> Option<StreamId> {
-        let stream = self.done.first().map(|(stream, ())| *stream)?;
-        self.done.remove(&stream);
-        Some(stream)
+        take_first(&mut self.done).map(|(stream, ())| stream)
     }
 
     fn add(&mut self, deferral: Deferral, provider: ProviderTag) {
@@ -146,6 +144,12 @@ impl Deferred {
     pub(super) fn withdraw_all(&mut self, step: &mut Step<'_>) {
         withdraw_now(std::mem::take(&mut self.withdrawals), step);
     }
+}
+
+/// Takes the stream that came first.
+pub(super) fn take_first<T>(streams: &mut LiteMap<StreamId, T>) -> Option<(StreamId, T)> {
+    let stream = *streams.first()?.0;
+    Some((stream, streams.remove(&stream)?))
 }
 
 fn withdraw_now(deferred: Vec<Deferral>, step: &mut Step<'_>) {

@@ -21,7 +21,7 @@ use crate::metrics::{Counter, Whose};
 use crate::revocation::answer;
 use crate::revocation::sources::Receiver;
 use crate::token::UnixMillis;
-use deferred::Deferred;
+use deferred::{Deferred, take_first};
 use guesses::Guesses;
 use incoming::Incoming;
 
@@ -66,10 +66,7 @@ impl Signals {
     pub(super) fn settle_one(&mut self, keys: &mut KeyRings, step: &mut Step<'_>) -> bool {
         if let Some(stream) = self.ready.pop_front() {
             self.take_up(stream, keys, step);
-        } else if let Some((stream, reason)) =
-            self.given_up.first().map(|(stream, reason)| (*stream, *reason))
-        {
-            self.given_up.remove(&stream);
+        } else if let Some((stream, reason)) = take_first(&mut self.given_up) {
             self.refuse(stream, answer::unavailable(reason), step);
         } else if let Some(stream) = self.deferred.pop_done() {
             step.push(Effect::Answer(stream, answer::received(Receiver::Logout, None)));

@@ -3,6 +3,7 @@
 
 use std::fmt;
 
+use crate::bytes::hex_byte;
 use crate::request::RequestView;
 
 /// Where clients see us: a scheme, a host, and what of the path a proxy in front takes away. In normal form.
@@ -201,6 +202,5 @@ fn normal(text: &[u8]) -> Option<String> {
 /// The byte that a text begins with an escape of, and what follows.
 fn escape(text: &[u8]) -> Option<(u8, &[u8])> {
     let [b'%', high, low, after @ ..] = text else { return None };
-    let digit = |digit: &u8| char::from(*digit).to_digit(16);
-    Some((u8::try_from(digit(high)? << 4 | digit(low)?).ok()?, after))
+    Some((hex_byte([*high, *low])?, after))
 }

@@ -8,9 +8,10 @@ use sha2::{Digest, Sha256};
 
 use super::bad_proof::{BadProof, NonceWanted};
 use super::htu::{self, Target};
-use super::replay::{SeenProofs, Sighting};
+use super::replay::Sighting;
 use super::rules::Rules;
-use crate::jwt::{NotByOwnKey, OwnKeyJwt, Signatures, VerifiedJwt};
+use super::verifier::Verifier;
+use crate::jwt::{NotByOwnKey, OwnKeyJwt, VerifiedJwt};
 use crate::request::RequestView;
 use crate::sender_constrained::confirmation::Thumbprint;
 use crate::sender_constrained::unproven::{BadBinding, Unproven};
@@ -68,27 +69,21 @@ impl ShownProof {
     }
 
     /// Judges whether it is a proof by `key` for its request, which was not seen before.
-    pub(super) fn check(
+    ///
+    /// # Errors
+    ///
+    /// Why it is none.
+    pub(in crate::sender_constrained) fn check(
         &self,
         key: Thumbprint,
-        rules: &Rules,
-        seen: &SeenProofs,
-        signatures: &dyn Signatures,
-        now: UnixMillis,
+        by: &Verifier<'_>,
     ) -> Result<(), Unproven> {
-        let (judged_by, outcome) =
-            self.judged.get_or_init(|| (key, self.judge(key, rules, seen, signatures, now)));
+        let (judged_by, outcome) = self.judged.get_or_init(|| (key, self.judge(key, by)));
         if *judged_by == key { outcome.clone() } else { Err(BadBinding::OtherKey.into()) }
     }
 
-    fn judge(
-        &self,
-        key: Thumbprint,
-        rules: &Rules,
-        seen: &SeenProofs,
-        signatures: &dyn Signatures,
-        now: UnixMillis,
-    ) -> Result<(), Unproven> {
+    fn judge(&self, key: Thumbprint, by: &Verifier<'_>) -> Result<(), Unproven> {
+        let Verifier { rules, seen, signatures, now } = *by;
         let text = match &self.header {
             Header::One(text) => text,
             Header::Absent => return Err(BadProof::Missing.into()),

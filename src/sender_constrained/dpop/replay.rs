@@ -109,58 +109,17 @@ const MAX_TRIES: u32 = 64;
 
 #[cfg(test)]
 mod tests {
-    use std::cell::RefCell;
-    use std::collections::HashMap;
     use std::time::Duration;
 
     use super::*;
-    use crate::cache::Version;
-
-    #[derive(Default)]
-    struct Map(RefCell<HashMap<String, (Vec<u8>, u32)>>);
-
-    impl Map {
-        fn size(&self) -> usize {
-            self.0.borrow().iter().map(|(key, (value, _))| key.len() + value.len()).sum()
-        }
-    }
-
-    impl SharedData for Map {
-        fn get(&self, key: &str) -> Option<Vec<u8>> {
-            self.read(key).0
-        }
-
-        fn set(&self, key: &str, value: &[u8]) {
-            let (_, Version(version)) = self.read(key);
-            self.0.borrow_mut().insert(key.to_owned(), (value.to_vec(), version + 1));
-        }
-
-        fn read(&self, key: &str) -> (Option<Vec<u8>>, Version) {
-            let known = self.0.borrow().get(key).cloned();
-            known.map_or((None, Version::NEVER_SET), |(value, version)| (Some(value), Version(version)))
-        }
-
-        fn replace(&self, key: &str, value: &[u8], version: Version) -> bool {
-            let is_same = self.read(key).1 == version;
-            if is_same {
-                self.set(key, value);
-            }
-            is_same
-        }
-
-        fn epoch(&self) -> Option<u64> {
-            Some(0)
-        }
-
-        fn advance_epoch(&self, _: u64) {}
-    }
+    use crate::cache::Memory;
 
     const KEY: Thumbprint = Thumbprint([7; 32]);
 
     #[test]
     fn a_million_proofs_take_no_more_memory_than_those_of_a_minute() {
-        let map = Rc::new(Map::default());
-        let seen = SeenProofs::new(map.clone(), 500_000);
+        let memory = Memory::default();
+        let seen = SeenProofs::new(Rc::new(memory.clone()), 500_000);
         seen.create();
         let start = UnixMillis::from_secs(1_795_377_648);
         let life = Duration::from_secs(65);
@@ -170,7 +129,7 @@ mod tests {
             let now = start.plus(Duration::from_micros(400 * number));
             assert_eq!(seen.note(KEY, &number.to_string(), now.plus(life), now), Sighting::First, "{number}");
             if number % 200_000 == 199_999 {
-                sizes.push(map.size());
+                sizes.push(memory.size());
                 assert_eq!(seen.note(KEY, &number.to_string(), now.plus(life), now), Sighting::Again);
                 let before = (number - 150_000).to_string();
                 assert_eq!(seen.note(KEY, &before, now.plus(life), now), Sighting::Again, "a minute ago");
@@ -182,8 +141,8 @@ mod tests {
 
     #[test]
     fn what_does_not_fit_is_refused_and_nothing_is_forgotten_for_it() {
-        let map = Rc::new(Map::default());
-        let seen = SeenProofs::new(map.clone(), 100_000);
+        let memory = Memory::default();
+        let seen = SeenProofs::new(Rc::new(memory.clone()), 100_000);
         seen.create();
         let now = UnixMillis::from_secs(1_795_377_648);
         let until = now.plus(Duration::from_secs(65));
@@ -193,7 +152,7 @@ mod tests {
         assert!(first < 2_000, "{first} of the first 100,000 had no room");
         let refused = sightings.iter().filter(|it| **it == Sighting::NoRoom).count();
         assert!(refused > 140_000, "{refused}");
-        assert!(map.size() < 4096 * (36 * ENTRY_BYTES + 8), "{}", map.size());
+        assert!(memory.size() < 4096 * (36 * ENTRY_BYTES + 8), "{}", memory.size());
         for (number, sighting) in sightings.iter().enumerate().step_by(97) {
             let again = seen.note(KEY, &format!("{number}"), until, now);
             let wanted = if *sighting == Sighting::First { Sighting::Again } else { Sighting::NoRoom };

@@ -1,16 +1,34 @@
-//! Envoy's shared data, for one worker and one request.
+//! The memory of workers of a process that is no Envoy: the operator's tool, tests and fuzz targets.
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
+use std::rc::Rc;
 
-use phantom_token_filter::cache::{SharedData, Version};
+use super::shared_data::{SharedData, Version};
 
-/// Values with the version that set them.
-#[derive(Default)]
-pub(super) struct Memory {
-    values: RefCell<HashMap<String, (Vec<u8>, u32)>>,
-    version: Cell<u32>,
-    epoch: Cell<u64>,
+/// Values with the version that set them. A clone is the same memory.
+#[derive(Clone, Default)]
+pub struct Memory {
+    values: Rc<RefCell<HashMap<String, Versioned>>>,
+    version: Rc<Cell<u32>>,
+    epoch: Rc<Cell<u64>>,
+}
+
+/// A value and the version that set it.
+type Versioned = (Vec<u8>, u32);
+
+impl Memory {
+    /// Looks at every key and its value, in no order.
+    pub fn for_each(&self, mut look: impl FnMut(&str, &[u8])) {
+        self.values.borrow().iter().for_each(|(key, (value, _))| look(key, value));
+    }
+
+    /// All keys and values, in bytes.
+    pub fn size(&self) -> usize {
+        let mut size = 0;
+        self.for_each(|key, value| size += key.len() + value.len());
+        size
+    }
 }
 
 impl SharedData for Memory {
@@ -19,7 +37,7 @@ impl SharedData for Memory {
     }
 
     fn set(&self, key: &str, value: &[u8]) {
-        self.version.set(self.version.get() + 1);
+        self.version.set(self.version.get().wrapping_add(1));
         self.values.borrow_mut().insert(key.to_owned(), (value.to_vec(), self.version.get()));
     }
 
