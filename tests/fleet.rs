@@ -2,11 +2,18 @@
 //! that are right, late, wrong or hostile.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
+#[path = "fleet/etcd.rs"]
+mod etcd;
+#[path = "fleet/puts.rs"]
+mod puts;
+#[path = "fleet/silence.rs"]
+mod silence;
 mod support;
 
 use std::rc::Rc;
 use std::time::Duration;
 
+use etcd::{bytes, header, identity, number, page, pair, watched, withdrawal};
 use phantom_token_filter::cache::{Name, Subject};
 use phantom_token_filter::config::Config;
 use phantom_token_filter::filter::CallId;
@@ -15,7 +22,8 @@ use phantom_token_filter::grpc::GrpcCall;
 use phantom_token_filter::metrics::{Counter, Gauge};
 use phantom_token_filter::token::AccessToken;
 use serde_json::{Value, json};
-use support::{Fate, Map, Request, Worker, active, config, inactive, merge};
+use support::withdrawing::{is_remembered, order};
+use support::{Fate, Map, Request, Worker, active, config, merge};
 
 const PREFIX: &str = "/fleet";
 
@@ -88,83 +96,12 @@ fn refuse(worker: &mut Worker, method: &str, status: u32) {
 }
 
 fn withdraw(worker: &mut Worker, token: &str) {
-    let order = Request::default()
-        .with(":method", "POST")
-        .with(":path", "/revocations")
-        .with(":authority", "api.example")
-        .with("content-type", "application/json")
-        .with("authorization", "Bearer admin-secret-admin-secret");
-    let stream = worker.post(&order, json!({"token": token}).to_string().as_bytes());
+    let stream = order(worker, &json!({"token": token}));
     assert_eq!(worker.fate(stream).status(), 200);
 }
 
 fn remember(worker: &mut Worker, token: &str) {
     assert!(matches!(worker.call(&Request::bearer(token), &active()), Fate::Forwarded(_)));
-}
-
-fn is_remembered(worker: &mut Worker, token: &str) -> bool {
-    let stream = worker.receive(&Request::bearer(token));
-    worker.give_turns();
-    let was_asked = !worker.calls.is_empty();
-    if was_asked {
-        worker.answer(&inactive());
-    }
-    assert_eq!(matches!(worker.fate(stream), Fate::Forwarded(_)), !was_asked);
-    !was_asked
-}
-
-// Messages of etcd, made by another hand than the filter's.
-
-fn varint(mut value: u64) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    while value >= 0x80 {
-        bytes.push(value as u8 | 0x80);
-        value >>= 7;
-    }
-    bytes.push(value as u8);
-    bytes
-}
-
-fn number(field: u8, value: u64) -> Vec<u8> {
-    [vec![field << 3], varint(value)].concat()
-}
-
-fn bytes(field: u8, value: &[u8]) -> Vec<u8> {
-    [vec![field << 3 | 2], varint(value.len() as u64), value.to_vec()].concat()
-}
-
-fn header(revision: u64) -> Vec<u8> {
-    bytes(1, &[number(1, 77), number(3, revision)].concat())
-}
-
-/// A `KeyValue`.
-fn pair(key: &[u8], value: &[u8], revision: u64) -> Vec<u8> {
-    [bytes(1, key), number(3, revision), bytes(5, value)].concat()
-}
-
-/// A `RangeResponse`.
-fn page(revision: u64, pairs: &[Vec<u8>], more: bool) -> Vec<u8> {
-    let pairs: Vec<u8> = pairs.iter().flat_map(|pair| bytes(2, pair)).collect();
-    [header(revision), pairs, number(3, more.into())].concat()
-}
-
-/// A `WatchResponse` with puts.
-fn watched(revision: u64, pairs: &[Vec<u8>], goes_on: bool) -> Vec<u8> {
-    let events: Vec<u8> = pairs.iter().flat_map(|pair| bytes(11, &bytes(2, pair))).collect();
-    [header(revision), number(7, goes_on.into()), events].concat()
-}
-
-/// The identity of the store.
-fn identity(revision: u64) -> Vec<u8> {
-    pair(b"/fleet/1/store", b"identity-of-it-1", revision)
-}
-
-/// What another Envoy puts about a token.
-fn withdrawal(token: &str, revision: u64) -> Vec<u8> {
-    let name = Name::of(&Subject::token(&AccessToken::parse(token.as_bytes()).unwrap()));
-    let notice = Notice { name, settle: Duration::ZERO, by: Envoy(*b"another1") };
-    let (key, value) = notice.write(&Keys::new(PREFIX));
-    pair(&key, &value, revision)
 }
 
 fn contains(message: &[u8], part: &[u8]) -> bool {
@@ -218,103 +155,6 @@ fn one_worker_of_an_envoy_speaks_with_the_store_and_another_when_it_says_nothing
 }
 
 #[test]
-fn what_is_withdrawn_here_is_put_under_a_lease_that_many_share() {
-    let shared = Map::default();
-    let mut one = Worker::sharing(settings(json!({})), shared.clone());
-    one.start();
-    let mut two = Worker::sharing(settings(json!({})), shared);
-    two.start();
-    begin(&mut one, &page(10, &[identity(5)], false));
-    withdraw(&mut two, "first");
-    assert_eq!(two.woken, [one.mailbox]);
-    one.wake();
-    // As long as a verdict may live, and the minute that the lease is used for.
-    let life = request(&one, "LeaseGrant").message;
-    let seconds = 600 + 60;
-    assert!((seconds..seconds + 30).any(|life_of| life == number(1, life_of)), "{life:?}");
-    answer(&mut one, "LeaseGrant", &[header(10), number(2, 4711), number(3, 660)].concat());
-    let put = request(&one, "Txn").message;
-    assert!(
-        contains(&put, b"/fleet/1/w/01") && contains(&put, &number(3, 4711)) && !contains(&put, b"first")
-    );
-    for token in ["second", "third"] {
-        withdraw(&mut two, token);
-        one.wake();
-    }
-    assert_eq!(one.grpc.iter().filter(|(_, call)| call.method == "Txn").count(), 1, "one at a time");
-    answer(&mut one, "Txn", &header(11));
-    assert_eq!(one.count(Counter::FleetPut), 1);
-    answer(&mut one, "Txn", &header(12));
-    assert_eq!(one.count(Counter::FleetPut), 3, "two at once");
-    one.pass(61 * SECOND).give_tick();
-    withdraw(&mut one, "fourth");
-    one.give_turns();
-    assert!(calls(&one, "LeaseGrant"), "a lease is used for a minute");
-}
-
-#[test]
-fn what_cannot_be_put_waits_and_is_put_when_the_store_is_back() {
-    let (mut worker, stream) = watching(json!({}));
-    worker.grpc_closed(stream, UNAVAILABLE);
-    for number in 0..100 {
-        withdraw(&mut worker, &format!("token-{number:06}"));
-    }
-    worker.give_tick();
-    assert_eq!(worker.level(Gauge::FleetWaiting), Some(100));
-    worker.pass(SECOND).give_tick();
-    refuse(&mut worker, "Range", UNAVAILABLE);
-    worker.pass(SECOND).give_tick();
-    begin(&mut worker, &page(10, &[identity(5)], false));
-    answer(&mut worker, "LeaseGrant", &[header(10), number(2, 1)].concat());
-    // A lease that has ended, say by an operator, is had anew at once.
-    refuse(&mut worker, "Txn", 5);
-    answer(&mut worker, "LeaseGrant", &[header(10), number(2, 2)].concat());
-    for _ in 0..4 {
-        answer(&mut worker, "Txn", &header(11));
-    }
-    assert!(!calls(&worker, "Txn"));
-    worker.pass(SECOND).give_tick();
-    assert_eq!((worker.count(Counter::FleetPut), worker.level(Gauge::FleetWaiting)), (100, Some(0)));
-}
-
-#[test]
-fn more_than_can_wait_are_put_as_everything() {
-    let (mut worker, stream) = watching(json!({}));
-    worker.grpc_closed(stream, UNAVAILABLE);
-    for number in 0..20_000 {
-        withdraw(&mut worker, &format!("token-{number:06}"));
-    }
-    worker.give_tick();
-    let waiting = worker.level(Gauge::FleetWaiting).unwrap();
-    assert!(waiting < 128 * 64, "{waiting}");
-    worker.pass(SECOND).give_tick();
-    begin(&mut worker, &page(10, &[identity(5)], false));
-    answer(&mut worker, "LeaseGrant", &[header(10), number(2, 1)].concat());
-    assert!(contains(&request(&worker, "Txn").message, b"/fleet/1/w/00"));
-}
-
-#[test]
-fn what_is_its_own_is_not_done_twice_and_a_store_without_identity_gets_one() {
-    let mut worker = worker(json!({}));
-    let stream = begin(&mut worker, &page(10, &[], false));
-    let put = request(&worker, "Txn").message;
-    assert!(contains(&put, b"/fleet/1/store"));
-    answer(&mut worker, "Txn", &header(11));
-    withdraw(&mut worker, "ours");
-    worker.give_turns();
-    answer(&mut worker, "LeaseGrant", &[header(11), number(2, 1)].concat());
-    // What it has put, as the store tells it.
-    let put = request(&worker, "Txn").message;
-    let key = put.windows(77).find(|part| part.starts_with(b"/fleet/1/w/01")).unwrap().to_vec();
-    let value = put.windows(13).rfind(|part| part[0] == 1 && part.ends_with(&[0, 0, 0, 0])).unwrap().to_vec();
-    worker.pass(SECOND);
-    remember(&mut worker, "ours");
-    worker.grpc_message(stream, &watched(12, &[pair(&key, &value, 12)], false));
-    assert!(is_remembered(&mut worker, "ours"));
-    assert_eq!((worker.count(Counter::FleetApplied), worker.count(Counter::FleetError)), (0, 0));
-}
-
-#[test]
 fn after_a_break_only_what_is_new_is_done_unless_the_store_is_another() {
     let (mut worker, stream) = watching(json!({}));
     worker.grpc_message(stream, &watched(11, &[withdrawal("old", 11)], false));
@@ -349,71 +189,6 @@ fn what_comes_in_pieces_is_known_when_all_of_it_is_there() {
         &page(20, &[identity(5), withdrawal("piece-1", 11), withdrawal("piece-2", 11)], false),
     );
     assert!(!is_remembered(&mut worker, "piece-1") && !is_remembered(&mut worker, "piece-2"));
-}
-
-#[test]
-fn a_store_that_says_nothing_is_left_and_asked_anew() {
-    let (mut worker, stream) = watching(json!({}));
-    for _ in 0..3 {
-        worker.pass(SECOND).give_tick();
-    }
-    assert!(worker.canceled.is_empty(), "two seconds for an answer");
-    worker.pass(SECOND).give_tick();
-    assert_eq!(worker.canceled, [stream]);
-    worker.pass(SECOND).give_tick();
-    for _ in 0..4 {
-        worker.pass(SECOND).give_tick();
-    }
-    let ranges = worker.grpc.iter().filter(|(_, call)| call.method == "Range").count();
-    assert!(ranges >= 2, "a call whose end Envoy does not tell is given up, too: {:?}", worker.grpc);
-}
-
-#[test]
-fn while_the_store_is_silent_no_verdict_serves_for_longer_if_so_configured() {
-    let (mut worker, stream) = watching(json!({"on_silence": "ask"}));
-    remember(&mut worker, "tok");
-    worker.grpc_closed(stream, UNAVAILABLE);
-    worker.pass(4 * SECOND).give_tick();
-    assert!(is_remembered(&mut worker, "tok"));
-    worker.pass(2 * SECOND).give_tick();
-    assert_eq!((worker.level(Gauge::FleetHeard), worker.count(Counter::FleetSilentSeconds)), (Some(0), 1));
-    assert!(!is_remembered(&mut worker, "tok"));
-    remember(&mut worker, "next");
-    worker.pass(4 * SECOND).give_tick();
-    assert!(is_remembered(&mut worker, "next"), "no older than the store may be silent");
-    worker.pass(2 * SECOND).give_tick();
-    assert!(!is_remembered(&mut worker, "next"));
-    // Heard again, verdicts live as long as before.
-    begin(&mut worker, &page(10, &[identity(5)], false));
-    remember(&mut worker, "last");
-    for _ in 0..60 {
-        worker.pass(SECOND).give_tick();
-        let stream = open(&worker, "Watch");
-        worker.grpc_message(stream, &watched(10, &[], false));
-    }
-    assert!(is_remembered(&mut worker, "last"));
-}
-
-#[test]
-fn while_the_store_is_silent_requests_are_refused_if_so_configured_and_not_otherwise() {
-    for (on_silence, status) in [("refuse", 503), ("serve", 200)] {
-        let (mut worker, stream) = watching(json!({"on_silence": on_silence}));
-        remember(&mut worker, "tok");
-        for _ in 0..3 {
-            assert!(is_remembered(&mut worker, "tok"));
-        }
-        worker.grpc_closed(stream, UNAVAILABLE);
-        worker.pass(6 * SECOND).give_tick();
-        let stream = worker.receive(&Request::bearer("tok"));
-        let fate = worker.fate(stream);
-        if status == 503 {
-            assert_eq!((fate.status(), fate.reason()), (503, "fleet_silent"));
-            begin(&mut worker, &page(10, &[identity(5)], false));
-            assert!(is_remembered(&mut worker, "tok"));
-        } else {
-            assert!(matches!(fate, Fate::Forwarded(_)));
-        }
-    }
 }
 
 #[test]
@@ -531,27 +306,6 @@ fn answers_to_calls_that_were_given_up_change_nothing() {
     worker.grpc_closed(late, UNAVAILABLE);
     worker.grpc_message(CallId(4_000_000), b"");
     assert!(is_remembered(&mut worker, "tok") && !calls(&worker, "Watch"));
-}
-
-#[test]
-fn a_clock_that_was_set_back_makes_no_silence_and_no_long_wait() {
-    let (mut worker, stream) = watching(json!({"on_silence": "refuse"}));
-    worker.grpc_closed(stream, UNAVAILABLE);
-    worker.now = worker.now.minus(Duration::from_secs(3600));
-    worker.give_tick();
-    assert!(calls(&worker, "Range"));
-    begin(&mut worker, &page(10, &[identity(5)], false));
-    remember(&mut worker, "tok");
-}
-
-#[test]
-fn no_token_and_no_name_is_put() {
-    let (mut worker, _) = watching(json!({}));
-    withdraw(&mut worker, "a-token-that-nobody-may-see");
-    worker.give_turns();
-    answer(&mut worker, "LeaseGrant", &[header(10), number(2, 1)].concat());
-    assert!(!contains(&request(&worker, "Txn").message, b"a-token-that"));
-    assert!(!worker.shared.contains(b"a-token-that"));
 }
 
 #[test]

@@ -10,6 +10,7 @@ use phantom_token_filter::cache::{ProviderTag, Subject, Which, Withdrawals};
 use phantom_token_filter::filter::StreamId;
 use phantom_token_filter::metrics::Counter;
 use serde_json::{Value, json};
+use support::withdrawing::order;
 use support::{Fate, Request, START, Worker, active, config, merge};
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -48,13 +49,7 @@ fn open(worker: &mut Worker, token: &str, claims: Value) -> StreamId {
 
 fn withdraw(worker: &mut Worker, what: Value) {
     worker.pass(Duration::from_millis(1));
-    let order = Request::default()
-        .with(":method", "POST")
-        .with(":path", "/revocations")
-        .with(":authority", "api.example")
-        .with("content-type", "application/json")
-        .with("authorization", "Bearer admin-secret-admin-secret");
-    let stream = worker.post(&order, what.to_string().as_bytes());
+    let stream = order(worker, &what);
     let Fate::Answered(answer) = worker.fate(stream) else { panic!() };
     assert!(answer.status < 300, "{answer:?}");
 }

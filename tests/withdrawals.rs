@@ -10,6 +10,7 @@ use phantom_token_filter::cache::{ProviderTag, SharedData, Subject, Which, Withd
 use phantom_token_filter::metrics::Counter;
 use phantom_token_filter::token::AccessToken;
 use serde_json::{Value, json};
+use support::withdrawing::is_remembered;
 use support::{Fate, Map, Request, START, Worker, active, config, inactive, merge};
 
 const NOTHING: Duration = Duration::ZERO;
@@ -37,18 +38,6 @@ fn verdict(patch: Value) -> Value {
     let mut verdict = active();
     merge(&mut verdict, patch);
     verdict
-}
-
-/// Whether a request with this token passes without a call.
-fn is_remembered(worker: &mut Worker, token: &str) -> bool {
-    let stream = worker.receive(&Request::bearer(token));
-    worker.give_turns();
-    let was_asked = !worker.calls.is_empty();
-    if was_asked {
-        worker.answer(&inactive());
-    }
-    assert_eq!(matches!(worker.fate(stream), Fate::Forwarded(_)), !was_asked);
-    !was_asked
 }
 
 #[test]

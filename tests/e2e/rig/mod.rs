@@ -16,6 +16,7 @@ pub mod client;
 pub mod envoy;
 pub mod etcd;
 pub mod example;
+pub mod fleet;
 pub mod gateway;
 pub mod glewlwyd;
 pub mod hostile_store;
