@@ -105,7 +105,7 @@ pub(super) fn streams_of_their_own(
     let mut seen: Vec<(usize, &Poll)> = Vec::new();
     for (place, poll) in events.iter().enumerate().filter_map(|(place, it)| Some((place, it.poll.as_ref()?)))
     {
-        if let Some((other, _)) = seen.iter().find(|(_, other)| other.is_of_same_stream(poll)) {
+        if let Some((other, _)) = seen.iter().find(|(_, other)| other.stream() == poll.stream()) {
             let problem = format!(
                 "expected a place or an authorization of its own, got those of {} again",
                 section.path_of(&format!("security_events[{other}].poll"))

@@ -212,14 +212,10 @@ pub struct AdminReceiver {
 }
 
 impl Poll {
-    /// Whether the other fetches what this one does.
-    pub fn is_of_same_stream(&self, other: &Self) -> bool {
-        let place = |poll: &Self| [&poll.cluster, &poll.authority, &poll.path].map(String::clone);
-        let is_authorized_alike = match (&self.authorization, &other.authorization) {
-            (Some(one), Some(other)) => one.is(other.secret().as_bytes()),
-            (one, other) => one.is_none() && other.is_none(),
-        };
-        place(self) == place(other) && is_authorized_alike
+    /// Stands for what is fetched. At one place streams are told apart by who asks for them.
+    pub fn stream(&self) -> [u8; 32] {
+        let secret = self.authorization.iter().map(Secret::secret).collect::<Vec<_>>();
+        fingerprint(&[&["poll", &self.cluster, &self.authority, &self.path], &secret])
     }
 
     /// A poll with this body.

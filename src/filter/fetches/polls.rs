@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use litemap::LiteMap;
 use serde_json::{Value, json};
-use sha2::{Digest, Sha256};
 
 use super::back_off::in_words;
 use super::keys::{KeyRings, KeysWanted};
@@ -85,7 +84,7 @@ impl Polling {
     fn new(events: &Rc<SecurityEvents>) -> Option<Self> {
         let poll = events.poll.clone()?;
         Some(Self {
-            lease: lease(events, &poll),
+            lease: TokenDigest::from_bytes(poll.stream()),
             poll,
             events: Rc::clone(events),
             schedule: Schedule::new(),
@@ -233,13 +232,6 @@ pub(crate) fn fuzz_poll_reply(body: &[u8]) {
     if let Ok(polled) = read(&reply) {
         assert!(polled.tokens.len() <= MAX_EVENTS);
     }
-}
-
-/// Two that call the same place are told apart there by how they are authorized, and here by what they are about.
-fn lease(events: &SecurityEvents, poll: &Poll) -> TokenDigest {
-    let Poll { cluster, authority, path, .. } = poll;
-    let place = format!("poll {cluster} {authority} {path} ");
-    TokenDigest::from_bytes(Sha256::new_with_prefix(place).chain_update(events.sender()).finalize().into())
 }
 
 /// In one reply.
