@@ -65,7 +65,7 @@ fn property(reference: &Reference, path: &str, key: &Key) -> Result<Value, Strin
         }
         Kind::ObjectOrList => {
             let one = section(reference, &under)?;
-            json!({"anyOf": [one, {"type": "array", "items": one, "minItems": 1}]})
+            json!({"anyOf": [one, {"type": "array", "items": one, "minItems": 1, "maxItems": MAX_SENDERS}]})
         }
         Kind::ExactlyOne => {
             let mut one = section(reference, &under)?;
@@ -139,6 +139,9 @@ fn secret() -> Value {
         "maxProperties": 1,
     })
 }
+
+/// Where one object may stand for a list of them, it has so many at most.
+const MAX_SENDERS: usize = 16;
 
 /// Keys that the filter does not have at the top, and files that carry its configuration do.
 const CARRIERS: [&str; 10] = [
