@@ -6,7 +6,8 @@ use std::time::Duration;
 use super::back_channel_logout::LogoutRules;
 use super::security_event::SecurityEventRules;
 use crate::cache::ProviderTag;
-use crate::fleet::Fleet;
+use crate::client::{Authorization, ClientCredentials};
+use crate::fleet::{Credentials, Fleet};
 use crate::http::{ACCEPT_ENCODING, HttpCall, Scheme, USER_AGENT};
 use crate::jwt::{Algorithm, JwksEndpoint};
 use crate::request::{RequestView, has_host, has_path};
@@ -55,6 +56,16 @@ impl Sources {
         } else {
             None
         }
+    }
+
+    /// Access tokens of our own that are needed for them.
+    pub fn client_credentials(&self) -> impl Iterator<Item = &Rc<ClientCredentials>> {
+        let poll = self.security_events.as_ref().and_then(|it| it.poll.as_ref()?.authorization.as_ref());
+        let store = self.fleet.as_ref().and_then(|fleet| match &fleet.credentials {
+            Some(Credentials::Token(token)) => Some(token),
+            _ => None,
+        });
+        [poll, store].into_iter().flatten().filter_map(Authorization::client_credentials)
     }
 
     /// Where the keys are that verify signals.
@@ -173,7 +184,7 @@ pub struct Poll {
     /// How long an answer may take.
     pub timeout: Duration,
     /// What `authorization` is: this, or `Bearer` and this.
-    pub authorization: Option<Secret>,
+    pub authorization: Option<Authorization>,
 }
 
 /// Receives the operator's orders.
@@ -186,8 +197,8 @@ pub struct AdminReceiver {
 }
 
 impl Poll {
-    /// A poll with this body.
-    pub fn request(&self, body: Vec<u8>) -> HttpCall {
+    /// A poll with this body. `fetched` is the access token, where one is fetched.
+    pub fn request(&self, body: Vec<u8>, fetched: Option<&Secret>) -> HttpCall {
         let mut headers: Vec<(String, String)> = [
             (":method", "POST"),
             (":path", &*self.path),
@@ -200,7 +211,7 @@ impl Poll {
         .map(|(name, value)| (name.to_owned(), value.to_owned()))
         .into();
         headers.splice(0..0, Scheme::header(self.scheme));
-        if let Some(secret) = &self.authorization {
+        if let Some(secret) = self.authorization.as_ref().and_then(|it| it.secret(fetched)) {
             headers.push(("authorization".to_owned(), credentials(secret)));
         }
         HttpCall { cluster: self.cluster.clone(), headers, body, timeout: self.timeout }

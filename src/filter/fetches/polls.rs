@@ -13,6 +13,7 @@ use super::keys::{KeyRings, KeysWanted};
 use super::schedule::{Pauses, Schedule};
 use super::signed::NotVerified;
 use crate::cache::Claim;
+use crate::client::Authorization;
 use crate::config::Config;
 use crate::filter::event::CallId;
 use crate::filter::part::{Pace, Part};
@@ -38,6 +39,10 @@ pub(in crate::filter) struct Polls {
     refused: LiteMap<String, SetRefused>,
     /// Tokens that waited for newer keys once.
     without_keys: Vec<String>,
+    /// The number of our own access token that the last poll showed, where it showed one.
+    shows: u64,
+    /// Of one that was refused: only newer ones are shown.
+    refused_token: u64,
 }
 
 impl Polls {
@@ -50,6 +55,8 @@ impl Polls {
             applied: Vec::new(),
             refused: LiteMap::new_vec(),
             without_keys: Vec::new(),
+            shows: 0,
+            refused_token: 0,
         }
     }
 
@@ -66,7 +73,16 @@ impl Polls {
         if step.now >= self.ours_until {
             return self.schedule.put_off(step.now.plus(poll.interval));
         }
-        let call = step.call(poll.request(self.body()));
+        let credentials = poll.authorization.as_ref().and_then(Authorization::client_credentials);
+        let fetched = credentials.map(|it| step.worker.access_tokens.get(it, self.refused_token, step.now));
+        if let Some(None) = fetched {
+            // It is due until the token is here.
+            return;
+        }
+        let fetched = fetched.flatten();
+        self.shows = fetched.as_ref().map_or(0, |token| token.number);
+        let fetched = fetched.as_ref().map(|token| &*token.secret);
+        let call = step.call(poll.request(self.body(), fetched));
         self.schedule.begin(call, pauses(poll), step.now);
     }
 
@@ -116,6 +132,9 @@ impl Polls {
                 let pause = if is_next_at_once { Duration::ZERO } else { poll.interval };
                 self.schedule.succeeded(step.now.plus(pause));
             }
+            Err(_) if reply.is_some_and(|reply| reply.status == 401) && self.renews_token(poll, step) => {
+                self.schedule.put_off(step.now);
+            }
             Err(reason) => {
                 let called = called("POST", &poll.path, &poll.cluster, &poll.authority);
                 let seen = reply.map(|reply| ["; ", &reply.seen()].concat()).unwrap_or_default();
@@ -132,6 +151,17 @@ impl Polls {
         }
         self.poll(step);
         true
+    }
+
+    /// A poll was refused. Returns whether it is made anew, with another access token.
+    fn renews_token(&mut self, poll: &Poll, step: &Step<'_>) -> bool {
+        let credentials = poll.authorization.as_ref().and_then(Authorization::client_credentials);
+        let renews =
+            credentials.is_some_and(|it| step.worker.access_tokens.refused(it, self.shows, step.now));
+        if renews {
+            self.refused_token = self.shows;
+        }
+        renews
     }
 
     /// Applies one token, or finds out why not.
