@@ -96,7 +96,6 @@ pub mod fleet;
 #[cfg(fuzzing)]
 pub mod fuzzing;
 pub mod grpc;
-#[cfg(target_arch = "wasm32")]
 mod host;
 pub mod http;
 pub mod introspection;

@@ -57,6 +57,7 @@ pub(super) const MAX_AGE: Duration = Duration::ZERO;
 pub(super) const ALLOW_MISSING: AllowMissing = AllowMissing::Never;
 pub(super) const ALLOW_PREFLIGHT: bool = false;
 pub(super) const END_ON_EXPIRY: bool = false;
+pub(super) const RECHECK: Duration = Duration::ZERO;
 
 pub(super) const POLICY_FROM_ROUTE: bool = false;
 

@@ -222,7 +222,12 @@ impl Config {
         self.policies.iter().map(Rc::as_ref)
     }
 
-    /// Whether any policy ends requests that were passed on.
+    /// Whether any policy asks again about tokens whose requests are still open.
+    pub fn rechecks_open_streams(&self) -> bool {
+        self.policies.iter().any(|policy| !policy.open_streams.recheck.is_zero())
+    }
+
+    /// Whether any policy ends requests that were passed on and are still open.
     pub fn ends_open_streams(&self) -> bool {
         self.policies.iter().any(|policy| policy.open_streams.are_watched())
     }

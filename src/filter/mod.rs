@@ -59,7 +59,7 @@ use crate::http::Reply;
 use crate::jwt::Signatures;
 use crate::policy::{Policy, Unavailable};
 use crate::provider::Provider;
-use crate::request::RequestView;
+use crate::request::{KeptHeaders, RequestView};
 use crate::token::{AccessToken, UnixMillis};
 
 use batch::Batch;
@@ -73,13 +73,15 @@ pub(crate) use fetches::polls::fuzz_poll_reply;
 use fetches::status_lists::StatusLists;
 use fetches::tokens::{Ended as TokenEnded, Tokens};
 use fleet::Fellows;
+use inquiry::Question;
 use introspections::Introspections;
 use introspections::overtaken::MAX_OVERTAKEN;
+use introspections::renewal::Unasked;
 pub use judge::Passage;
 use judge::ready::Likeness;
 pub use judge::ready::{Outcome, Ready};
 use levels::Levels;
-use open_streams::OpenStreams;
+use open_streams::{OpenStreams, Word};
 use parking::Parking;
 use part::Part;
 pub use passed_by::PassedBy;
@@ -195,6 +197,25 @@ impl Filter {
         self.done(step)
     }
 
+    /// Asks again about tokens whose streams are still open, as many as there is room for.
+    fn recheck(&mut self, step: &mut Step<'_>) {
+        for _ in 0..self.open_streams.questions().min(MAX_RECHECKS) {
+            let Some(question) = self.open_streams.take_question() else { return };
+            let (digest, mut now) = (question.digest, Question::clone(&question));
+            self.discoveries.complete(&mut now.way);
+            let word = match self.introspections.ask_unwaited(now, KeptHeaders::default(), &self.keys, step) {
+                Ok(()) => continue,
+                Err(Unasked::NoRoom) => {
+                    self.open_streams.put_back(question);
+                    continue;
+                }
+                Err(Unasked::Invalid(reason)) => Word::Refused(reason.into()),
+                Err(Unasked::Nobody) => Word::None,
+            };
+            self.open_streams.heard(digest, word, step.now);
+        }
+    }
+
     /// What is left to do of every step; gives back its effects.
     fn done(&mut self, mut step: Step<'_>) -> Vec<Effect> {
         for (stream, by) in std::mem::take(&mut step.passed) {
@@ -240,6 +261,7 @@ impl Filter {
             }
             Event::Tick => {
                 self.parts_mut().into_iter().for_each(|part| part.tick(step));
+                self.recheck(step);
                 self.fetch_tokens(step);
                 self.settle(step);
                 self.ask_for_ticks(self.pace(), step);
@@ -247,6 +269,7 @@ impl Filter {
             Event::Turn => {
                 self.introspections.turn(step);
                 self.open_streams.look(step);
+                self.recheck(step);
                 self.discoveries.fetch(step);
                 self.keys.fetch(step);
                 self.status_lists.fetch(step);
@@ -293,6 +316,7 @@ impl Filter {
             self.introspections.ended(call, reply, &mut self.keys, step);
         }
         self.introspections.send_queued(step);
+        self.recheck(step);
         self.fetch_tokens(step);
     }
 
@@ -345,6 +369,9 @@ impl Filter {
     fn settle(&mut self, step: &mut Step<'_>) {
         let mut batch = Batch::after(&step.effects);
         self.introspections.settle(&mut batch, step);
+        for (digest, word) in self.introspections.take_words() {
+            self.open_streams.heard(digest, word, step.now);
+        }
         while !batch.is_full() && (self.take_up_one(step) || self.signals.settle_one(&mut self.keys, step)) {
             batch.taken_up();
         }
@@ -453,6 +480,9 @@ impl Filter {
         parts!(self)
     }
 }
+
+/// Tokens that are asked about again in one callback.
+const MAX_RECHECKS: usize = 32;
 
 /// How long a verdict may serve after its call was sent, all told: remembered, stale, and while a request with
 /// nothing better waits in vain.

@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use super::Introspections;
 use super::admission::Admitted;
-use super::calls::{Asker, Call};
+use super::calls::{Asker, Call, trace_headers};
 use super::load::Priority;
 use super::share::{asker, verdict_meanwhile};
 use crate::cache::ActiveEntry;
@@ -67,7 +67,8 @@ impl Introspections {
                 return without_verdict(waiter, &reason, step);
             }
         };
-        let mut call = Call::new(&introspector, &inquiry, digest, validated, request, asker, priority);
+        let (question, trace) = (inquiry.question(digest), trace_headers(request));
+        let mut call = Call::new(introspector, question, validated, trace, asker, priority);
         call.join(&inquiry.case, step.now);
         call.sent = asked_by_another;
         match admitted {

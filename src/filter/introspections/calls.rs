@@ -12,7 +12,7 @@ use crate::client::ClientCredentials;
 use crate::filter::case::Case;
 use crate::filter::clock::is_fresh;
 use crate::filter::event::{CallId, StreamId};
-use crate::filter::inquiry::Inquiry;
+use crate::filter::inquiry::Question;
 use crate::filter::worker::CallIds;
 use crate::http::OwnedReply;
 use crate::numbered::Numbered;
@@ -288,21 +288,21 @@ impl Call {
     }
 
     pub(super) fn new(
-        introspector: &Rc<Introspector>,
-        inquiry: &Inquiry,
-        digest: TokenDigest,
+        introspector: Rc<Introspector>,
+        Question { token, digest, origin, .. }: Question,
         validated: Option<ClaimsBuf>,
-        request: &dyn RequestView,
+        trace: KeptHeaders,
         asker: Asker,
         priority: Priority,
     ) -> Self {
+        let tries_left = introspector.endpoint.retries;
         Self {
-            introspector: Rc::clone(introspector),
-            origin: Rc::clone(&inquiry.case.origin),
+            introspector,
+            origin,
             digest,
-            token: inquiry.token.clone(),
+            token,
             validated,
-            trace: trace_headers(request),
+            trace,
             held: None,
             has_waited_for_keys: false,
             shows: 0,
@@ -312,7 +312,7 @@ impl Call {
             is_under_way: false,
             priority,
             queued: None,
-            tries_left: introspector.endpoint.retries,
+            tries_left,
             sent: None,
             wanted_after: UnixMillis::from_millis(0),
             moment: Moment::NEVER,

@@ -7,7 +7,6 @@ use crate::cache::{Asked, ProviderTag, Standing, Verdict, Withdrawable};
 use crate::claims::ClaimsBuf;
 use crate::filter::case::{Case, Source};
 use crate::filter::fetches::keys::KeyRings;
-use crate::filter::inquiry::Inquiry;
 use crate::filter::passed_by::PassedBy;
 use crate::filter::step::Step;
 use crate::jwt::UntrustedJwt;
@@ -31,12 +30,13 @@ pub(in crate::filter) enum Invalid {
 /// Why it is not.
 pub(in crate::filter) fn validate(
     validator: &Validator,
-    inquiry: &Inquiry,
+    token: &AccessToken,
+    has_waited_for_keys: bool,
     keys: &KeyRings,
     step: &Step<'_>,
 ) -> Result<ClaimsBuf, Invalid> {
     let set = keys.set(&validator.jwks).ok_or(Invalid::ByTheseKeys)?;
-    let token = inquiry.token.secret().as_bytes();
+    let token = token.secret().as_bytes();
     let reason = match validator.rules.verify(token, set, step.worker.signatures(), step.now) {
         Ok(claims) => return Ok(claims),
         Err(reason) => reason,
@@ -46,7 +46,7 @@ pub(in crate::filter) fn validate(
         return Err(Invalid::For(Unavailable::Host.into()));
     }
     if reason.newer_keys_may_help() {
-        if !inquiry.has_waited_for_keys {
+        if !has_waited_for_keys {
             return Err(Invalid::ByTheseKeys);
         }
         // Nobody can tell whether there is such a key.
@@ -98,6 +98,6 @@ pub(in crate::filter) fn validated(
     let Origin { provider, expects, .. } = &*case.origin;
     step.worker.first_verdicts.note(provider, denial.as_ref(), expects, claims.view().iss);
     step.worker.first_verdicts.note_lack(provider, &case.policy, denial.as_ref(), claims.view());
-    let passed_by = PassedBy::of(&case.policy, &case.origin, asked.at, || verdict_on);
+    let passed_by = PassedBy::of(&case, asked.at, || verdict_on);
     conclude(case, claims.view(), minted.as_ref(), passed_by, step);
 }
