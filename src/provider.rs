@@ -208,9 +208,17 @@ impl Provider {
 
     /// The same of the provider.
     pub fn identity(&self) -> &str {
-        let introspected = self.introspector.as_ref().map(|introspector| &introspector.origin);
-        let validated = self.validator.as_ref().map(|validator| &validator.origin);
-        introspected.or(validated).map_or(&self.name, |origin| origin.identity())
+        self.origin().map_or(&self.name, Origin::identity)
+    }
+
+    /// Its `iss`, if it is written.
+    pub fn issuer(&self) -> Option<&str> {
+        self.origin()?.expects.issuer.as_deref()
+    }
+
+    fn origin(&self) -> Option<&Origin> {
+        let introspected = self.introspector.as_ref().map(|introspector| &*introspector.origin);
+        introspected.or_else(|| self.validator.as_ref().map(|validator| &*validator.origin))
     }
 }
 

@@ -5,6 +5,8 @@
 mod endpoint;
 #[path = "revocation/poll.rs"]
 mod poll;
+#[path = "revocation/senders.rs"]
+mod senders;
 #[path = "revocation/sessions.rs"]
 mod sessions;
 mod support;

@@ -1,5 +1,6 @@
 //! What a call of ours shows in `authorization`.
 
+use std::borrow::Cow;
 use std::rc::Rc;
 
 use super::credentials::ClientCredentials;
@@ -20,6 +21,14 @@ impl Authorization {
         match self {
             Self::ClientCredentials(credentials) => Some(credentials),
             Self::Secret(_) => None,
+        }
+    }
+
+    /// What tells it from others. It goes into one-way fingerprints only.
+    pub(crate) fn identity(&self) -> Cow<'_, str> {
+        match self {
+            Self::ClientCredentials(credentials) => Cow::Owned(credentials.identity()),
+            Self::Secret(secret) => Cow::Borrowed(secret.secret()),
         }
     }
 

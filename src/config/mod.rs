@@ -25,6 +25,8 @@ mod published_keys;
 mod reader;
 mod revocation;
 mod rules;
+mod security_events;
+mod sender;
 mod strategy;
 mod text;
 
@@ -134,8 +136,12 @@ impl Config {
         let resources = root.noted(protected_resources::identifiers(root, jwks_path));
         let policies = policy::policies(root, default_name, &mut providers, has_phantom_token, &resources);
         let policies = root.noted(policies);
-        let metadata_paths = resources.iter().flatten().flat_map(|(_, it)| it.metadata_paths());
-        let taken: Vec<&str> = jwks_path.into_iter().chain(metadata_paths).collect();
+        let metadata_paths = resources.iter().flatten().flat_map(|(name, it)| {
+            let at = ["protected_resources.", name, ".resource"].concat();
+            it.metadata_paths().into_iter().map(move |path| (at.clone(), path))
+        });
+        let jwks_path = jwks_path.map(|path| ("phantom_token.jwks_path".to_owned(), path));
+        let taken: Vec<(String, &str)> = jwks_path.into_iter().chain(metadata_paths).collect();
         let revocation = root.noted(revocation::sources(root, &providers, &taken));
         let resources = root.noted(protected_resources::protected_resources(root, &resources, &policies));
         let rules = root.noted(rules::rules(root, &policies));

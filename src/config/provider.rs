@@ -166,7 +166,7 @@ fn origin(provider: &str, expects: Expectation, kind: OriginKind) -> Rc<Origin> 
     Rc::new(Origin { provider: provider.to_owned(), expects, kind, max_cache_ttl: Duration::ZERO })
 }
 
-fn jwks(
+pub(super) fn jwks(
     name: &str,
     section: &Section<'_>,
     issuer: Option<&str>,
@@ -179,6 +179,7 @@ fn jwks(
     Ok(JwksEndpoint {
         is_pss_named,
         provider: name.to_owned(),
+        transmitter: None,
         whereabouts,
         timeout: section.duration("timeout", defaults::JWKS_TIMEOUT, timeouts),
         refresh_interval: section.duration("refresh_interval", defaults::JWKS_REFRESH_INTERVAL, intervals),
@@ -395,7 +396,8 @@ fn validator_fingerprint(name: &str, rules: &JwtRules, jwks: &JwksEndpoint) -> [
 }
 
 /// The keys of `jwks`.
-const JWKS_KEYS: [&str; 6] = ["cluster", "scheme", "authority", "path", "timeout", "refresh_interval"];
+pub(super) const JWKS_KEYS: [&str; 6] =
+    ["cluster", "scheme", "authority", "path", "timeout", "refresh_interval"];
 
 /// The keys of `jwt`.
 const JWT_KEYS: [&str; 3] = ["algorithms", "types", "leeway"];

@@ -58,9 +58,8 @@ impl Authentication {
     /// answer each client differently (RFC 7662 §2.2).
     pub fn identity(&self) -> Cow<'_, str> {
         match self {
-            // Whom a bearer token stands for is not known; it goes into a one-way fingerprint only.
-            Self::Bearer(Authorization::Secret(token)) => Cow::Borrowed(token.secret()),
-            Self::Bearer(Authorization::ClientCredentials(credentials)) => Cow::Owned(credentials.identity()),
+            // Whom a bearer token stands for is not known.
+            Self::Bearer(token) => token.identity(),
             Self::Client(client) => Cow::Borrowed(client.client_id().unwrap_or_default()),
         }
     }

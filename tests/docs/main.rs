@@ -103,7 +103,10 @@ fn with(section: &str) -> Value {
         let mut sources = json!({
             "endpoint": {"path": "/revoke"},
             "back_channel_logout": {"path": "/logout", "audiences": ["web"]},
-            "security_events": {"audiences": ["gateway"], "push": {"path": "/events", "authorization": secret}},
+            "security_events": {
+                "audiences": ["gateway"], "jwks": {"cluster": "ssf", "path": "/jwks"},
+                "push": {"path": "/events", "authorization": secret},
+            },
             "admin": {"path": "/revocations", "token": secret},
             "fleet": {"cluster": "etcd", "prefix": "/fleet"},
         });
@@ -153,8 +156,11 @@ fn accepted_keys(path: &str) -> Option<Vec<String>> {
 fn sections_of_the_code(path: &str, sections: &mut BTreeMap<String, Vec<String>>) {
     let Some(keys) = accepted_keys(path) else { return };
     for key in &keys {
-        for form in [key.clone(), format!("{key}.NAME"), format!("{key}[]")] {
-            sections_of_the_code(&join(path, &form), sections);
+        sections_of_the_code(&join(path, key), sections);
+        // Where a list may stand for one object, its keys are the same.
+        if !sections.contains_key(&join(path, key)) {
+            sections_of_the_code(&join(path, &format!("{key}.NAME")), sections);
+            sections_of_the_code(&join(path, &format!("{key}[]")), sections);
         }
     }
     sections.insert(path.to_owned(), keys);
@@ -222,6 +228,9 @@ fn types_and_ranges_are_as_documented() {
             "exactly" => (json!(7), kind.clone(), "a number"),
             "true" | "true," => (json!("?"), kind.clone(), "\"?\""),
             "list" => (json!("?"), "a list".to_owned(), "a string"),
+            "object" if kind.ends_with("list of objects") => {
+                (json!(7), "an object or a list of objects".to_owned(), "a number")
+            }
             "object" => (json!(7), "an object".to_owned(), "a number"),
             "secret" if kind.ends_with("client_credentials") => {
                 let wanted = "{env: NAME}, {inline: \"...\"} or {client_credentials: {..}}";
@@ -399,6 +408,7 @@ fn is_set(value: &Value, path: &str) -> bool {
     match (step, value) {
         ("NAME", Value::Object(members)) => members.values().any(|value| is_set(value, rest)),
         ("[]", Value::Array(elements)) => elements.iter().any(|value| is_set(value, rest)),
+        (_, Value::Array(elements)) => elements.iter().any(|value| is_set(value, path)),
         (key, _) => value.get(key).is_some_and(|value| is_set(value, rest)),
     }
 }

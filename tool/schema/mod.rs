@@ -66,7 +66,7 @@ fn property(reference: &Reference, path: &str, key: &Key) -> Result<Value, Strin
         }
         Kind::ObjectOrList => {
             let one = section(reference, &under)?;
-            json!({"anyOf": [one, {"type": "array", "items": one, "minItems": 1}]})
+            json!({"anyOf": [one, {"type": "array", "items": one, "minItems": 1, "maxItems": MAX_SENDERS}]})
         }
         Kind::ExactlyOne(ref choices) => {
             // Those of clients are the same everywhere, and written once.
@@ -159,6 +159,9 @@ fn secret() -> Value {
 
 /// The section of the ways to authenticate as a client.
 const WAYS: &str = "providers.NAME.introspection.auth";
+
+/// Where one object may stand for a list of them, it has so many at most.
+const MAX_SENDERS: usize = 16;
 
 /// Keys that the filter does not have at the top, and files that carry its configuration do.
 const CARRIERS: [&str; 10] = [
