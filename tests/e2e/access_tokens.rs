@@ -143,7 +143,8 @@ async fn events_are_polled_over_several_lifetimes_of_the_token_by_one_worker() {
     let begin = Instant::now();
     // Three lifetimes and more.
     server.serves(7).await;
-    let (asked, (_, refused)) = (server.state().asked, server.calls());
+    let asked = server.state().asked;
+    let (_, refused) = server.calls();
     assert_eq!(refused, 0, "no poll with a token that had ended");
     let lifetimes = u32::try_from(begin.elapsed().as_millis() / 1600).unwrap();
     assert!(
