@@ -6,8 +6,9 @@ use std::time::Duration;
 use super::back_channel_logout::LogoutRules;
 use super::security_event::SecurityEventRules;
 use crate::cache::ProviderTag;
+use crate::client::{Authorization, ClientCredentials};
 use crate::fingerprint::{fingerprint, texts};
-use crate::fleet::Fleet;
+use crate::fleet::{Credentials, Fleet};
 use crate::http::{ACCEPT_ENCODING, HttpCall, Scheme, USER_AGENT};
 use crate::jwt::{Algorithm, JwksEndpoint};
 use crate::request::{RequestView, has_host, has_path};
@@ -57,6 +58,16 @@ impl Sources {
         let pushes = pushes.filter_map(|(place, it)| Some((Receiver::Push(place), &*it.push.as_ref()?.path)));
         let admin = self.admin.iter().map(|it| (Receiver::Admin, &*it.path));
         endpoint.chain(logouts).chain(pushes).chain(admin)
+    }
+
+    /// Access tokens of our own that are needed for them.
+    pub fn client_credentials(&self) -> impl Iterator<Item = &Rc<ClientCredentials>> {
+        let polls = self.security_events.iter().filter_map(|it| it.poll.as_ref()?.authorization.as_ref());
+        let store = self.fleet.as_ref().and_then(|fleet| match &fleet.credentials {
+            Some(Credentials::Token(token)) => Some(token),
+            _ => None,
+        });
+        polls.chain(store).filter_map(Authorization::client_credentials)
     }
 
     /// Where the keys are that verify signals.
@@ -199,7 +210,7 @@ pub struct Poll {
     /// How long an answer may take.
     pub timeout: Duration,
     /// What `authorization` is: this, or `Bearer` and this.
-    pub authorization: Option<Secret>,
+    pub authorization: Option<Authorization>,
 }
 
 /// Receives the operator's orders.
@@ -214,12 +225,12 @@ pub struct AdminReceiver {
 impl Poll {
     /// Stands for what is fetched. At one place streams are told apart by who asks for them.
     pub fn stream(&self) -> [u8; 32] {
-        let secret = self.authorization.iter().map(Secret::secret).collect::<Vec<_>>();
-        fingerprint(&[&["poll", &self.cluster, &self.authority, &self.path], &secret])
+        let asks = self.authorization.as_ref().map(Authorization::identity).unwrap_or_default();
+        fingerprint(&[&["poll", &self.cluster, &self.authority, &self.path], &[&asks]])
     }
 
-    /// A poll with this body.
-    pub fn request(&self, body: Vec<u8>) -> HttpCall {
+    /// A poll with this body. `fetched` is the access token, where one is fetched.
+    pub fn request(&self, body: Vec<u8>, fetched: Option<&Secret>) -> HttpCall {
         let mut headers: Vec<(String, String)> = [
             (":method", "POST"),
             (":path", &*self.path),
@@ -232,7 +243,7 @@ impl Poll {
         .map(|(name, value)| (name.to_owned(), value.to_owned()))
         .into();
         headers.splice(0..0, Scheme::header(self.scheme));
-        if let Some(secret) = &self.authorization {
+        if let Some(secret) = self.authorization.as_ref().and_then(|it| it.secret(fetched)) {
             headers.push(("authorization".to_owned(), credentials(secret)));
         }
         HttpCall { cluster: self.cluster.clone(), headers, body, timeout: self.timeout }
