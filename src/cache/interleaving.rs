@@ -139,6 +139,7 @@ impl Worker {
             digest: &token.digest(),
             token: withdrawable.token,
             provider: withdrawable.provider,
+            word: Word::Servers,
             asked: asked.at,
             checked,
             useful_until: asked.at.plus(TTL),

@@ -1,7 +1,7 @@
 //! A look at all watermarks at once: for what was let pass on verdicts and still goes on, which may be too much to be looked
 //! up one by one.
 
-use super::subject::{Kinds, Withdrawable};
+use super::subject::{Kinds, Withdrawable, Word};
 use super::withdrawals::{Mark, Marks, Withdrawals};
 use crate::numbered::Numbered;
 use crate::token::{TokenDigest, UnixMillis};
@@ -52,10 +52,11 @@ impl Raised {
     /// When what was let pass on a verdict has to end, if at all; what is withdrawn, long ago.
     ///
     /// Servers tell others of a logout *before* they end the session. What they said in between is not withdrawn, but
-    /// counts only until the matter is settled.
+    /// counts only until the matter is settled. Of what is good by its own word, they said nothing.
     pub fn end_of(
         &self,
         asked: UnixMillis,
+        word: Word,
         verdict: &Withdrawable<'_>,
         names: &mut ShortNames,
     ) -> Option<UnixMillis> {
@@ -63,24 +64,24 @@ impl Raised {
         // settled: that ends nothing.
         let everything = Mark { at: self.everything.settled, ..self.everything };
         if self.marks.len() == 0 {
-            return everything.end_of(asked);
+            return everything.end_of(asked, word);
         }
         if names.kinds != self.kinds {
             let named = verdict.names(self.kinds).iter().map(|(_, name)| short(name)).collect();
             *names = ShortNames { kinds: self.kinds, names: named };
         }
         let marks = names.names.iter().filter_map(|name| self.marks.get(*name));
-        marks.chain([&everything]).filter_map(|mark| mark.end_of(asked)).min()
+        marks.chain([&everything]).filter_map(|mark| mark.end_of(asked, word)).min()
     }
 }
 
 impl Mark {
-    fn end_of(&self, asked: UnixMillis) -> Option<UnixMillis> {
+    fn end_of(&self, asked: UnixMillis, word: Word) -> Option<UnixMillis> {
         if self.at >= asked {
             // Not when it was raised: the clock of the worker that did may be ahead of ours.
             return Some(UnixMillis::from_millis(0));
         }
-        (self.settled >= asked).then_some(self.settled)
+        (word == Word::Servers && self.settled >= asked).then_some(self.settled)
     }
 }
 

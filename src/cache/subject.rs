@@ -170,6 +170,15 @@ impl ProviderTag {
     }
 }
 
+/// By whose word a token is good.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Word {
+    /// Its own: it is a JWT that nobody is asked about. What is withdrawn refuses it.
+    Own,
+    /// That of whoever is asked again when it is withdrawn.
+    Servers,
+}
+
 /// A verdict, as far as it can be withdrawn.
 #[derive(Clone, Copy, Debug)]
 pub struct Withdrawable<'a> {
@@ -271,6 +280,11 @@ impl Kind {
             | Self::Sub
             | Self::SubWithoutSid => false,
         }
+    }
+
+    /// Whether it is of one token, or of a session that is over: whoever logs in again gets another.
+    pub(super) fn is_of_one(self) -> bool {
+        matches!(self, Self::Jti | Self::Sid | Self::Token)
     }
 }
 

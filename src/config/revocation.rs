@@ -13,7 +13,7 @@ use crate::revocation::back_channel_logout::LogoutRules;
 use crate::revocation::security_event::SecurityEventRules;
 use crate::revocation::sources::{
     AdminReceiver, LogoutReceiver, Poll, PushReceiver, SecurityEvents, Signer, Sources, UnknownSessions,
-    WatchedEndpoint,
+    WatchedEndpoint, WithdrawnJwts,
 };
 use crate::token::Secret;
 
@@ -25,17 +25,21 @@ pub(super) fn sources(
 ) -> Result<Sources, ConfigError> {
     let section = root.section(
         "revocation",
-        &["endpoint", "back_channel_logout", "security_events", "admin", "fleet", "settle"],
+        &["endpoint", "back_channel_logout", "security_events", "admin", "jwts", "fleet", "settle"],
     )?;
     let settles = Duration::ZERO..=Duration::from_secs(5 * 60);
     let of = |key: &str| section.get(key);
     let admin = section.noted(of("admin").map(admin).transpose());
     let fleet = section.noted(of("fleet").map(fleet::fleet).transpose());
+    let jwts = section.noted(of("jwts").map_or(Ok(defaults::JWTS), |item| {
+        item.one_of(&[("refuse", WithdrawnJwts::Refuse), ("ignore", WithdrawnJwts::Ignore)])
+    }));
     let providers = providers.as_deref().map_err(Clone::clone)?;
     let endpoint = section.noted(of("endpoint").map(|item| endpoint(item, providers)).transpose());
     let logout = section.noted(of("back_channel_logout").map(|item| logout(item, providers)).transpose());
     let events = section.noted(of("security_events").map(|item| events(item, providers)).transpose());
     let sources = Sources {
+        jwts: jwts?,
         endpoint: endpoint?,
         back_channel_logout: logout?,
         security_events: events?.map(Rc::new),

@@ -139,7 +139,7 @@ impl OpenStreams {
                 return;
             }
             let end = match raised {
-                Some(raised) => raised.end_of(open.asked, &open.by.verdict(), &mut open.names),
+                Some(raised) => raised.end_of(open.asked, open.by.word, &open.by.verdict(), &mut open.names),
                 None => Some(step.now),
             };
             match end {

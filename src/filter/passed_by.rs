@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use crate::cache::{ProviderTag, Withdrawable};
+use crate::cache::{ProviderTag, Withdrawable, Word};
 use crate::claims::ClaimsBuf;
 use crate::policy::Policy;
 use crate::provider::Origin;
@@ -16,6 +16,8 @@ pub struct PassedBy {
     provider: ProviderTag,
     /// What the verdict says, as far as it is withdrawn by it.
     claims: ClaimsBuf,
+    /// By whose word it was good.
+    pub(super) word: Word,
     /// When the call was sent that said so.
     pub(super) asked: UnixMillis,
     /// When the token ends.
@@ -27,13 +29,14 @@ impl PassedBy {
     pub(super) fn of<'c>(
         policy: &Rc<Policy>,
         origin: &Origin,
+        word: Word,
         asked: UnixMillis,
         verdict: impl FnOnce() -> Withdrawable<'c>,
     ) -> Option<Rc<Self>> {
         policy.open_streams.are_watched().then(|| {
             let Withdrawable { token, provider, claims } = verdict();
             let (policy, end) = (Rc::clone(policy), origin.expects.end(claims.exp));
-            Rc::new(Self { policy, token, provider, claims: claims.to_withdraw_by(), asked, end })
+            Rc::new(Self { policy, token, provider, claims: claims.to_withdraw_by(), word, asked, end })
         })
     }
 

@@ -9,12 +9,14 @@ use super::complaints::Complaints;
 use super::event::CallId;
 use super::first_verdicts::FirstVerdicts;
 use super::judge::ready::Ready;
-use crate::cache::{Cache, Cached, FirstLevel, Leases, Mailbox, ProviderTag, SharedData};
+use crate::cache::{Cache, Cached, FirstLevel, Leases, Mailbox, ProviderTag, SharedData, Word};
 use crate::config::Config;
 use crate::fleet;
 use crate::jwt::Signatures;
 use crate::metrics::Names;
+use crate::provider::{Origin, OriginKind};
 use crate::revocation::Replay;
+use crate::revocation::sources::WithdrawnJwts;
 use crate::sender_constrained::dpop::SeenProofs;
 use crate::token::{TokenDigest, UnixMillis};
 
@@ -108,6 +110,14 @@ impl Worker {
     /// Numbers for calls; no two get the same.
     pub(super) fn call_ids(&self) -> &CallIds {
         &self.ids
+    }
+
+    /// By whose word tokens of this origin are good.
+    pub(super) fn word(&self, origin: &Origin) -> Word {
+        match (origin.kind, self.config.revocation.jwts) {
+            (OriginKind::Validated, WithdrawnJwts::Refuse) => Word::Own,
+            _ => Word::Servers,
+        }
     }
 
     /// Whether there is a verdict under this digest, or another worker asks for one.

@@ -31,7 +31,8 @@ impl KeyRings {
     pub(in crate::filter) fn new(config: &Config) -> Self {
         let ring = |provider: &Provider| {
             let jwks = Rc::clone(config.needed_keys(provider)?);
-            Some(KeyRing::new(jwks, provider.validator.clone(), provider.introspector.clone()))
+            let (validator, introspector) = (provider.validator.clone(), provider.introspector.clone());
+            Some(KeyRing::new(jwks, validator, introspector, config.revocation.jwts))
         };
         Self { rings: config.providers.iter().filter_map(ring).collect() }
     }
