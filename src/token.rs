@@ -337,15 +337,24 @@ mod tests {
         for other in [
             "eyJhIjoxfR.eyJhIjoxfQ.c2k",
             "eyJhIjoxfQ.eyJhIjoxff.c2k",
-            "eyJhIjoxfQ.eyJhIjoxfQ.c2l",
+            // With another signature, which need not be a worse one.
+            "eyJhIjoxfQ.eyJhIjoxfQ.c2o",
+            "eyJhIjoxfQ.eyJhIjoxfQ.",
             "eyJhIjoxfQ.eyJhIjoxfQ.c2k=",
             "eyJhIjoxfQ.eyJhIjoxfQ.c2k..",
         ] {
             assert_eq!(of(other), written, "{other}");
         }
-        for other in ["eyJhIjoxfg.eyJhIjoxfQ.c2k", "eyJhIjoxfQ.eyJhIjoxfQ.c2o", "eyJhIjoxfQ.c2k"] {
+        for other in ["eyJhIjoxfg.eyJhIjoxfQ.c2k", "eyJhIjoxfQ.eyJhIjoxfg.c2k", "eyJhIjoxfQ.c2k"] {
             assert_ne!(of(other), written, "{other}");
         }
+        // What is no JWT says something in all its parts.
+        for (one, other) in
+            [("abc.def.ghij", "abc.def.ghik"), ("eyJh.b.c.d", "eyJh.b.c.e"), ("eyJh.b", "eyJh.c")]
+        {
+            assert_ne!(of(one), of(other), "{one}");
+        }
+        assert_eq!(of("abc.def.c2k"), of("abc.def.c2l"));
         assert_eq!(of("a-_b"), of("a+/b"));
         assert_ne!(of("abcd"), of("abcc"), "no bit is to spare");
     }

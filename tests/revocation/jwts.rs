@@ -1,11 +1,14 @@
 //! JWTs that nobody is asked about: what is withdrawn refuses those that were issued before, and no others.
 
+use std::rc::Rc;
 use std::time::Duration;
 
 use base64ct::{Base64, Base64UrlUnpadded, Encoding};
 use p256::elliptic_curve::ops::Neg;
+use phantom_token_filter::cache::{Name, ProviderTag, Subject, Which, Withdrawals};
 use phantom_token_filter::jwt::Algorithm;
 use phantom_token_filter::metrics::Counter;
+use phantom_token_filter::token::UnixMillis;
 use serde_json::{Value, json};
 
 use crate::support::issuer::sign;
@@ -391,6 +394,19 @@ fn a_clock_that_is_set_back_takes_no_refusal_away() {
         assert_eq!(fate(worker, &jwt(json!({"sid": "s2", "iat": ago(3600)}))), "passes");
     }
     _ = token;
+}
+
+#[test]
+fn a_date_far_ahead_is_believed_for_five_minutes() {
+    let (mut one, _) = validating(json!({}));
+    let name = Name::of(&Subject::Of(ProviderTag::new(ISSUER), Which::Sub("alice".to_owned())));
+    let withdrawals = Withdrawals::new(Rc::new(one.shared.clone()));
+    withdrawals.withdraw_names([(name, Some(UnixMillis::MAX))], Duration::ZERO, START);
+    one.pass(10 * 60 * SECOND);
+    for (iat, wanted) in [(0, "token_withdrawn"), (300, "token_withdrawn"), (301, "passes")] {
+        let token = jwt(json!({"iat": START.as_secs() + iat, "exp": START.as_secs() + 3600}));
+        assert_eq!(fate(&mut one, &token), wanted, "{iat}");
+    }
 }
 
 #[test]
