@@ -266,7 +266,26 @@ fn a_stream_by_a_newer_jwt_is_not_ended_when_a_logout_is_settled() {
     for _ in 0..10 {
         assert_eq!(ended_within_a_second(&mut worker), []);
     }
+    // What comes late, or withdraws more than was meant, ends nothing that is newer.
+    let clients = Subject::Of(ProviderTag::new(ISSUER), Which::All);
+    for (subject, date) in [(&alices, Some(START)), (&clients, None)] {
+        let withdrawals = Withdrawals::new(Rc::new(worker.shared.clone()));
+        withdrawals.withdraw_names([(Name::of(subject), date)], Duration::ZERO, worker.now);
+        assert_eq!(ended_within_a_second(&mut worker), []);
+    }
     withdraw(&mut worker, json!({"sub": "alice"}));
     assert_eq!(ended_within_a_second(&mut worker), [newer]);
-    _ = bob;
+    withdraw(&mut worker, json!({"all": true}));
+    assert_eq!(ended_within_a_second(&mut worker), [bob]);
+}
+
+#[test]
+fn a_stream_that_was_passed_on_just_before_an_order_of_a_worker_whose_clock_is_behind_ends() {
+    let mut worker = validating();
+    worker.pass(SECOND / 2);
+    let alice = open(&mut worker, &jwt("alice", START.as_secs() - 10), json!({}));
+    let alices = Subject::Of(ProviderTag::new(ISSUER), Which::Sub("alice".to_owned()));
+    let names = [(Name::of(&alices), Some(START))];
+    Withdrawals::new(Rc::new(worker.shared.clone())).withdraw_names(names, Duration::ZERO, START);
+    assert_eq!(ended_within_a_second(&mut worker), [alice]);
 }

@@ -4,7 +4,7 @@
 use super::subject::{Kinds, Withdrawable, Word};
 use super::withdrawals::{Mark, Marks, Withdrawals};
 use crate::numbered::Numbered;
-use crate::token::{TokenDigest, UnixMillis};
+use crate::token::{MAX_CLOCK_DIFFERENCE, TokenDigest, UnixMillis};
 
 /// What was withdrawn, as of one look.
 #[derive(Debug)]
@@ -52,7 +52,8 @@ impl Raised {
     /// When what was let pass on a verdict has to end, if at all; what is withdrawn, long ago.
     ///
     /// Servers tell others of a logout *before* they end the session. What they said in between is not withdrawn, but
-    /// counts only until the matter is settled. Of what is good by its own word, they said nothing.
+    /// counts only until the matter is settled. Of what is good by its own word they said nothing; that it may be
+    /// withdrawn is all that is said of it here, and of a moment too much, for clocks of workers differ.
     pub fn end_of(
         &self,
         asked: UnixMillis,
@@ -77,7 +78,11 @@ impl Raised {
 
 impl Mark {
     fn end_of(&self, asked: UnixMillis, word: Word) -> Option<UnixMillis> {
-        if self.at >= asked {
+        let at = match word {
+            Word::Own => self.at.plus(MAX_CLOCK_DIFFERENCE),
+            Word::Servers => self.at,
+        };
+        if at >= asked {
             // Not when it was raised: the clock of the worker that did may be ahead of ours.
             return Some(UnixMillis::from_millis(0));
         }

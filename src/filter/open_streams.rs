@@ -16,7 +16,7 @@ use super::kept::Kept;
 use super::part::{NOW_AND_THEN, Pace, Part};
 use super::passed_by::PassedBy;
 use super::step::Step;
-use crate::cache::{Moment, Raised, ShortNames};
+use crate::cache::{Moment, Raised, ShortNames, Word};
 use crate::challenge::Occasion;
 use crate::metrics::{Counter, Whose};
 use crate::policy::{Denial, InvalidToken};
@@ -143,7 +143,11 @@ impl OpenStreams {
                 None => Some(step.now),
             };
             match end {
-                Some(end) if end <= step.now => ending.push_back((stream, InvalidToken::Revoked)),
+                Some(end) if end <= step.now => {
+                    if is_withdrawn(&open.by, step) {
+                        ending.push_back((stream, InvalidToken::Revoked));
+                    }
+                }
                 Some(end) => *next_settled = (*next_settled).min(end),
                 None => {}
             }
@@ -173,6 +177,11 @@ impl OpenStreams {
         // Tokens that end one after the other are not looked for one by one.
         self.next_expiry = next.max(now.plus(NOW_AND_THEN));
     }
+}
+
+/// Whether what may be withdrawn is. By a JWT that nobody is asked about a stream goes on, unless that is refused.
+fn is_withdrawn(by: &PassedBy, step: &Step<'_>) -> bool {
+    by.word == Word::Servers || step.worker.cache.withdrawals().refuses(&by.verdict(), step.now)
 }
 
 impl Part for OpenStreams {

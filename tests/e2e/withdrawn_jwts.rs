@@ -16,7 +16,7 @@ use crate::rig::{
 const ISSUER: &str = "https://as.example";
 
 fn two_workers(envoy: Bootstrap) -> Bootstrap {
-    envoy.workers(2).allow_on_headers_stop_iteration()
+    envoy.workers(2).allow_on_headers_stop_iteration().reloadable()
 }
 
 fn receiving(mut plugin: Value, jwts: &str) -> Value {

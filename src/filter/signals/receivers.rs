@@ -176,7 +176,7 @@ impl Signals {
         let revoked = request.withdraws(|token| knows(&endpoint.provider, token));
         // The server has done what it says.
         if !revoked.tokens.is_empty() {
-            step.withdraw(&revoked.tokens, Jwts::Named(step.now), Duration::ZERO);
+            step.withdraw(&revoked.tokens, request.jwts(step.now), Duration::ZERO);
         }
         let (clients, span, may_be_made_up) = match revoked.clients {
             RevokedClients::None => return,

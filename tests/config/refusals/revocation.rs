@@ -21,7 +21,7 @@ fn sources() {
         (
             "withdrawn JWTs that are neither refused nor not",
             json!({"revocation.jwts": true}),
-            "revocation.jwts: expected refuse or ignore, got true",
+            "revocation.jwts: expected one of refuse, ignore, got true",
         ),
         (
             "a server that takes an hour",
