@@ -5,10 +5,10 @@ use crate::jwt::{SignError, Signatures};
 use crate::protobuf;
 use crate::token::TokenDigest;
 
-#[path = "host/message.rs"]
+#[path = "host/wasm/message.rs"]
 mod message;
 
-#[path = "host/pairs.rs"]
+#[path = "host/wasm/pairs.rs"]
 #[allow(dead_code, reason = "the host layer reads and writes pairs, a target only what it checks")]
 mod pairs;
 

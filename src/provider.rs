@@ -171,7 +171,7 @@ fn fingerprint_of(origin: &Origin, endpoint: &Endpoint, keys: Option<&Target>) -
     let jwks = jwks.and_then(|jwks| jwks.whereabouts.written()).or(keys);
     let issuer = origin.expects.issuer.as_deref().unwrap_or_default();
     fingerprint(&[
-        &[&origin.provider, issuer, authentication.identity(), token_type_hint, form],
+        &[&origin.provider, issuer, &authentication.identity(), token_type_hint, form],
         &of_target(endpoint.whereabouts.written()),
         &flat(parameters.iter().map(|(name, value)| (name, value))),
         &flat(headers.iter().map(|(name, value)| (name, value))),
@@ -210,9 +210,17 @@ impl Provider {
 
     /// The same of the provider.
     pub fn identity(&self) -> &str {
-        let introspected = self.introspector.as_ref().map(|introspector| &introspector.origin);
-        let validated = self.validator.as_ref().map(|validator| &validator.origin);
-        introspected.or(validated).map_or(&self.name, |origin| origin.identity())
+        self.origin().map_or(&self.name, Origin::identity)
+    }
+
+    /// Its `iss`, if it is written.
+    pub fn issuer(&self) -> Option<&str> {
+        self.origin()?.expects.issuer.as_deref()
+    }
+
+    fn origin(&self) -> Option<&Origin> {
+        let introspected = self.introspector.as_ref().map(|introspector| &*introspector.origin);
+        introspected.or_else(|| self.validator.as_ref().map(|validator| &*validator.origin))
     }
 }
 

@@ -1,6 +1,8 @@
 //! Requests that were passed on and are still open: ended when their verdict is withdrawn, or their token ends.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
+#[path = "open_streams/rechecks.rs"]
+mod rechecks;
 mod support;
 
 use std::rc::Rc;

@@ -7,6 +7,8 @@ mod endpoint;
 mod jwts;
 #[path = "revocation/poll.rs"]
 mod poll;
+#[path = "revocation/senders.rs"]
+mod senders;
 #[path = "revocation/sessions.rs"]
 mod sessions;
 mod support;

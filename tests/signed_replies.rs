@@ -29,6 +29,7 @@ fn signed(kind: SignedReplyKind, issuer: &str) -> Response {
         jwks: Rc::new(JwksEndpoint {
             is_pss_named: true,
             provider: "main".to_owned(),
+            transmitter: None,
             whereabouts: Whereabouts::Written(Target {
                 cluster: "as".to_owned(),
                 scheme: None,

@@ -20,6 +20,7 @@ fuzz_target!(|input: &[u8]| {
     let signed = |kind| {
         let jwks = JwksEndpoint {
             provider: "p".to_owned(),
+            transmitter: None,
             is_pss_named: true,
             whereabouts: Whereabouts::Written(Target {
                 cluster: "c".to_owned(),

@@ -5,14 +5,14 @@
 //!   · [ checked 8 · good_until 8 · token 32 · provider 8 · jwt id 8 · jwt exp 8 · jwt len 4 · jwt · claims ]
 //! ```
 //! Numbers are little-endian, times in milliseconds. The version changes with the form; what another version
-//! wrote is as good as nothing. The kind of an active entry says by whose word it is that, that of an inactive one why it
+//! wrote is as good as nothing. The kind of an active entry says who vouches for it, that of an inactive one why it
 //! is not; that entry ends after `useful_until`. An active one holds as of `checked`,
 //! which is when its withdrawals were last looked at, and in any case not beyond `good_until`; `token` and
 //! `provider` are what it may be withdrawn by beside its claims.
 
 use std::ops::Range;
 
-use super::{Asked, Checked, Moment, ProviderTag, Withdrawable, Word};
+use super::{Asked, Checked, Moment, ProviderTag, Vouched, Withdrawable};
 use crate::bytes::Reader;
 use crate::claims::{Claims, ClaimsBuf};
 use crate::jwt::{Minted, PhantomTokenId};
@@ -54,8 +54,8 @@ pub struct Verdict<'a> {
     pub token: TokenDigest,
     /// Who said so.
     pub provider: ProviderTag,
-    /// By whose word it is good.
-    pub word: Word,
+    /// Who vouches for it.
+    pub vouched: Vouched,
     /// When the call was sent that said so.
     pub asked: UnixMillis,
     /// That it holds.
@@ -113,7 +113,7 @@ impl Entry {
 #[derive(Clone, Debug)]
 pub struct ActiveEntry {
     bytes: Vec<u8>,
-    word: Word,
+    vouched: Vouched,
     asked: UnixMillis,
     digest: TokenDigest,
     checked: Moment,
@@ -154,8 +154,21 @@ impl ActiveEntry {
         Claims::parse(reader.rest())?;
         let Entry { asked, digest, .. } = entry;
         let jwt = start..start + len;
-        let word = if bytes.get(1) == Some(&ACTIVE_BY_ITSELF) { Word::Own } else { Word::Servers };
-        Some(Self { bytes, word, asked, digest, checked, good_until, token, provider, jwt_id, jwt_exp, jwt })
+        let vouched =
+            if bytes.get(1) == Some(&ACTIVE_BY_ITSELF) { Vouched::ByItself } else { Vouched::ByServer };
+        Some(Self {
+            bytes,
+            vouched,
+            asked,
+            digest,
+            checked,
+            good_until,
+            token,
+            provider,
+            jwt_id,
+            jwt_exp,
+            jwt,
+        })
     }
 
     /// When the call was sent that said so.
@@ -163,9 +176,9 @@ impl ActiveEntry {
         self.asked
     }
 
-    /// By whose word it is good.
-    pub fn word(&self) -> Word {
-        self.word
+    /// Who vouches for it.
+    pub fn vouched(&self) -> Vouched {
+        self.vouched
     }
 
     /// What the token says.
@@ -244,9 +257,9 @@ impl ActiveEntry {
 
 /// The form of an active token's entry.
 pub(super) fn active(verdict: &Verdict<'_>) -> Vec<u8> {
-    let kind = match verdict.word {
-        Word::Own => ACTIVE_BY_ITSELF,
-        Word::Servers => ACTIVE,
+    let kind = match verdict.vouched {
+        Vouched::ByItself => ACTIVE_BY_ITSELF,
+        Vouched::ByServer => ACTIVE,
     };
     let mut bytes = head(kind, verdict.digest, verdict.asked, verdict.useful_until);
     bytes.extend_from_slice(&verdict.checked.moment.to_bytes());

@@ -152,7 +152,7 @@ impl Worker {
             digest: &token.digest(),
             token: withdrawable.token,
             provider: withdrawable.provider,
-            word: Word::Servers,
+            vouched: Vouched::ByServer,
             asked: asked.at,
             checked,
             useful_until: asked.at.plus(TTL),

@@ -11,6 +11,7 @@ mod dated;
 mod entry;
 mod epoch;
 mod first_level;
+mod jwts;
 mod lease;
 mod memory;
 mod pushed_out;
@@ -40,7 +41,7 @@ pub use raised::{Raised, ShortNames};
 pub use refusals::Jwts;
 pub use seen::Seen;
 pub use shared_data::{SharedData, Version};
-pub use subject::{Name, ProviderTag, Subject, Which, Withdrawable, Word};
+pub use subject::{Name, ProviderTag, Subject, Vouched, Which, Withdrawable};
 pub(crate) use table::Table;
 pub use withdrawals::{Asked, Checked, Standing, Withdrawals};
 
@@ -172,9 +173,9 @@ impl Cache {
             return Some(entry);
         }
         let (asked, verdict) = (entry.asked_when(), entry.withdrawable());
-        let standing = match entry.word() {
-            Word::Own => self.withdrawals.standing_of_jwt(asked, &verdict, now),
-            Word::Servers => self.withdrawals.standing(asked, &verdict),
+        let standing = match entry.vouched() {
+            Vouched::ByItself => self.withdrawals.standing_of_jwt(asked, &verdict, now),
+            Vouched::ByServer => self.withdrawals.standing(asked, &verdict),
         };
         match standing {
             Standing::Good(checked) => {

@@ -1,7 +1,7 @@
 //! A look at all watermarks at once: for what was let pass on verdicts and still goes on, which may be too much to be looked
 //! up one by one.
 
-use super::subject::{Kinds, Withdrawable, Word};
+use super::subject::{Kinds, Vouched, Withdrawable};
 use super::withdrawals::{Mark, Marks, Withdrawals};
 use crate::numbered::Numbered;
 use crate::token::{MAX_CLOCK_DIFFERENCE, TokenDigest, UnixMillis};
@@ -52,12 +52,12 @@ impl Raised {
     /// When what was let pass on a verdict has to end, if at all; what is withdrawn, long ago.
     ///
     /// Servers tell others of a logout *before* they end the session. What they said in between is not withdrawn, but
-    /// counts only until the matter is settled. Of what is good by its own word they said nothing; that it may be
+    /// counts only until the matter is settled. Of what vouches for itself they said nothing; that it may be
     /// withdrawn is all that is said of it here, and of a moment too much, for clocks of workers differ.
     pub fn end_of(
         &self,
         asked: UnixMillis,
-        word: Word,
+        vouched: Vouched,
         verdict: &Withdrawable<'_>,
         names: &mut ShortNames,
     ) -> Option<UnixMillis> {
@@ -65,28 +65,28 @@ impl Raised {
         // settled: that ends nothing.
         let everything = Mark { at: self.everything.settled, ..self.everything };
         if self.marks.len() == 0 {
-            return everything.end_of(asked, word);
+            return everything.end_of(asked, vouched);
         }
         if names.kinds != self.kinds {
             let named = verdict.names(self.kinds).iter().map(|(_, name)| short(name)).collect();
             *names = ShortNames { kinds: self.kinds, names: named };
         }
         let marks = names.names.iter().filter_map(|name| self.marks.get(*name));
-        marks.chain([&everything]).filter_map(|mark| mark.end_of(asked, word)).min()
+        marks.chain([&everything]).filter_map(|mark| mark.end_of(asked, vouched)).min()
     }
 }
 
 impl Mark {
-    fn end_of(&self, asked: UnixMillis, word: Word) -> Option<UnixMillis> {
-        let at = match word {
-            Word::Own => self.at.plus(MAX_CLOCK_DIFFERENCE),
-            Word::Servers => self.at,
+    fn end_of(&self, asked: UnixMillis, vouched: Vouched) -> Option<UnixMillis> {
+        let at = match vouched {
+            Vouched::ByItself => self.at.plus(MAX_CLOCK_DIFFERENCE),
+            Vouched::ByServer => self.at,
         };
         if at >= asked {
             // Not when it was raised: the clock of the worker that did may be ahead of ours.
             return Some(UnixMillis::from_millis(0));
         }
-        (word == Word::Servers && self.settled >= asked).then_some(self.settled)
+        (vouched == Vouched::ByServer && self.settled >= asked).then_some(self.settled)
     }
 }
 

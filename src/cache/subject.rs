@@ -170,13 +170,13 @@ impl ProviderTag {
     }
 }
 
-/// By whose word a token is good.
+/// Who vouches for a token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Word {
-    /// Its own: it is a JWT that nobody is asked about. What is withdrawn refuses it.
-    Own,
-    /// That of whoever is asked again when it is withdrawn.
-    Servers,
+pub enum Vouched {
+    /// It does itself: it is a JWT that nobody is asked about. What is withdrawn refuses it.
+    ByItself,
+    /// A server, which is asked again when it is withdrawn.
+    ByServer,
 }
 
 /// A verdict, as far as it can be withdrawn.

@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use super::choices::{Form, StrategyName};
+use crate::client::SecretEncoding;
 use crate::credentials::TokenSource;
 use crate::discovery::WellKnown;
 use crate::fleet::OnSilence;
-use crate::introspection::SecretEncoding;
 use crate::jwt::Algorithm;
 use crate::policy::AllowMissing;
 use crate::revocation::sources::{UnknownSessions, WithdrawnJwts};
@@ -57,6 +57,7 @@ pub(super) const MAX_AGE: Duration = Duration::ZERO;
 pub(super) const ALLOW_MISSING: AllowMissing = AllowMissing::Never;
 pub(super) const ALLOW_PREFLIGHT: bool = false;
 pub(super) const END_ON_EXPIRY: bool = false;
+pub(super) const RECHECK: Duration = Duration::ZERO;
 
 pub(super) const POLICY_FROM_ROUTE: bool = false;
 
@@ -73,6 +74,7 @@ pub(super) const REQUIRE_EXP: bool = false;
 pub(super) const JWTS: WithdrawnJwts = WithdrawnJwts::Refuse;
 pub(super) const POLL_INTERVAL: Duration = Duration::from_secs(5);
 pub(super) const POLL_TIMEOUT: Duration = Duration::from_secs(5);
+pub(super) const TOKEN_TIMEOUT: Duration = Duration::from_secs(2);
 
 pub(super) const MAX_SILENCE: Duration = Duration::from_secs(5);
 pub(super) const ON_SILENCE: OnSilence = OnSilence::Ask;

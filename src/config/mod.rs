@@ -4,6 +4,7 @@
 //! was there. Secrets come through `env`, which is the VM's environment.
 
 mod authentication;
+mod authorization;
 mod cache;
 mod choices;
 mod client_certificate;
@@ -24,6 +25,8 @@ mod published_keys;
 mod reader;
 mod revocation;
 mod rules;
+mod security_events;
+mod sender;
 mod strategy;
 mod text;
 
@@ -31,6 +34,7 @@ use std::cell::RefCell;
 use std::rc::Rc;
 
 use crate::challenge::Challenge;
+use crate::client::ClientCredentials;
 use crate::jwt::{JwksEndpoint, PhantomToken, SignError, Signatures};
 use crate::metrics::Names;
 use crate::policy::{Denial, IdentityHeaders, InvalidRequest, Policy, Reading, Rule, Strategy, Unavailable};
@@ -132,8 +136,12 @@ impl Config {
         let resources = root.noted(protected_resources::identifiers(root, jwks_path));
         let policies = policy::policies(root, default_name, &mut providers, has_phantom_token, &resources);
         let policies = root.noted(policies);
-        let metadata_paths = resources.iter().flatten().flat_map(|(_, it)| it.metadata_paths());
-        let taken: Vec<&str> = jwks_path.into_iter().chain(metadata_paths).collect();
+        let metadata_paths = resources.iter().flatten().flat_map(|(name, it)| {
+            let at = ["protected_resources.", name, ".resource"].concat();
+            it.metadata_paths().into_iter().map(move |path| (at.clone(), path))
+        });
+        let jwks_path = jwks_path.map(|path| ("phantom_token.jwks_path".to_owned(), path));
+        let taken: Vec<(String, &str)> = jwks_path.into_iter().chain(metadata_paths).collect();
         let revocation = root.noted(revocation::sources(root, &providers, &taken));
         let resources = root.noted(protected_resources::protected_resources(root, &resources, &policies));
         let rules = root.noted(rules::rules(root, &policies));
@@ -220,7 +228,12 @@ impl Config {
         self.policies.iter().map(Rc::as_ref)
     }
 
-    /// Whether any policy ends requests that were passed on.
+    /// Whether any policy asks again about tokens whose requests are still open.
+    pub fn rechecks_open_streams(&self) -> bool {
+        self.policies.iter().any(|policy| !policy.open_streams.recheck.is_zero())
+    }
+
+    /// Whether any policy ends requests that were passed on and are still open.
     pub fn ends_open_streams(&self) -> bool {
         self.policies.iter().any(|policy| policy.open_streams.are_watched())
     }
@@ -239,14 +252,26 @@ impl Config {
                 .map_err(named("phantom_token.signing_keys[0].private_key".to_owned()))?;
         }
         for Provider { name, introspector, .. } in &self.providers {
-            let Some(introspector) = introspector else { continue };
-            introspector
-                .endpoint
-                .authentication
+            let client = introspector.as_ref().and_then(|it| it.endpoint.authentication.client());
+            let Some(client) = client else { continue };
+            client
                 .try_out(signatures)
                 .map_err(named(format!("providers.{name}.introspection.auth.private_key_jwt.private_key")))?;
         }
+        for credentials in self.client_credentials() {
+            let path =
+                [&credentials.used_by, ".client_credentials.auth.private_key_jwt.private_key"].concat();
+            credentials.authentication.try_out(signatures).map_err(named(path))?;
+        }
         Ok(())
+    }
+
+    /// All access tokens of our own that calls may need.
+    pub fn client_credentials(&self) -> impl Iterator<Item = &Rc<ClientCredentials>> {
+        let introspectors = self.providers.iter().filter_map(|provider| provider.introspector.as_ref());
+        introspectors
+            .filter_map(|introspector| introspector.endpoint.client_credentials())
+            .chain(self.revocation.client_credentials())
     }
 
     /// Where to fetch a provider's keys, if anything needs them: its JWTs, its signed replies, or its signals.

@@ -89,7 +89,7 @@ fn policy(
     let require = section.noted(requirements(section, resource.as_ref().copied().unwrap_or_default()));
     let token_sources = section.noted(token_sources(section));
     let allow_missing = section.noted(allow_missing(section));
-    let open_streams = section.noted(open_streams(section, has_signals));
+    let open_streams = section.noted(open_streams(section, has_signals, strategy_name));
     let forward = section.section("forward", &["authorization", "claim_headers"])?;
     let (authorization, validated_authorization) = match forward.get("authorization") {
         Some(item) => {
@@ -137,13 +137,25 @@ fn policy(
 }
 
 /// Without a word about it, what signals withdraw ends what is open, if any come in here.
-fn open_streams(section: &Section<'_>, has_signals: bool) -> Result<OpenStreams, ConfigError> {
-    let section = section.section("open_streams", &["on_revocation", "on_expiry"])?;
+fn open_streams(
+    section: &Section<'_>,
+    has_signals: bool,
+    strategy: StrategyName,
+) -> Result<OpenStreams, ConfigError> {
+    let section = section.section("open_streams", &["on_revocation", "on_expiry", "recheck"])?;
+    let recheck = section.duration("recheck", defaults::RECHECK, Duration::ZERO..=MAX_RECHECK);
+    let asks_nobody = strategy == StrategyName::Jwt && !recheck.is_zero();
+    if let Some(item) = section.get("recheck").filter(|_| asks_nobody) {
+        return Err(item.wrong("0s, for under jwt nobody is asked"));
+    }
     Ok(OpenStreams {
         on_revocation: section.boolean("on_revocation", has_signals),
         on_expiry: section.boolean("on_expiry", defaults::END_ON_EXPIRY),
+        recheck,
     })
 }
+
+const MAX_RECHECK: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Whether some request under such a policy gets a phantom token: one that asks a server which gives the JWT
 /// itself needs none of ours.

@@ -3,7 +3,7 @@
 use std::rc::Rc;
 use std::time::Duration;
 
-use super::authentication::authentication;
+use super::authorization::{Whose, authentication, parameters};
 use super::choices::Form;
 use super::discovery::{discovery, whereabouts};
 use super::error::ConfigError;
@@ -41,6 +41,7 @@ fn provider(name: &str, item: Item<'_>) -> Result<Provider, ConfigError> {
         "claim_names",
     ])?;
     let issuer = section.get("issuer").map(|issuer| issuer.text()).transpose()?;
+    let whose = Whose { provider: Some(name), issuer };
     let claim_names = section.noted(claim_names(&section));
     let token_format = section.noted(token_format(&section));
     if section.get("jwt").is_some() && section.get("jwks").is_none() && section.get("discovery").is_none() {
@@ -50,8 +51,7 @@ fn provider(name: &str, item: Item<'_>) -> Result<Provider, ConfigError> {
     let found = discovery.as_ref().map(Option::as_ref).map_err(Clone::clone);
     let keys = section.noted(found.clone().and_then(|found| keys(name, &section, issuer, found)));
     let status_lists = section.noted(section.get("status_list").map(|item| status_lists(&item)).transpose());
-    let endpoint =
-        section.get("introspection").map(|item| endpoint(&item, issuer, found?, &keys)).transpose();
+    let endpoint = section.get("introspection").map(|item| endpoint(&item, whose, found?, &keys)).transpose();
     let (endpoint, keys, discovery) = (section.noted(endpoint)?, keys?, discovery?);
     if endpoint.is_none() && keys.is_none() {
         return Err(section.error("introspection", "expected a value here or in jwks, got none"));
@@ -166,7 +166,7 @@ fn origin(provider: &str, expects: Expectation, kind: OriginKind) -> Rc<Origin> 
     Rc::new(Origin { provider: provider.to_owned(), expects, kind, max_cache_ttl: Duration::ZERO })
 }
 
-fn jwks(
+pub(super) fn jwks(
     name: &str,
     section: &Section<'_>,
     issuer: Option<&str>,
@@ -179,6 +179,7 @@ fn jwks(
     Ok(JwksEndpoint {
         is_pss_named,
         provider: name.to_owned(),
+        transmitter: None,
         whereabouts,
         timeout: section.duration("timeout", defaults::JWKS_TIMEOUT, timeouts),
         refresh_interval: section.duration("refresh_interval", defaults::JWKS_REFRESH_INTERVAL, intervals),
@@ -222,7 +223,7 @@ pub(super) fn some<T>(list: &Item<'_>, elements: Result<Vec<T>, ConfigError>) ->
 
 fn endpoint(
     item: &Item<'_>,
-    issuer: Option<&str>,
+    whose: Whose<'_>,
     discovery: Option<&Discovery>,
     keys: &Result<Option<Keys>, ConfigError>,
 ) -> Result<Endpoint, ConfigError> {
@@ -247,18 +248,16 @@ fn endpoint(
         "access_tokens_only",
         "probe",
     ])?;
-    let whereabouts = section.noted(whereabouts(&section, issuer, discovery));
+    let whereabouts = section.noted(whereabouts(&section, whose.issuer, discovery));
     let authentication =
-        section.noted(section.required("auth").and_then(|item| authentication(&item, issuer)));
+        section.noted(section.required("auth").and_then(|item| authentication(&item, whose)));
     let hint = section.get("token_type_hint").map_or(Ok(defaults::TOKEN_TYPE_HINT), |hint| hint.any_text());
     let hint = section.noted(hint);
     let headers = section
         .get("headers")
         .map_or_else(|| Ok(Vec::new()), |item| item.headers(&CODING_HEADERS, Item::header_value));
     let headers = section.noted(headers);
-    let parameters =
-        section.entries("parameters").and_then(|entries| section.all(entries.into_iter().map(parameter)));
-    let parameters = section.noted(parameters);
+    let parameters = section.noted(parameters(&section, &OWN_PARAMETERS));
     let statuses =
         section.elements("inactive_statuses").and_then(|items| section.all(items.iter().map(status)));
     let statuses = section.noted(statuses);
@@ -369,14 +368,6 @@ fn breaker(section: &Section<'_>) -> Result<BreakerLimits, ConfigError> {
     })
 }
 
-/// A form parameter; none may occur twice (RFC 6749 §3.2).
-fn parameter((name, item): (&str, Item<'_>)) -> Result<(String, String), ConfigError> {
-    if OWN_PARAMETERS.contains(&name) {
-        return Err(item.error("a parameter that the filter does not set itself", &format!("{name:?}")));
-    }
-    Ok((name.to_owned(), item.any_text()?.to_owned()))
-}
-
 fn token_format(section: &Section<'_>) -> Result<TokenFormat, ConfigError> {
     let section = section.section("token_format", &["prefix", "min_length", "max_length"])?;
     let max_length = section.count("max_length", defaults::TOKEN_MAX_LENGTH, 1..=65_536);
@@ -405,7 +396,8 @@ fn validator_fingerprint(name: &str, rules: &JwtRules, jwks: &JwksEndpoint) -> [
 }
 
 /// The keys of `jwks`.
-const JWKS_KEYS: [&str; 6] = ["cluster", "scheme", "authority", "path", "timeout", "refresh_interval"];
+pub(super) const JWKS_KEYS: [&str; 6] =
+    ["cluster", "scheme", "authority", "path", "timeout", "refresh_interval"];
 
 /// The keys of `jwt`.
 const JWT_KEYS: [&str; 3] = ["algorithms", "types", "leeway"];

@@ -4,24 +4,23 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use super::error::ConfigError;
-use super::place::{Place, place};
 use super::reader::{Item, Section};
+use super::security_events::{events, streams_of_their_own};
+use super::sender::{audiences, named, signer};
 use super::{defaults, fleet, provider};
 use crate::cache::ProviderTag;
 use crate::provider::Provider;
 use crate::revocation::back_channel_logout::LogoutRules;
-use crate::revocation::security_event::SecurityEventRules;
 use crate::revocation::sources::{
-    AdminReceiver, LogoutReceiver, Poll, PushReceiver, SecurityEvents, Signer, Sources, UnknownSessions,
-    WatchedEndpoint, WithdrawnJwts,
+    AdminReceiver, LogoutReceiver, Receiver, Sources, UnknownSessions, WatchedEndpoint, WithdrawnJwts,
 };
 use crate::token::Secret;
 
-/// The sources; none of them, unless it is named. `taken`: paths that others have.
+/// The sources; none of them, unless it is named. `taken`: paths that others have, and who.
 pub(super) fn sources(
     root: &Section<'_>,
     providers: &Result<Vec<Provider>, ConfigError>,
-    taken: &[&str],
+    taken: &[(String, &str)],
 ) -> Result<Sources, ConfigError> {
     let section = root.section(
         "revocation",
@@ -36,13 +35,13 @@ pub(super) fn sources(
     }));
     let providers = providers.as_deref().map_err(Clone::clone)?;
     let endpoint = section.noted(of("endpoint").map(|item| endpoint(item, providers)).transpose());
-    let logout = section.noted(of("back_channel_logout").map(|item| logout(item, providers)).transpose());
-    let events = section.noted(of("security_events").map(|item| events(item, providers)).transpose());
+    let logouts = section.noted(several(&section, "back_channel_logout", |item| logout(item, providers)));
+    let events = section.noted(several(&section, "security_events", |item| events(item, providers)));
     let sources = Sources {
         jwts: jwts?,
         endpoint: endpoint?,
-        back_channel_logout: logout?,
-        security_events: events?.map(Rc::new),
+        back_channel_logout: logouts?,
+        security_events: events?.into_iter().map(Rc::new).collect(),
         admin: admin?,
         fleet: fleet?.map(Rc::new),
         settle: section.duration("settle", defaults::REVOCATION_SETTLE, settles),
@@ -51,26 +50,58 @@ pub(super) fn sources(
             .map(|provider| (provider.name.clone(), ProviderTag::new(provider.identity())))
             .collect(),
     };
-    let paths = [
-        ("endpoint", sources.endpoint.as_ref().map(|it| &it.path)),
-        ("back_channel_logout", sources.back_channel_logout.as_ref().map(|it| &it.path)),
-        ("security_events.push", push_path(&sources)),
-        ("admin", sources.admin.as_ref().map(|it| &it.path)),
-    ];
-    let mut seen = taken.to_vec();
-    for (key, path) in paths {
-        let Some(path) = path else { continue };
-        if seen.contains(&path.as_str()) {
-            let problem = format!("expected a path of its own, got {path:?} again");
-            return Err(section.error(&format!("{key}.path"), &problem));
-        }
-        seen.push(path);
-    }
+    paths_of_their_own(&section, &sources, taken)?;
+    streams_of_their_own(&section, &sources.security_events)?;
     Ok(sources)
 }
 
-fn push_path(sources: &Sources) -> Option<&String> {
-    sources.security_events.as_ref()?.push.as_ref().map(|push| &push.path)
+/// What `read` makes of the object under a key, or of each in a list of them; nothing if it is left out.
+fn several<'c, T>(
+    section: &Section<'c>,
+    key: &str,
+    read: impl Fn(Item<'c>) -> Result<T, ConfigError>,
+) -> Result<Vec<T>, ConfigError> {
+    let Some(item) = section.get(key) else { return Ok(Vec::new()) };
+    if item.value.is_object() {
+        return read(item).map(|one| vec![one]);
+    }
+    if !item.value.is_array() {
+        return Err(item.wrong_type("an object or a list of objects"));
+    }
+    let items = item.elements()?;
+    match items.len() {
+        1..=MAX_SENDERS => section.all(items.into_iter().map(read)),
+        0 => Err(item.error("at least one value", "none")),
+        count => Err(item.error(&format!("at most {MAX_SENDERS} values"), &count.to_string())),
+    }
+}
+
+/// Refuses a path that another receiver has, or something else of the filter's own.
+fn paths_of_their_own(
+    section: &Section<'_>,
+    sources: &Sources,
+    taken: &[(String, &str)],
+) -> Result<(), ConfigError> {
+    let places = |key: &str, place: usize, rest: &str| {
+        let is_list = section.get(key).is_some_and(|item| item.value.is_array());
+        let place = if is_list { format!("[{place}]") } else { String::new() };
+        [key, &place, rest].concat()
+    };
+    let mut seen: Vec<(String, &str)> = taken.iter().map(|(at, path)| (at.clone(), *path)).collect();
+    for (receiver, path) in sources.paths() {
+        let at = match receiver {
+            Receiver::Admin => "admin.path".to_owned(),
+            Receiver::Endpoint => "endpoint.path".to_owned(),
+            Receiver::Logout(place) => places("back_channel_logout", place, ".path"),
+            Receiver::Push(place) => places("security_events", place, ".push.path"),
+        };
+        if let Some((other, _)) = seen.iter().find(|(_, other)| *other == path) {
+            let problem = format!("expected a path of its own, got {path:?} again, after {other}");
+            return Err(section.error(&at, &problem));
+        }
+        seen.push((section.path_of(&at), path));
+    }
+    Ok(())
 }
 
 fn endpoint(item: Item<'_>, providers: &[Provider]) -> Result<WatchedEndpoint, ConfigError> {
@@ -107,48 +138,6 @@ fn logout(item: Item<'_>, providers: &[Provider]) -> Result<LogoutReceiver, Conf
     })
 }
 
-fn events(item: Item<'_>, providers: &[Provider]) -> Result<SecurityEvents, ConfigError> {
-    let section = item.section(&["provider", "issuer", "audiences", "push", "poll"])?;
-    let (signer, subject_issuer) = signer(&section, providers)?;
-    let issuer = section.get("issuer").map(|issuer| issuer.text().map(str::to_owned)).transpose()?;
-    let rules = SecurityEventRules {
-        issuer: issuer.unwrap_or_else(|| subject_issuer.clone()),
-        audiences: audiences(&section)?,
-        subject_issuer,
-    };
-    let push = section.get("push").map(push).transpose()?;
-    let poll = section.get("poll").map(|item| poll(item, &rules.issuer)).transpose()?;
-    if push.is_none() && poll.is_none() {
-        return Err(section.error("push", "expected a value here or in poll, got none"));
-    }
-    Ok(SecurityEvents { signer, rules, push, poll })
-}
-
-fn push(item: Item<'_>) -> Result<PushReceiver, ConfigError> {
-    let section = item.section(&["path", "authorization"])?;
-    Ok(PushReceiver {
-        path: section.required("path")?.normal_path()?.to_owned(),
-        authorization: section.required("authorization")?.secret()?,
-    })
-}
-
-fn poll(item: Item<'_>, issuer: &str) -> Result<Poll, ConfigError> {
-    let section =
-        item.section(&["cluster", "scheme", "authority", "path", "interval", "timeout", "authorization"])?;
-    let Place { cluster, scheme, authority } = place(&section, Some(issuer), None)?;
-    let intervals = Duration::from_secs(1)..=Duration::from_secs(60 * 60);
-    let timeouts = Duration::from_millis(1)..=Duration::from_secs(60);
-    Ok(Poll {
-        cluster,
-        scheme,
-        authority,
-        path: section.required("path")?.path()?.to_owned(),
-        interval: section.duration("interval", defaults::POLL_INTERVAL, intervals),
-        timeout: section.duration("timeout", defaults::POLL_TIMEOUT, timeouts),
-        authorization: section.get("authorization").map(|item| item.credential()).transpose()?,
-    })
-}
-
 fn admin(item: Item<'_>) -> Result<AdminReceiver, ConfigError> {
     let section = item.section(&["path", "token"])?;
     Ok(AdminReceiver {
@@ -167,38 +156,8 @@ fn admin_token(item: &Item<'_>) -> Result<Secret, ConfigError> {
     Ok(token)
 }
 
-/// Whose tokens are for us: at least one, for none would be taken.
-fn audiences(section: &Section<'_>) -> Result<Vec<String>, ConfigError> {
-    let list = section.required("audiences")?;
-    let audiences = list.elements()?.iter().map(|audience| audience.text().map(str::to_owned)).collect();
-    provider::some(&list, audiences)
-}
-
-/// The provider that a section names; the only one, where there is but one and none is named.
-fn named<'p>(section: &Section<'_>, providers: &'p [Provider]) -> Result<&'p Provider, ConfigError> {
-    match (section.get("provider"), providers) {
-        (None, [only]) => Ok(only),
-        (None, _) => Err(section.error("provider", "expected the name of a provider, got none")),
-        (Some(item), _) => {
-            let name = item.text()?;
-            let found = providers.iter().find(|provider| provider.name == name);
-            found.ok_or_else(|| item.error("the name of a provider", &format!("{name:?}")))
-        }
-    }
-}
-
-/// Who signs, and its issuer.
-fn signer(section: &Section<'_>, providers: &[Provider]) -> Result<(Signer, String), ConfigError> {
-    let provider = named(section, providers)?;
-    let Some(validator) = &provider.validator else {
-        let problem = format!(
-            "expected a provider with jwks and issuer, for signals are verified, got {:?} without",
-            provider.name
-        );
-        return Err(section.error("provider", &problem));
-    };
-    Ok((validator.signer(), validator.rules.issuer.clone()))
-}
-
 /// 128 bits.
 const MIN_ADMIN_TOKEN: usize = 16;
+
+/// Of one kind. Each is looked for with every request, and keeps keys or a poll of its own.
+const MAX_SENDERS: usize = 16;

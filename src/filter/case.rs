@@ -3,6 +3,7 @@
 use std::rc::Rc;
 
 use super::event::StreamId;
+use super::inquiry::Question;
 use super::judge::ready::Repeat;
 use super::step::Step;
 use crate::cache::ActiveEntry;
@@ -34,6 +35,8 @@ pub(super) struct Case {
     pub(super) digest: Option<TokenDigest>,
     /// How those that come after may get the same.
     pub(super) repeat: Option<Repeat>,
+    /// What the server is asked again as long as the request is open.
+    pub(super) question: Option<Rc<Question>>,
 }
 
 impl Case {

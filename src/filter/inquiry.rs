@@ -12,7 +12,7 @@ use crate::policy::{InvalidToken, Policy, Strategy};
 use crate::provider::{Introspector, Origin, TokenFormat, Validator};
 use crate::request::RequestView;
 use crate::sender_constrained::{Look, SenderConstrained, Shown};
-use crate::token::AccessToken;
+use crate::token::{AccessToken, TokenDigest};
 
 /// A request that carries a token.
 pub(super) struct Inquiry {
@@ -38,7 +38,30 @@ pub(super) enum Way {
     ValidateAndAsk(Rc<Validator>, Rc<Introspector>),
 }
 
+/// What the server is asked about a token, now and again.
+#[derive(Clone)]
+pub(super) struct Question {
+    pub(super) token: AccessToken,
+    /// What the answer is found under.
+    pub(super) digest: TokenDigest,
+    pub(super) way: Way,
+    /// How the answer is judged.
+    pub(super) origin: Rc<Origin>,
+}
+
 impl Inquiry {
+    /// What is asked about its token.
+    pub(super) fn question(&self, digest: TokenDigest) -> Question {
+        let (way, origin) = (self.way.clone(), Rc::clone(&self.case.origin));
+        Question { token: self.token.clone(), digest, way, origin }
+    }
+
+    /// The same, if it is to be asked again as long as the request is open.
+    pub(super) fn asked_again(&self, digest: TokenDigest) -> Option<Rc<Question>> {
+        let is_asked = !self.case.policy.open_streams.recheck.is_zero() && self.way.introspector().is_some();
+        is_asked.then(|| Rc::new(self.question(digest)))
+    }
+
     /// Reads what the request shows of its sender, if its policy is to look at that. Once it has to wait, there is nothing
     /// left to read.
     pub(super) fn look_at_sender(&mut self, request: &dyn RequestView, step: &Step<'_>) {

@@ -12,7 +12,7 @@
 //! | part | owns |
 //! |---|---|
 //! | `introspections` | questions to authorization servers and how these are, requests that wait for a verdict |
-//! | `fetches` | what is fetched on a schedule: metadata, keys, status lists, events that are polled |
+//! | `fetches` | what is fetched on a schedule: metadata, keys, status lists, events that are polled, access tokens of our own |
 //! | `signals` | signals that come in, and what they withdraw later |
 //! | `parking` | requests that wait for something else than a verdict |
 //! | `probes` | whether the authorization servers answer, at the start |
@@ -22,6 +22,7 @@
 //! What becomes of a request whose verdict is here (`judge`) has no state; `requests` is a request's way through the parts.
 //! All of them are given a `Step`: the time, what workers share, and the effects so far.
 
+mod access_tokens;
 mod batch;
 mod case;
 mod clock;
@@ -58,7 +59,7 @@ use crate::http::Reply;
 use crate::jwt::Signatures;
 use crate::policy::{Policy, Unavailable};
 use crate::provider::Provider;
-use crate::request::RequestView;
+use crate::request::{KeptHeaders, RequestView};
 use crate::token::{AccessToken, UnixMillis};
 
 use batch::Batch;
@@ -70,15 +71,18 @@ use fetches::polls::Polls;
 #[cfg(fuzzing)]
 pub(crate) use fetches::polls::fuzz_poll_reply;
 use fetches::status_lists::StatusLists;
+use fetches::tokens::{Ended as TokenEnded, Tokens};
 use fleet::Fellows;
+use inquiry::Question;
 use introspections::Introspections;
 use introspections::overtaken::MAX_OVERTAKEN;
+use introspections::renewal::Unasked;
 pub use judge::Passage;
 use judge::ready::Likeness;
 pub use judge::ready::{Outcome, Ready};
 use judge::validate::is_good_by_itself;
 use levels::Levels;
-use open_streams::OpenStreams;
+use open_streams::{OpenStreams, Word};
 use parking::Parking;
 use part::Part;
 pub use passed_by::PassedBy;
@@ -95,6 +99,7 @@ pub struct Filter {
     keys: KeyRings,
     status_lists: StatusLists,
     polls: Polls,
+    tokens: Tokens,
     signals: Signals,
     parking: Parking,
     probes: Probes,
@@ -111,7 +116,8 @@ macro_rules! parts {
     ($filter:expr) => {
         parts!(
             $filter;
-            introspections, discoveries, keys, status_lists, polls, signals, parking, open_streams, probes, fellows
+            introspections, discoveries, keys, status_lists, polls, tokens, signals, parking, open_streams, probes,
+            fellows
         )
     };
     ($filter:expr; $($part:ident),+) => {{
@@ -129,7 +135,7 @@ impl Filter {
         mailbox: Mailbox,
     ) -> Self {
         let (keys, polls) = (KeyRings::new(&config), Polls::new(&config));
-        let discoveries = Discoveries::new(&config, mailbox);
+        let (discoveries, tokens) = (Discoveries::new(&config, mailbox), Tokens::new(&config));
         let longest_life = longest_life(&config);
         let worker = Worker::new(config, shared, signatures, mailbox, longest_life);
         Self {
@@ -138,6 +144,7 @@ impl Filter {
             keys,
             status_lists: StatusLists::default(),
             polls,
+            tokens,
             signals: Signals::default(),
             parking: Parking::default(),
             probes: Probes::default(),
@@ -191,6 +198,25 @@ impl Filter {
         self.done(step)
     }
 
+    /// Asks again about tokens whose streams are still open, as many as there is room for.
+    fn recheck(&mut self, step: &mut Step<'_>) {
+        for _ in 0..self.open_streams.questions().min(MAX_RECHECKS) {
+            let Some(question) = self.open_streams.take_question() else { return };
+            let (digest, mut now) = (question.digest, Question::clone(&question));
+            self.discoveries.complete(&mut now.way);
+            let word = match self.introspections.ask_unwaited(now, KeptHeaders::default(), &self.keys, step) {
+                Ok(()) => continue,
+                Err(Unasked::NoRoom) => {
+                    self.open_streams.put_back(question);
+                    continue;
+                }
+                Err(Unasked::Invalid(reason)) => Word::Refused(reason.into()),
+                Err(Unasked::Nobody) => Word::None,
+            };
+            self.open_streams.heard(digest, word, step.now);
+        }
+    }
+
     /// What is left to do of every step; gives back its effects.
     fn done(&mut self, mut step: Step<'_>) -> Vec<Effect> {
         for (stream, by) in std::mem::take(&mut step.passed) {
@@ -236,16 +262,20 @@ impl Filter {
             }
             Event::Tick => {
                 self.parts_mut().into_iter().for_each(|part| part.tick(step));
+                self.recheck(step);
+                self.fetch_tokens(step);
                 self.settle(step);
                 self.ask_for_ticks(self.pace(), step);
             }
             Event::Turn => {
                 self.introspections.turn(step);
                 self.open_streams.look(step);
+                self.recheck(step);
                 self.discoveries.fetch(step);
                 self.keys.fetch(step);
                 self.status_lists.fetch(step);
                 self.fellows.put(step);
+                self.fetch_tokens(step);
                 self.settle(step);
             }
         }
@@ -279,12 +309,33 @@ impl Filter {
             self.wake(woken, step);
         } else if let Some(waiting) = self.status_lists.ended(call, reply, &mut self.keys, step) {
             waiting.into_iter().for_each(|stream| self.parking.wait_is_over(stream));
+        } else if let Some(ended) = self.tokens.ended(call, reply, step) {
+            self.token_ended(&ended, step);
         } else if !self.polls.ended(call, reply, &mut self.keys, step)
             && !self.probes.ended(call, reply, &self.keys, step)
         {
             self.introspections.ended(call, reply, &mut self.keys, step);
         }
         self.introspections.send_queued(step);
+        self.recheck(step);
+        self.fetch_tokens(step);
+    }
+
+    /// Sends for the access tokens that are wanted; whoever waits in vain is told.
+    fn fetch_tokens(&mut self, step: &mut Step<'_>) {
+        for ended in self.tokens.fetch(step) {
+            self.token_ended(&ended, step);
+        }
+    }
+
+    /// Those who waited for an access token go on.
+    fn token_ended(&mut self, ended: &TokenEnded, step: &mut Step<'_>) {
+        if ended.failure.is_none() {
+            self.polls.tick(step);
+            self.probes.tick(step);
+            self.fellows.token_came(step);
+        }
+        self.introspections.token_ended(&ended.credentials, ended.failure, step);
     }
 
     /// Those who waited for keys go on.
@@ -304,8 +355,8 @@ impl Filter {
     fn answered(&mut self, stream: StreamId, status: u16, step: &mut Step<'_>) {
         let Self { worker, discoveries, keys, introspections, signals, .. } = self;
         let now = step.now;
-        // Whether there is a verdict on a token of this provider, or one is asked for; or it is a JWT that is good by its own
-        // word, though nobody has sent it yet.
+        // Whether there is a verdict on a token of this provider, or one is asked for; or it is a JWT that vouches for
+        // itself, though nobody has sent it yet.
         let knows = |provider: &str, token: &AccessToken| {
             let provider = worker.config.providers.iter().find(|it| it.name == provider);
             let Some(provider) = provider else { return false };
@@ -321,6 +372,9 @@ impl Filter {
     fn settle(&mut self, step: &mut Step<'_>) {
         let mut batch = Batch::after(&step.effects);
         self.introspections.settle(&mut batch, step);
+        for (digest, word) in self.introspections.take_words() {
+            self.open_streams.heard(digest, word, step.now);
+        }
         while !batch.is_full() && (self.take_up_one(step) || self.signals.settle_one(&mut self.keys, step)) {
             batch.taken_up();
         }
@@ -367,6 +421,7 @@ impl Filter {
         let Some(latest) = self.clock.show(now) else { return };
         log::warn!("the clock was set back by {:?}: all verdicts are asked for anew", latest.since(now));
         self.worker.cache.withdrawals().withdraw_all_until(latest);
+        self.worker.access_tokens.clock_set_back();
         self.parts_mut().into_iter().for_each(|part| part.clock_set_back(now));
     }
 
@@ -420,14 +475,17 @@ impl Filter {
         ["authorization"].into_iter().chain(self.worker.config.identity_headers.names())
     }
 
-    fn parts(&self) -> [&dyn Part; 10] {
+    fn parts(&self) -> [&dyn Part; 11] {
         parts!(self)
     }
 
-    fn parts_mut(&mut self) -> [&mut dyn Part; 10] {
+    fn parts_mut(&mut self) -> [&mut dyn Part; 11] {
         parts!(self)
     }
 }
+
+/// Tokens that are asked about again in one callback.
+const MAX_RECHECKS: usize = 32;
 
 /// How long a verdict may serve after its call was sent, all told: remembered, stale, and while a request with
 /// nothing better waits in vain.

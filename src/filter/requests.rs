@@ -94,6 +94,7 @@ impl Filter {
             source: Source::None,
             digest: None,
             repeat: None,
+            question: None,
         };
         let inquiry = Inquiry {
             case,
@@ -115,6 +116,7 @@ impl Filter {
             return self.wait_for_keys(inquiry, KeysWanted::Any, request, step);
         };
         inquiry.case.digest = Some(digest);
+        inquiry.case.question = inquiry.asked_again(digest);
         let (now, config) = (step.now, &step.worker.config);
         let cache_ttl = inquiry.case.policy.cache_ttl;
         match step.worker.cache.find(&digest, now) {
@@ -126,7 +128,7 @@ impl Filter {
                 let passed = self.with_status(inquiry, entry.claims(), request, step);
                 let Some(inquiry) = passed else { return };
                 if step.now >= renewal_due(&entry, &inquiry, step) {
-                    self.introspections.renew(&inquiry, &digest, request, &self.keys, step);
+                    self.introspections.renew(&inquiry, digest, request, &self.keys, step);
                 }
                 let repeat = repeat(&inquiry, &entry, step);
                 hit(Case { repeat, ..inquiry.case }, &entry, step);
@@ -144,7 +146,7 @@ impl Filter {
                 let Some(inquiry) = passed else { return };
                 if self.introspections.is_down(&inquiry) {
                     // No use in waiting: what serves anyway serves now, and the probe is nobody's delay.
-                    self.introspections.renew(&inquiry, &digest, request, &self.keys, step);
+                    self.introspections.renew(&inquiry, digest, request, &self.keys, step);
                     return stale(inquiry.case, entry, step);
                 }
                 self.miss(inquiry, digest, Some(entry), request, step);
@@ -169,7 +171,7 @@ impl Filter {
             }
             return self.ask((inquiry, digest), None, request, stale, step);
         };
-        match validate(validator, &inquiry, &self.keys, step) {
+        match validate(validator, &inquiry.token, inquiry.has_waited_for_keys, &self.keys, step) {
             Ok(claims) => {
                 let Some(inquiry) = self.with_status(inquiry, claims.view(), request, step) else {
                     return;

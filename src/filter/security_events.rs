@@ -10,15 +10,19 @@ use super::step::Step;
 /// Does what a security event token says, unless it was done before.
 pub(super) fn apply(events: &SecurityEvents, event: SecurityEvent, step: &mut Step<'_>) {
     let SecurityEvents { rules, signer, .. } = events;
-    if !step.worker.replay.is_first(&rules.issuer, &event.jti, event.replayable_until, step.now) {
+    if !step.worker.replay.is_first(events.sender(), &event.jti, event.replayable_until, step.now) {
         return step.count(Counter::RevocationRefused, Whose::NOBODY.because("security_event_repeated"));
     }
-    let provider = &signer.provider;
+    let (provider, issuer) = (&signer.provider, &rules.issuer);
     match event.stream {
         Some(StreamStatus::Paused | StreamStatus::Disabled) => {
-            log::error!("provider {provider:?}: its stream of security events is paused or disabled");
+            log::error!(
+                "provider {provider:?}: the stream of security events of {issuer:?} is paused or disabled"
+            );
         }
-        Some(status) => log::warn!("provider {provider:?}: its stream of security events is {status:?}"),
+        Some(status) => {
+            log::warn!("provider {provider:?}: the stream of security events of {issuer:?} is {status:?}");
+        }
         None => {}
     }
     let (subjects, settle) = (subjects(signer, event.withdraws), step.worker.config.revocation.settle);

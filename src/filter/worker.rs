@@ -5,11 +5,12 @@ use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::time::Duration;
 
+use super::access_tokens::AccessTokens;
 use super::complaints::Complaints;
 use super::event::CallId;
 use super::first_verdicts::FirstVerdicts;
 use super::judge::ready::Ready;
-use crate::cache::{Cache, Cached, FirstLevel, Leases, Mailbox, ProviderTag, SharedData, Word};
+use crate::cache::{Cache, Cached, FirstLevel, Leases, Mailbox, ProviderTag, SharedData, Vouched};
 use crate::config::Config;
 use crate::fleet;
 use crate::jwt::Signatures;
@@ -35,6 +36,8 @@ pub(super) struct Worker {
     pub(super) seen_proofs: Option<SeenProofs>,
     /// What requests got that were like those to come.
     pub(super) first_level: RefCell<FirstLevel<Ready>>,
+    /// What calls show that need an access token.
+    pub(super) access_tokens: AccessTokens,
     /// What the log was told of providers.
     pub(super) complaints: Complaints,
     pub(super) first_verdicts: FirstVerdicts,
@@ -83,6 +86,7 @@ impl Worker {
         let seen_proofs =
             config.dpop.as_ref().map(|rules| SeenProofs::new(Rc::clone(&shared), rules.max_proofs));
         seen_proofs.iter().for_each(SeenProofs::create);
+        let access_tokens = AccessTokens::new(config.client_credentials());
         let leases = Leases::new(shared, mailbox);
         leases.create();
         Self {
@@ -94,6 +98,7 @@ impl Worker {
             replay,
             seen_proofs,
             first_level: RefCell::new(FirstLevel::new(max_entries)),
+            access_tokens,
             complaints: Complaints::default(),
             first_verdicts: FirstVerdicts::default(),
             names: Rc::new(names),
@@ -112,11 +117,11 @@ impl Worker {
         &self.ids
     }
 
-    /// By whose word tokens of this origin are good.
-    pub(super) fn word(&self, origin: &Origin) -> Word {
+    /// Who vouches for tokens of this origin.
+    pub(super) fn vouched(&self, origin: &Origin) -> Vouched {
         match (origin.kind, self.config.revocation.jwts) {
-            (OriginKind::Validated, WithdrawnJwts::Refuse) => Word::Own,
-            _ => Word::Servers,
+            (OriginKind::Validated, WithdrawnJwts::Refuse) => Vouched::ByItself,
+            _ => Vouched::ByServer,
         }
     }
 

@@ -1,30 +1,4 @@
-//! The host layer: Envoy's callbacks in, events to the filter; effects out, host calls to Envoy.
-//!
-//! It decides nothing. Every host call that can fail gives a `Result`; what fails closes the request. A header value
-//! is bytes, for it need not be text. [`abi`] is the border itself.
+//! Hosts: what runs the filter. Each takes callbacks in, which become events to the filter, and carries out its effects.
 
-mod abi;
-mod absence;
-mod action;
-mod apply;
-mod callbacks;
-mod doubt;
-mod grpc;
-mod held;
-mod local_reply;
-mod logger;
-mod mailbox;
-mod message;
-mod pairs;
-mod root;
-mod shared_data;
-mod signatures;
-mod statistics;
-mod stream;
-
-use crate::token::UnixMillis;
-
-/// The time, which the core is told.
-fn now() -> UnixMillis {
-    UnixMillis::from_millis(abi::hostcalls::get_current_time().unwrap_or(0) / 1_000_000)
-}
+#[cfg(target_arch = "wasm32")]
+mod wasm;

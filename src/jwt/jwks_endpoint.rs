@@ -10,6 +10,8 @@ use crate::target::{Target, Whereabouts};
 pub struct JwksEndpoint {
     /// The provider's name in the configuration.
     pub provider: String,
+    /// Whose they are, by its issuer, if they are not the provider's own: a transmitter of security events about it.
+    pub transmitter: Option<String>,
     /// Where they are.
     pub whereabouts: Whereabouts,
     /// How long a fetch may take.
@@ -21,6 +23,20 @@ pub struct JwksEndpoint {
 }
 
 impl JwksEndpoint {
+    /// Whether they are a provider's own.
+    pub fn is_of_provider(&self, provider: &str) -> bool {
+        self.transmitter.is_none() && self.provider == provider
+    }
+
+    /// Whose they are, in words for the log.
+    pub fn owner(&self) -> String {
+        let provider = format!("provider {:?}", self.provider);
+        match &self.transmitter {
+            Some(issuer) => format!("{provider}, transmitter {issuer:?}"),
+            None => provider,
+        }
+    }
+
     /// The request that fetches the keys from there. Servers call them by either type (RFC 7517 §8.5.2).
     pub fn request(&self, target: &Target) -> HttpCall {
         let media_types = "application/jwk-set+json, application/json";

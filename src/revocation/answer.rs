@@ -8,16 +8,19 @@ use super::security_event::{SetError, SetRefused};
 use super::sources::Receiver;
 use crate::challenge::Answer;
 
-/// A signal was applied; a security event token may have been applied before.
-pub fn received(receiver: Receiver, withdrawal: Option<&Withdrawal>) -> Answer {
-    match (receiver, withdrawal) {
-        // OpenID Connect Back-Channel Logout 1.0 §2.8.
-        (Receiver::Logout, _) => answer(200, String::new(), "logout_received"),
-        // RFC 8935 §2.2.
-        (Receiver::Push, _) => answer(202, String::new(), "security_event_received"),
-        (_, Some(withdrawal)) => answer(200, withdrawal.to_json().to_string(), "withdrawn"),
-        (_, None) => answer(200, String::new(), "withdrawn"),
-    }
+/// A logout was applied (OpenID Connect Back-Channel Logout 1.0 §2.8).
+pub fn logout_received() -> Answer {
+    answer(200, String::new(), "logout_received")
+}
+
+/// A security event token was applied, now or before (RFC 8935 §2.2).
+pub fn event_received() -> Answer {
+    answer(202, String::new(), "security_event_received")
+}
+
+/// The operator's order was carried out.
+pub fn withdrawn(withdrawal: &Withdrawal) -> Answer {
+    answer(200, withdrawal.to_json().to_string(), "withdrawn")
 }
 
 /// A logout token is refused (§2.8).
@@ -45,10 +48,10 @@ pub fn admin_refused(reason: AdminRefused) -> Answer {
 /// The sender did not show that it is the one.
 pub fn not_authenticated(receiver: Receiver) -> Answer {
     let body = match receiver {
-        Receiver::Push => {
+        Receiver::Push(_) => {
             SetError::AuthenticationFailed.because("the authorization header is not the agreed one").to_json()
         }
-        Receiver::Admin | Receiver::Endpoint | Receiver::Logout => json!({ "error": "unauthorized" }),
+        Receiver::Admin | Receiver::Endpoint | Receiver::Logout(_) => json!({ "error": "unauthorized" }),
     };
     let mut answer = answer(401, body.to_string(), "signal_not_authenticated");
     answer.headers.push(("www-authenticate", "Bearer".to_owned()));

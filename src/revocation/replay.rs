@@ -1,4 +1,4 @@
-//! Signals that were seen already, by issuer and `jti` (RFC 7519 §4.1.7), in memory that all workers share.
+//! Signals that were seen already, by sender and `jti` (RFC 7519 §4.1.7), in memory that all workers share.
 //!
 //! Memory is bounded. When it is full, the signal that would be refused for its age soonest is forgotten. Should
 //! that one be played again, it is taken for new: some verdicts are asked for anew that need not be. To refuse a
@@ -31,10 +31,10 @@ impl Replay {
         self.table.create(self.shared.as_ref(), CREATED);
     }
 
-    /// Whether this is the first time that this signal of `issuer` is seen. It is remembered until `until`, after
+    /// Whether this is the first time that this signal of `sender` is seen. It is remembered until `until`, after
     /// which it is refused for its age.
-    pub fn is_first(&self, issuer: &str, jti: &str, until: UnixMillis, now: UnixMillis) -> bool {
-        let id = digest(issuer, jti);
+    pub fn is_first(&self, sender: impl AsRef<[u8]>, jti: &str, until: UnixMillis, now: UnixMillis) -> bool {
+        let id = digest(sender.as_ref(), jti);
         let key = self.table.first(&id);
         for _ in 0..MAX_TRIES {
             let (bytes, version) = self.shared.read(&key);
@@ -56,10 +56,10 @@ impl Replay {
     }
 }
 
-fn digest(issuer: &str, jti: &str) -> TokenDigest {
+fn digest(sender: &[u8], jti: &str) -> TokenDigest {
     // The length tells where one ends and the other begins.
-    let hasher = Sha256::new_with_prefix((issuer.len() as u64).to_le_bytes());
-    TokenDigest::from_bytes(hasher.chain_update(issuer).chain_update(jti).finalize().into())
+    let hasher = Sha256::new_with_prefix((sender.len() as u64).to_le_bytes());
+    TokenDigest::from_bytes(hasher.chain_update(sender).chain_update(jti).finalize().into())
 }
 
 /// With [`MAX_SEEN`], about 12,000 signals in at most 700 KiB.

@@ -6,10 +6,13 @@ use std::time::Duration;
 use super::back_channel_logout::LogoutRules;
 use super::security_event::SecurityEventRules;
 use crate::cache::ProviderTag;
-use crate::fleet::Fleet;
+use crate::client::{Authorization, ClientCredentials};
+use crate::fingerprint::{fingerprint, texts};
+use crate::fleet::{Credentials, Fleet};
 use crate::http::{ACCEPT_ENCODING, HttpCall, Scheme, USER_AGENT};
 use crate::jwt::{Algorithm, JwksEndpoint};
 use crate::request::{RequestView, has_host, has_path};
+use crate::target::Target;
 use crate::token::Secret;
 
 /// Where withdrawals come from; nowhere, unless it is named.
@@ -18,9 +21,9 @@ pub struct Sources {
     /// RFC 7009 requests that pass through.
     pub endpoint: Option<WatchedEndpoint>,
     /// Logout tokens.
-    pub back_channel_logout: Option<LogoutReceiver>,
-    /// Security event tokens.
-    pub security_events: Option<Rc<SecurityEvents>>,
+    pub back_channel_logout: Vec<LogoutReceiver>,
+    /// Security event tokens, by transmitter.
+    pub security_events: Vec<Rc<SecurityEvents>>,
     /// The operator.
     pub admin: Option<AdminReceiver>,
     /// Other Envoys.
@@ -37,32 +40,42 @@ impl Sources {
     /// Whether there are any.
     pub fn is_any(&self) -> bool {
         self.endpoint.is_some()
-            || self.back_channel_logout.is_some()
-            || self.security_events.is_some()
+            || !self.back_channel_logout.is_empty()
+            || !self.security_events.is_empty()
             || self.admin.is_some()
             || self.fleet.is_some()
     }
 
     /// What a `POST` to this path is for.
     pub fn of_target(&self, target: &[u8]) -> Option<Receiver> {
-        let is_it = |own: Option<&String>| own.is_some_and(|own| has_path(target, own));
-        if is_it(self.endpoint.as_ref().map(|it| &it.path)) {
-            Some(Receiver::Endpoint)
-        } else if is_it(self.back_channel_logout.as_ref().map(|it| &it.path)) {
-            Some(Receiver::Logout)
-        } else if is_it(self.security_events.as_ref().and_then(|it| it.push.as_ref()).map(|it| &it.path)) {
-            Some(Receiver::Push)
-        } else if is_it(self.admin.as_ref().map(|it| &it.path)) {
-            Some(Receiver::Admin)
-        } else {
-            None
-        }
+        self.paths().find(|(_, path)| has_path(target, path)).map(|(receiver, _)| receiver)
+    }
+
+    /// The paths of all receivers.
+    pub fn paths(&self) -> impl Iterator<Item = (Receiver, &str)> {
+        let endpoint = self.endpoint.iter().map(|it| (Receiver::Endpoint, &*it.path));
+        let logouts = self.back_channel_logout.iter().enumerate();
+        let logouts = logouts.map(|(place, it)| (Receiver::Logout(place), &*it.path));
+        let pushes = self.security_events.iter().enumerate();
+        let pushes = pushes.filter_map(|(place, it)| Some((Receiver::Push(place), &*it.push.as_ref()?.path)));
+        let admin = self.admin.iter().map(|it| (Receiver::Admin, &*it.path));
+        endpoint.chain(logouts).chain(pushes).chain(admin)
+    }
+
+    /// Access tokens of our own that are needed for them.
+    pub fn client_credentials(&self) -> impl Iterator<Item = &Rc<ClientCredentials>> {
+        let polls = self.security_events.iter().filter_map(|it| it.poll.as_ref()?.authorization.as_ref());
+        let store = self.fleet.as_ref().and_then(|fleet| match &fleet.credentials {
+            Some(Credentials::Token(token)) => Some(token),
+            _ => None,
+        });
+        polls.chain(store).filter_map(Authorization::client_credentials)
     }
 
     /// Where the keys are that verify signals.
     pub fn jwks(&self) -> impl Iterator<Item = &Rc<JwksEndpoint>> {
-        let logout = self.back_channel_logout.as_ref().map(|it| &it.signer.jwks);
-        logout.into_iter().chain(self.security_events.as_ref().map(|it| &it.signer.jwks))
+        let logouts = self.back_channel_logout.iter().map(|it| &it.signer.jwks);
+        logouts.chain(self.security_events.iter().map(|it| &it.signer.jwks))
     }
 }
 
@@ -73,10 +86,10 @@ pub enum Receiver {
     Admin,
     /// Nobody here: the request goes on to the server, and its outcome is watched.
     Endpoint,
-    /// Logout tokens.
-    Logout,
-    /// Security event tokens, pushed.
-    Push,
+    /// Logout tokens, for the one at this place.
+    Logout(usize),
+    /// Security event tokens, pushed by the transmitter at this place.
+    Push(usize),
 }
 
 /// A revocation endpoint (RFC 7009) that requests pass through to.
@@ -115,6 +128,14 @@ pub struct Signer {
     pub algorithms: Vec<Algorithm>,
 }
 
+impl Signer {
+    /// Whose keys, in texts.
+    fn texts(&self) -> Vec<&str> {
+        let place = self.jwks.whereabouts.written().map(Target::texts);
+        [&*self.provider].into_iter().chain(place.into_iter().flatten()).collect()
+    }
+}
+
 /// Receives logout tokens.
 #[derive(Clone, Debug)]
 pub struct LogoutReceiver {
@@ -126,6 +147,14 @@ pub struct LogoutReceiver {
     pub rules: LogoutRules,
     /// What is done where the session that one names is no verdict's.
     pub unknown_sessions: UnknownSessions,
+}
+
+impl LogoutReceiver {
+    /// Stands for who sends here: what others call by the same `jti` is something else.
+    pub fn sender(&self) -> [u8; 32] {
+        let LogoutRules { issuer, audiences, .. } = &self.rules;
+        fingerprint(&[&["logout", issuer], &texts(audiences), &self.signer.texts()])
+    }
 }
 
 /// What is done with a logout that names only a session, at a provider whose verdicts never named any.
@@ -160,6 +189,14 @@ pub struct SecurityEvents {
     pub poll: Option<Poll>,
 }
 
+impl SecurityEvents {
+    /// Stands for who sends here: what others call by the same `jti` is something else.
+    pub fn sender(&self) -> [u8; 32] {
+        let SecurityEventRules { issuer, audiences, .. } = &self.rules;
+        fingerprint(&[&["events", issuer], &texts(audiences), &self.signer.texts()])
+    }
+}
+
 /// Receives pushed security event tokens (RFC 8935).
 #[derive(Clone, Debug)]
 pub struct PushReceiver {
@@ -185,7 +222,7 @@ pub struct Poll {
     /// How long an answer may take.
     pub timeout: Duration,
     /// What `authorization` is: this, or `Bearer` and this.
-    pub authorization: Option<Secret>,
+    pub authorization: Option<Authorization>,
 }
 
 /// Receives the operator's orders.
@@ -198,8 +235,14 @@ pub struct AdminReceiver {
 }
 
 impl Poll {
-    /// A poll with this body.
-    pub fn request(&self, body: Vec<u8>) -> HttpCall {
+    /// Stands for what is fetched. At one place streams are told apart by who asks for them.
+    pub fn stream(&self) -> [u8; 32] {
+        let asks = self.authorization.as_ref().map(Authorization::identity).unwrap_or_default();
+        fingerprint(&[&["poll", &self.cluster, &self.authority, &self.path], &[&asks]])
+    }
+
+    /// A poll with this body. `fetched` is the access token, where one is fetched.
+    pub fn request(&self, body: Vec<u8>, fetched: Option<&Secret>) -> HttpCall {
         let mut headers: Vec<(String, String)> = [
             (":method", "POST"),
             (":path", &*self.path),
@@ -212,7 +255,7 @@ impl Poll {
         .map(|(name, value)| (name.to_owned(), value.to_owned()))
         .into();
         headers.splice(0..0, Scheme::header(self.scheme));
-        if let Some(secret) = &self.authorization {
+        if let Some(secret) = self.authorization.as_ref().and_then(|it| it.secret(fetched)) {
             headers.push(("authorization".to_owned(), credentials(secret)));
         }
         HttpCall { cluster: self.cluster.clone(), headers, body, timeout: self.timeout }

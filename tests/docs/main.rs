@@ -48,8 +48,12 @@ fn documented() -> Vec<Key> {
     keys
 }
 
+/// Where `client_credentials` stand, in the configurations of these tests.
+const OF_CALLS: &str = "revocation.security_events.poll.authorization";
+
 /// The path that stands for `path`, whose names are free, in the configurations of these tests.
 fn concrete(path: &str) -> String {
+    let path = if path.starts_with("client_credentials") { join(OF_CALLS, path) } else { path.to_owned() };
     path.replace("providers.NAME", "providers.main")
         .replace("policies.NAME", "policies.default")
         .replace("protected_resources.NAME", "protected_resources.api")
@@ -88,12 +92,21 @@ fn with(section: &str) -> Value {
             }),
         );
     }
+    if section.starts_with("client_credentials") {
+        let auth = json!({"none": {}});
+        let credentials = json!({"cluster": "as", "path": "/token", "auth": auth});
+        let base = with("revocation.security_events.poll");
+        return change(base, json!({(OF_CALLS): {"client_credentials": credentials}}));
+    }
     if section.starts_with("revocation") {
         let secret = json!({"env": "CLIENT_SECRET"});
         let mut sources = json!({
             "endpoint": {"path": "/revoke"},
             "back_channel_logout": {"path": "/logout", "audiences": ["web"]},
-            "security_events": {"audiences": ["gateway"], "push": {"path": "/events", "authorization": secret}},
+            "security_events": {
+                "audiences": ["gateway"], "jwks": {"cluster": "ssf", "path": "/jwks"},
+                "push": {"path": "/events", "authorization": secret},
+            },
             "admin": {"path": "/revocations", "token": secret},
             "fleet": {"cluster": "etcd", "prefix": "/fleet"},
         });
@@ -143,8 +156,11 @@ fn accepted_keys(path: &str) -> Option<Vec<String>> {
 fn sections_of_the_code(path: &str, sections: &mut BTreeMap<String, Vec<String>>) {
     let Some(keys) = accepted_keys(path) else { return };
     for key in &keys {
-        for form in [key.clone(), format!("{key}.NAME"), format!("{key}[]")] {
-            sections_of_the_code(&join(path, &form), sections);
+        sections_of_the_code(&join(path, key), sections);
+        // Where a list may stand for one object, its keys are the same.
+        if !sections.contains_key(&join(path, key)) {
+            sections_of_the_code(&join(path, &format!("{key}.NAME")), sections);
+            sections_of_the_code(&join(path, &format!("{key}[]")), sections);
         }
     }
     sections.insert(path.to_owned(), keys);
@@ -154,6 +170,8 @@ fn sections_of_the_code(path: &str, sections: &mut BTreeMap<String, Vec<String>>
 fn every_key_is_documented_and_every_documented_key_exists() {
     let mut in_code = BTreeMap::new();
     sections_of_the_code("", &mut in_code);
+    assert_eq!(accepted_keys("client_credentials.auth").unwrap().len(), 4, "of those that are there already");
+    in_code.insert("client_credentials".to_owned(), accepted_keys("client_credentials").unwrap());
     let mut in_docs: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for key in documented() {
         in_docs.entry(key.section).or_default().push(key.name);
@@ -210,7 +228,14 @@ fn types_and_ranges_are_as_documented() {
             "exactly" => (json!(7), kind.clone(), "a number"),
             "true" | "true," => (json!("?"), kind.clone(), "\"?\""),
             "list" => (json!("?"), "a list".to_owned(), "a string"),
+            "object" if kind.ends_with("list of objects") => {
+                (json!(7), "an object or a list of objects".to_owned(), "a number")
+            }
             "object" => (json!(7), "an object".to_owned(), "a number"),
+            "secret" if kind.ends_with("client_credentials") => {
+                let wanted = "{env: NAME}, {inline: \"...\"} or {client_credentials: {..}}";
+                (json!(7), wanted.to_owned(), "a number")
+            }
             "secret" => (json!(7), "{env: NAME} or {inline: \"...\"}".to_owned(), "a number"),
             "path" => (json!("?"), "a path such as ".to_owned(), "\"?\""),
             "text" => {
@@ -368,6 +393,7 @@ fn read_rust(folder: &Path, code: &mut String) {
 fn every_key_has_an_example() {
     let examples: Vec<Value> = examples().iter().map(|text| serde_json::from_str(text).unwrap()).collect();
     for Key { section, name, .. } in documented() {
+        let section = if section == "client_credentials" { join(OF_CALLS, &section) } else { section };
         let path = join(&section, &name).replace("[]", ".[]");
         assert!(examples.iter().any(|example| is_set(example, &path)), "{path}");
     }
@@ -382,6 +408,7 @@ fn is_set(value: &Value, path: &str) -> bool {
     match (step, value) {
         ("NAME", Value::Object(members)) => members.values().any(|value| is_set(value, rest)),
         ("[]", Value::Array(elements)) => elements.iter().any(|value| is_set(value, rest)),
+        (_, Value::Array(elements)) => elements.iter().any(|value| is_set(value, path)),
         (key, _) => value.get(key).is_some_and(|value| is_set(value, rest)),
     }
 }

@@ -69,6 +69,10 @@ fn the_schema_and_the_reader_know_the_same_keys() {
 
 /// Sections and their keys, as the schema has them.
 fn sections_of_the_schema(path: &str, schema: &Value, sections: &mut BTreeMap<String, Vec<String>>) {
+    // Where a list of it may stand instead, the keys are the same.
+    let alternatives = schema["anyOf"].as_array().filter(|_| schema.get("properties").is_none());
+    let one = alternatives.and_then(|any| any.iter().find(|it| it.get("properties").is_some()));
+    let schema = one.unwrap_or(schema);
     if let Some(properties) = schema["properties"].as_object() {
         assert_eq!(schema["additionalProperties"], false, "{path}");
         sections.insert(path.to_owned(), properties.keys().cloned().collect());

@@ -1,8 +1,11 @@
 //! What the filter fetches to know of revocations, in real Envoy: polled security events, and status lists.
 
-use std::sync::{
-    Arc, Mutex,
-    atomic::{AtomicBool, Ordering},
+use std::{
+    future,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use hyper::Response;
@@ -30,10 +33,18 @@ struct Transmitter {
 
 impl Transmitter {
     async fn start() -> Self {
+        Self::publishing(json!({"keys": []})).await
+    }
+
+    /// With keys of its own, at `/jwks`.
+    async fn publishing(jwks: Value) -> Self {
         let (events, polls) =
             (Arc::new(Mutex::new(serde_json::Map::new())), Arc::new(Mutex::new(Vec::new())));
         let (held, seen) = (events.clone(), polls.clone());
         let server = HttpServer::start(move |request| {
+            if request.uri().path() == "/jwks" {
+                return future::ready(Ok(Response::new(whole(jwks.to_string()))));
+            }
             let poll: Value = serde_json::from_slice(request.body()).unwrap();
             assert_eq!(request.headers()["authorization"], SECRET);
             let mut held = held.lock().unwrap();
@@ -42,11 +53,24 @@ impl Transmitter {
             }
             seen.lock().unwrap().push(poll);
             let answer = json!({"sets": *held, "moreAvailable": false}).to_string();
-            async move { Ok(Response::new(whole(answer))) }
+            future::ready(Ok(Response::new(whole(answer))))
         })
         .await;
         Self { server, events, polls }
     }
+
+    /// Has an event until it is acknowledged.
+    fn tell(&self, jti: &str, token: String) {
+        self.events.lock().unwrap().insert(jti.to_owned(), json!(token));
+    }
+}
+
+/// That alice's sessions are revoked, as `issuer` says.
+fn revoked(signer: &Signer, issuer: &str, jti: &str) -> String {
+    let claims = json!({"iss": issuer, "aud": "https://gateway.example", "iat": now(), "jti": jti,
+        "sub_id": {"format": "iss_sub", "iss": "https://as.example", "sub": "alice"}, "events": {REVOKED: {}}});
+    let header = json!({"alg": signer.alg, "kid": signer.kid, "typ": "secevent+jwt"});
+    signer.sign(&header, &claims)
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -69,10 +93,7 @@ async fn polled_events_withdraw_and_are_acknowledged() {
     assert_eq!(gateway.get("token").await.status, 200);
     gateway.server.answer_all(Answer::inactive());
     assert_eq!(gateway.get("token").await.status, 200, "it is remembered");
-    let claims = json!({"iss": "https://as.example", "aud": "https://gateway.example", "iat": now(), "jti": "e1",
-        "sub_id": {"format": "iss_sub", "iss": "https://as.example", "sub": "alice"}, "events": {REVOKED: {}}});
-    let token = signer.sign(&json!({"alg": "ES256", "kid": "as", "typ": "secevent+jwt"}), &claims);
-    transmitter.events.lock().unwrap().insert("e1".to_owned(), json!(token));
+    transmitter.tell("e1", revoked(&signer, "https://as.example", "e1"));
     eventually("the refusal", || async { (gateway.get("token").await.status == 401).then_some(()) }).await;
     eventually("the acknowledgement", || async {
         transmitter.events.lock().unwrap().is_empty().then_some(())
@@ -82,6 +103,82 @@ async fn polled_events_withdraw_and_are_acknowledged() {
     let polls = transmitter.polls.lock().unwrap().clone();
     let acknowledged = polls.iter().filter(|poll| poll["ack"] == json!(["e1"])).count();
     assert_eq!(acknowledged, 1, "{polls:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn several_transmitters_are_heard_and_none_holds_up_or_speaks_for_another() {
+    let signers = ["risk", "tenant", "pushing"].map(|name| Signer::new("ES256", name));
+    let [risk, tenant, pushing] = &signers;
+    let mut servers = Vec::new();
+    for signer in &signers {
+        servers.push(Transmitter::publishing(json!({"keys": [signer.jwk()]})).await);
+    }
+    // One that takes the poll and never answers, nor has any keys.
+    let hung = HttpServer::start(|_| future::pending()).await;
+    let transmitter = |name: &str| {
+        json!({
+            "issuer": format!("https://{name}.example"), "audiences": ["https://gateway.example"],
+            "jwks": {"cluster": name, "path": "/jwks"},
+            "poll": {"cluster": name, "path": "/poll", "interval": "1s", "timeout": "60s",
+                     "authorization": {"inline": "poll-secret-poll-secret"}},
+        })
+    };
+    let mut pushes = transmitter("pushing");
+    pushes.as_object_mut().unwrap().remove("poll");
+    pushes["push"] = json!({"path": "/pushed", "authorization": {"inline": "push-secret-push-secret"}});
+    let mut plugin = plugin().await;
+    plugin["policies"] = json!({"default": {"cache_ttl": "10m"}});
+    plugin["providers"]["main"]["issuer"] = json!("https://as.example");
+    let all = [transmitter("hung"), transmitter("risk"), transmitter("tenant"), pushes];
+    plugin["revocation"] = json!({"settle": "0s", "security_events": all});
+    let gateway = Gateway::with(plugin, |envoy| {
+        let envoy = envoy.workers(2).allow_on_headers_stop_iteration().cluster("hung", hung.address());
+        servers.iter().zip(&signers).fold(envoy, |envoy, (transmitter, signer)| {
+            envoy.cluster(&signer.kid, transmitter.server.address())
+        })
+    })
+    .await;
+    let remember = |token: &'static str| async {
+        gateway.server.answer_all(Answer::active(json!({"sub": "alice", "iss": "https://as.example"})));
+        assert_eq!(gateway.get(token).await.status, 200);
+        gateway.server.answer_all(Answer::inactive());
+        assert_eq!(gateway.get(token).await.status, 200, "it is remembered");
+    };
+    let push = |signer: &Signer, issuer: &str| {
+        let request = Request::post("/pushed", revoked(signer, issuer, "1"))
+            .header("content-type", "application/secevent+jwt")
+            .header("authorization", "Bearer push-secret-push-secret");
+        gateway.send(request)
+    };
+    for (transmitter, signer) in servers.iter().zip(&signers).take(2) {
+        let token = if signer.kid == "risk" { "first" } else { "second" };
+        remember(token).await;
+        // What it says in the name of another is refused.
+        transmitter.tell("2", revoked(signer, "https://pushing.example", "2"));
+        eventually("the report", || async {
+            let polls = transmitter.polls.lock().unwrap();
+            polls.iter().any(|poll| poll["setErrs"]["2"]["err"] == "invalid_issuer").then_some(())
+        })
+        .await;
+        assert_eq!(gateway.get(token).await.status, 200);
+        transmitter.events.lock().unwrap().clear();
+        transmitter.tell("1", revoked(signer, &format!("https://{}.example", signer.kid), "1"));
+        eventually("the refusal", || async { (gateway.get(token).await.status == 401).then_some(()) }).await;
+    }
+    remember("third").await;
+    for (signer, issuer) in [
+        (risk, "https://pushing.example"),
+        (tenant, "https://tenant.example"),
+        (pushing, "https://risk.example"),
+    ] {
+        assert_eq!(push(signer, issuer).await.status, 400, "{} as {issuer}", signer.kid);
+    }
+    assert_eq!(gateway.get("third").await.status, 200);
+    assert_eq!(push(pushing, "https://pushing.example").await.status, 202, "the same jti");
+    for _ in 0..10 {
+        assert_eq!(gateway.get("third").await.status, 401);
+    }
+    assert_eq!(gateway.envoy.counter("revocation.received").await, 3);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -78,4 +78,7 @@ fn gather_named<'n>(node: &'n Node, path: &str, named: &mut Vec<(String, &'n Ent
             gather_named(&entry.value, &path, named);
         }
     }
+    for (place, item) in node.items().iter().enumerate() {
+        gather_named(item, &format!("{path}[{place}]"), named);
+    }
 }

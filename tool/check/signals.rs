@@ -4,13 +4,20 @@ use super::configuration::Configuration;
 use super::plugin::{Form, Plugin, SWITCH};
 use crate::finding::Finding;
 
-/// The receivers that a configuration names: each wants a body before anything of the request may pass.
-pub(super) fn receivers(configuration: &Configuration) -> Vec<&'static str> {
-    let is_named = |path: &&str| {
-        let keys: Vec<&str> = path.split('.').collect();
-        configuration.get(&keys).is_some()
-    };
-    RECEIVERS.into_iter().filter(is_named).collect()
+/// The paths of the receivers that a configuration names: each wants a body before anything of the request may pass.
+pub(super) fn receivers(configuration: &Configuration) -> Vec<String> {
+    RECEIVERS.into_iter().flat_map(|(source, key)| receivers_of(configuration, source, key)).collect()
+}
+
+/// Those of one source, which may be several.
+fn receivers_of(configuration: &Configuration, source: &str, key: Option<&str>) -> Vec<String> {
+    let path = ["revocation.", source].concat();
+    let Some(node) = configuration.get(&["revocation", source]) else { return Vec::new() };
+    let several = node.items().iter().enumerate().map(|(place, item)| (format!("{path}[{place}]"), item));
+    let one = Some((path.clone(), node)).filter(|(_, node)| node.items().is_empty());
+    let named =
+        one.into_iter().chain(several).filter(|(_, node)| key.is_none_or(|key| node.get(key).is_some()));
+    named.map(|(path, _)| key.map_or_else(|| path.clone(), |key| format!("{path}.{key}"))).collect()
 }
 
 /// What is wrong with the switch of a plugin whose form has it, and with a form that has not.
@@ -92,5 +99,6 @@ fn is_same(one: &Plugin<'_>, other: &Plugin<'_>) -> bool {
         && own(one) == own(other)
 }
 
-const RECEIVERS: [&str; 3] =
-    ["revocation.back_channel_logout", "revocation.security_events.push", "revocation.admin"];
+/// What receives, and the key under which it does.
+const RECEIVERS: [(&str, Option<&str>); 3] =
+    [("back_channel_logout", None), ("security_events", Some("push")), ("admin", None)];

@@ -31,7 +31,7 @@ impl Worker {
                 .unwrap(),
         );
         if let Some(Cached::Active(entry)) = self.cache.find(&digest, now) {
-            assert_eq!(entry.word(), Word::Own);
+            assert_eq!(entry.vouched(), Vouched::ByItself);
             return self.forward_jwt(token, iat, began);
         }
         let mut claims = json!({"sub": token.sub(), "client_id": token.client()});
@@ -61,7 +61,7 @@ impl Worker {
                     digest: &digest,
                     token: verdict_on.token,
                     provider: verdict_on.provider,
-                    word: Word::Own,
+                    vouched: Vouched::ByItself,
                     asked: now,
                     checked,
                     useful_until: now.plus(TTL),

@@ -202,13 +202,16 @@ impl KeyRing {
         let sent = self.schedule.ended(call)?;
         match reply.map_or(Err(FetchFailure::NoAnswer), |reply| self.load(reply)) {
             Ok(is_new) => {
-                log::debug!("provider {:?}: jwks fetched, new: {is_new}", self.jwks.provider);
+                log::debug!("{}: jwks fetched, new: {is_new}", self.jwks.owner());
                 // The tick that it is for comes up to a whole one later.
                 let age = self.jwks.refresh_interval.mul_f64(REFRESH_AHEAD).saturating_sub(NOW_AND_THEN);
                 self.schedule.succeeded(sent.plus(age));
                 let whose = Whose::provider(&self.jwks.provider);
                 step.count(Counter::JwksRefreshed, whose);
-                step.set(Gauge::JwksFetched, whose, step.now.as_secs());
+                // Two would say now the one, now the other.
+                if self.jwks.transmitter.is_none() {
+                    step.set(Gauge::JwksFetched, whose, step.now.as_secs());
+                }
             }
             Err(reason) => {
                 let asked = self.schedule.failed(self.pauses(), reply, step.now);
@@ -218,8 +221,8 @@ impl KeyRing {
                     Place::Sought | Place::Lost => String::new(),
                 };
                 log::warn!(
-                    "provider {:?}: jwks: no keys fetched: {reason}; {called}{seen}{}",
-                    self.jwks.provider,
+                    "{}: jwks: no keys fetched: {reason}; {called}{seen}{}",
+                    self.jwks.owner(),
                     in_words(asked)
                 );
                 step.count(Counter::JwksError, Whose::provider(&self.jwks.provider));
@@ -257,7 +260,7 @@ impl KeyRing {
                 let is_usual =
                     matches!(warning, KeyWarning::Skipped { reason: UnusableKey::ForEncryption, .. });
                 let level = if is_usual { Level::Debug } else { Level::Warn };
-                log::log!(level, "provider {:?}: jwks: {warning}", self.jwks.provider);
+                log::log!(level, "{}: jwks: {warning}", self.jwks.owner());
             }
             self.current = Some(self.with_seeds(set));
             self.generation += 1;

@@ -21,20 +21,23 @@ use crate::policy::Unavailable;
 use crate::provider::{Introspector, Provider};
 use crate::token::{AccessToken, TokenDigest, UnixMillis};
 
-/// The keys of all providers whose keys are needed.
+/// The keys of all providers whose keys are needed, and of transmitters of security events that have their own.
 pub(in crate::filter) struct KeyRings {
     rings: Vec<KeyRing>,
 }
 
 impl KeyRings {
-    /// For the providers whose keys are needed.
+    /// For those whose keys are needed.
     pub(in crate::filter) fn new(config: &Config) -> Self {
         let ring = |provider: &Provider| {
             let jwks = Rc::clone(config.needed_keys(provider)?);
             let (validator, introspector) = (provider.validator.clone(), provider.introspector.clone());
             Some(KeyRing::new(jwks, validator, introspector, config.revocation.jwts))
         };
-        Self { rings: config.providers.iter().filter_map(ring).collect() }
+        let of_transmitters = config.revocation.jwks().filter(|jwks| jwks.transmitter.is_some());
+        let of_transmitters =
+            of_transmitters.map(|jwks| KeyRing::new(Rc::clone(jwks), None, None, config.revocation.jwts));
+        Self { rings: config.providers.iter().filter_map(ring).chain(of_transmitters).collect() }
     }
 
     /// The digest that a verdict on this token is found under; `None` while there are no keys.
@@ -86,7 +89,7 @@ impl KeyRings {
 
     /// Discovery has found what was not known of a provider.
     pub(in crate::filter) fn found(&mut self, provider: &str, found: &Found) {
-        for ring in self.rings.iter_mut().filter(|ring| ring.jwks.provider == provider) {
+        for ring in self.rings.iter_mut().filter(|ring| ring.jwks.is_of_provider(provider)) {
             found.jwks.iter().for_each(|target| ring.locate(target));
             found.introspector.iter().for_each(|introspector| ring.ask_at(introspector));
         }
@@ -94,14 +97,14 @@ impl KeyRings {
 
     /// Discovery has found nothing of a provider. Returns who waits for its keys no more.
     pub(in crate::filter) fn not_found(&mut self, provider: &str) -> Vec<Woken> {
-        let rings = self.rings.iter_mut().filter(|ring| ring.jwks.provider == provider);
+        let rings = self.rings.iter_mut().filter(|ring| ring.jwks.is_of_provider(provider));
         rings.flat_map(KeyRing::lose).collect()
     }
 
-    /// Whose keys a call fetches.
+    /// Which provider's keys a call fetches.
     pub(in crate::filter) fn fetched(&self, call: CallId) -> Option<&str> {
         let ring = self.rings.iter().find(|ring| ring.schedule().is(call))?;
-        Some(&ring.jwks.provider)
+        ring.jwks.transmitter.is_none().then_some(&*ring.jwks.provider)
     }
 
     /// Whether the last fetch of a provider's keys failed, or it is not to be found out where they are.

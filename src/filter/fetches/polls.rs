@@ -6,13 +6,13 @@ use std::time::Duration;
 
 use litemap::LiteMap;
 use serde_json::{Value, json};
-use sha2::{Digest, Sha256};
 
 use super::back_off::in_words;
 use super::keys::{KeyRings, KeysWanted};
 use super::schedule::{Pauses, Schedule};
 use super::signed::NotVerified;
 use crate::cache::Claim;
+use crate::client::Authorization;
 use crate::config::Config;
 use crate::filter::event::CallId;
 use crate::filter::part::{Pace, Part};
@@ -25,10 +25,15 @@ use crate::revocation::security_event::{SecurityEventRules, SetError, SetRefused
 use crate::revocation::sources::{Poll, SecurityEvents};
 use crate::token::{TokenDigest, UnixMillis};
 
-/// What this worker knows of its polling.
-pub(in crate::filter) struct Polls {
-    /// What is polled, if anything is.
-    events: Option<Rc<SecurityEvents>>,
+/// All that is polled, each by itself: a transmitter that fails holds up no other.
+pub(in crate::filter) struct Polls(Vec<Polling>);
+
+/// What this worker knows of its polling of one transmitter.
+struct Polling {
+    events: Rc<SecurityEvents>,
+    poll: Poll,
+    /// What the one that polls has claimed.
+    lease: TokenDigest,
     schedule: Schedule,
     /// Until when this worker is the one that polls.
     ours_until: UnixMillis,
@@ -38,36 +43,87 @@ pub(in crate::filter) struct Polls {
     refused: LiteMap<String, SetRefused>,
     /// Tokens that waited for newer keys once.
     without_keys: Vec<String>,
+    /// The number of our own access token that the last poll showed, where it showed one.
+    shows: u64,
+    /// Of one that was refused: only newer ones are shown.
+    refused_token: u64,
 }
 
 impl Polls {
     pub(in crate::filter) fn new(config: &Config) -> Self {
-        let events = config.revocation.security_events.as_ref().filter(|events| events.poll.is_some());
-        Self {
-            events: events.cloned(),
+        Self(config.revocation.security_events.iter().filter_map(Polling::new).collect())
+    }
+
+    /// A call ended. Returns whether it was a poll.
+    pub(in crate::filter) fn ended(
+        &mut self,
+        call: CallId,
+        reply: Option<&Reply<'_>>,
+        keys: &mut KeyRings,
+        step: &mut Step<'_>,
+    ) -> bool {
+        let polling = self.0.iter_mut().find_map(|it| it.schedule.ended(call).map(|_| it));
+        polling.map(|it| it.ended(reply, keys, step)).is_some()
+    }
+}
+
+impl Part for Polls {
+    fn tick(&mut self, step: &mut Step<'_>) {
+        self.0.iter_mut().for_each(|it| it.poll(step));
+    }
+
+    fn pace(&self) -> Pace {
+        if self.0.is_empty() { Pace::Idle } else { Pace::NowAndThen }
+    }
+
+    /// The next poll is due, if another worker does not poll.
+    fn clock_set_back(&mut self, _: UnixMillis) {
+        for polling in &mut self.0 {
+            polling.schedule.clock_set_back();
+            polling.ours_until = UnixMillis::from_millis(0);
+        }
+    }
+}
+
+impl Polling {
+    fn new(events: &Rc<SecurityEvents>) -> Option<Self> {
+        let poll = events.poll.clone()?;
+        Some(Self {
+            lease: TokenDigest::from_bytes(poll.stream()),
+            poll,
+            events: Rc::clone(events),
             schedule: Schedule::new(),
             ours_until: UnixMillis::from_millis(0),
             applied: Vec::new(),
             refused: LiteMap::new_vec(),
             without_keys: Vec::new(),
-        }
+            shows: 0,
+            refused_token: 0,
+        })
     }
 
     /// Polls, if it is time and nobody else does; only in the root's callbacks.
     fn poll(&mut self, step: &mut Step<'_>) {
-        let Some(events) = self.events.clone() else { return };
-        let Some(poll) = &events.poll else { return };
         if !self.schedule.is_due(step.now) {
             return;
         }
         if step.now >= self.ours_until {
-            self.become_the_one_that_polls(poll, Duration::ZERO, step);
+            self.become_the_one_that_polls(Duration::ZERO, step);
         }
         if step.now >= self.ours_until {
-            return self.schedule.put_off(step.now.plus(poll.interval));
+            return self.schedule.put_off(step.now.plus(self.poll.interval));
         }
-        let call = step.call(poll.request(self.body()));
-        self.schedule.begin(call, pauses(poll), step.now);
+        let credentials = self.poll.authorization.as_ref().and_then(Authorization::client_credentials);
+        let fetched = credentials.map(|it| step.worker.access_tokens.get(it, self.refused_token, step.now));
+        if let Some(None) = fetched {
+            // It is due until the token is here.
+            return;
+        }
+        let fetched = fetched.flatten();
+        self.shows = fetched.as_ref().map_or(0, |token| token.number);
+        let fetched = fetched.as_ref().map(|token| &*token.secret);
+        let call = step.call(self.poll.request(self.body(), fetched));
+        self.schedule.begin(call, pauses(&self.poll), step.now);
     }
 
     /// What the next poll says.
@@ -83,25 +139,14 @@ impl Polls {
 
     /// Sees to it that no other worker polls, unless one does: for a `pause`, a poll and the next, so that it stays with one
     /// as long as that one lives.
-    fn become_the_one_that_polls(&mut self, poll: &Poll, pause: Duration, step: &Step<'_>) {
-        let until = step.now.plus(pause).plus(poll.timeout).plus(poll.interval * 3);
-        let is_ours = step.worker.leases.claim(&lease(poll), step.now, until, false) == Claim::Ours;
+    fn become_the_one_that_polls(&mut self, pause: Duration, step: &Step<'_>) {
+        let until = step.now.plus(pause).plus(self.poll.timeout).plus(self.poll.interval * 3);
+        let is_ours = step.worker.leases.claim(&self.lease, step.now, until, false) == Claim::Ours;
         self.ours_until = if is_ours { until } else { step.now };
     }
 
-    /// A call ended. Returns whether it was a poll.
-    pub(in crate::filter) fn ended(
-        &mut self,
-        call: CallId,
-        reply: Option<&Reply<'_>>,
-        keys: &mut KeyRings,
-        step: &mut Step<'_>,
-    ) -> bool {
-        if self.schedule.ended(call).is_none() {
-            return false;
-        }
-        let Some(events) = self.events.clone() else { return true };
-        let Some(poll) = &events.poll else { return true };
+    /// A poll ended.
+    fn ended(&mut self, reply: Option<&Reply<'_>>, keys: &mut KeyRings, step: &mut Step<'_>) {
         match reply.ok_or_else(|| "no answer".to_owned()).and_then(read) {
             Ok(Polled { tokens, more }) => {
                 // The transmitter has heard of these.
@@ -109,44 +154,52 @@ impl Polls {
                 self.refused.clear();
                 let is_any = !tokens.is_empty();
                 for (jti, token) in tokens {
-                    self.take(&events, jti, &token, keys, step);
+                    self.take(jti, &token, keys, step);
                 }
                 let has_to_say = !self.applied.is_empty() || !self.refused.is_empty();
                 let is_next_at_once = is_any && (more || has_to_say);
-                let pause = if is_next_at_once { Duration::ZERO } else { poll.interval };
+                let pause = if is_next_at_once { Duration::ZERO } else { self.poll.interval };
                 self.schedule.succeeded(step.now.plus(pause));
             }
+            Err(_) if reply.is_some_and(|reply| reply.status == 401) && self.renews_token(step) => {
+                self.schedule.put_off(step.now);
+            }
             Err(reason) => {
-                let called = called("POST", &poll.path, &poll.cluster, &poll.authority);
+                let Poll { path, cluster, authority, .. } = &self.poll;
+                let called = called("POST", path, cluster, authority);
                 let seen = reply.map(|reply| ["; ", &reply.seen()].concat()).unwrap_or_default();
-                let provider = &events.signer.provider;
-                let asked = self.schedule.failed(pauses(poll), reply, step.now);
+                let provider = &self.events.signer.provider;
+                let asked = self.schedule.failed(pauses(&self.poll), reply, step.now);
                 log::warn!(
                     "provider {provider:?}: no security events polled: {reason}; {called}{seen}{}",
                     in_words(asked)
                 );
                 // The others leave the transmitter alone as long as we do.
-                step.worker.leases.release(&lease(poll));
-                self.become_the_one_that_polls(poll, self.schedule.due().since(step.now), step);
+                step.worker.leases.release(&self.lease);
+                self.become_the_one_that_polls(self.schedule.due().since(step.now), step);
             }
         }
         self.poll(step);
-        true
+    }
+
+    /// A poll was refused. Returns whether it is made anew, with another access token.
+    fn renews_token(&mut self, step: &Step<'_>) -> bool {
+        let credentials = self.poll.authorization.as_ref().and_then(Authorization::client_credentials);
+        let renews =
+            credentials.is_some_and(|it| step.worker.access_tokens.refused(it, self.shows, step.now));
+        if renews {
+            self.refused_token = self.shows;
+        }
+        renews
     }
 
     /// Applies one token, or finds out why not.
-    fn take(
-        &mut self,
-        events: &SecurityEvents,
-        jti: String,
-        token: &str,
-        keys: &mut KeyRings,
-        step: &mut Step<'_>,
-    ) {
+    fn take(&mut self, jti: String, token: &str, keys: &mut KeyRings, step: &mut Step<'_>) {
+        let events = Rc::clone(&self.events);
         let refused = match keys.verify(&events.signer, SecurityEventRules::admits, token, step) {
             Ok(verified) => match events.rules.check(verified.typ(), verified.claims(), step.now) {
                 Ok(event) if event.jti == jti => {
-                    security_events::apply(events, event, step);
+                    security_events::apply(&events, event, step);
                     self.applied.push(jti);
                     return;
                 }
@@ -168,22 +221,6 @@ impl Polls {
         step.count(Counter::RevocationRefused, Whose::NOBODY.because("security_event_refused"));
         self.without_keys.retain(|other| *other != jti);
         self.refused.insert(jti, refused);
-    }
-}
-
-impl Part for Polls {
-    fn tick(&mut self, step: &mut Step<'_>) {
-        self.poll(step);
-    }
-
-    fn pace(&self) -> Pace {
-        if self.events.is_some() { Pace::NowAndThen } else { Pace::Idle }
-    }
-
-    /// The next poll is due, if another worker does not poll.
-    fn clock_set_back(&mut self, _: UnixMillis) {
-        self.schedule.clock_set_back();
-        self.ours_until = UnixMillis::from_millis(0);
     }
 }
 
@@ -225,12 +262,6 @@ pub(crate) fn fuzz_poll_reply(body: &[u8]) {
     if let Ok(polled) = read(&reply) {
         assert!(polled.tokens.len() <= MAX_EVENTS);
     }
-}
-
-/// What the one that polls has claimed.
-fn lease(poll: &Poll) -> TokenDigest {
-    let Poll { cluster, authority, path, .. } = poll;
-    TokenDigest::from_bytes(Sha256::digest(format!("poll {cluster} {authority} {path}")).into())
 }
 
 /// In one reply.

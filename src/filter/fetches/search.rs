@@ -256,7 +256,8 @@ impl Searching {
                  `revocation.endpoint` takes their verdicts away at once"
             );
         }
-        if metadata.has_logout && sources.back_channel_logout.is_none() {
+        if metadata.has_logout && !sources.back_channel_logout.iter().any(|it| it.signer.provider == provider)
+        {
             log::info!(
                 "provider {provider:?}: discovery: it can send logout tokens; `revocation.back_channel_logout` receives them"
             );

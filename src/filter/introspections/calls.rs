@@ -8,10 +8,11 @@ use super::load::Priority;
 use super::servers::Servers;
 use crate::cache::{Asked, Moment, ProviderTag, Withdrawable};
 use crate::claims::{Claims, ClaimsBuf};
+use crate::client::ClientCredentials;
 use crate::filter::case::Case;
 use crate::filter::clock::is_fresh;
 use crate::filter::event::{CallId, StreamId};
-use crate::filter::inquiry::Inquiry;
+use crate::filter::inquiry::Question;
 use crate::filter::worker::CallIds;
 use crate::http::OwnedReply;
 use crate::numbered::Numbered;
@@ -31,6 +32,8 @@ pub(super) struct Calls {
     anothers: BTreeSet<(TokenDigest, CallId)>,
     /// Calls that wait for the root's turn to be sent.
     unsent: VecDeque<CallId>,
+    /// Calls that wait for an access token of ours.
+    without_token: Vec<CallId>,
     pub(super) servers: Servers,
 }
 
@@ -47,6 +50,10 @@ pub(super) struct Call {
     /// A signed reply that waits for keys.
     pub(super) held: Option<OwnedReply>,
     pub(super) has_waited_for_keys: bool,
+    /// The number of our own access token that the current try shows, where it shows one.
+    pub(super) shows: u64,
+    /// Whether a try was refused for its access token, and is made anew with another than that.
+    pub(super) has_renewed_token: bool,
     /// Streams that asked; some may be gone since.
     pub(super) streams: VecDeque<StreamId>,
     /// Changed only where the calls are counted.
@@ -88,6 +95,7 @@ impl Calls {
             by_digest: BTreeMap::new(),
             anothers: BTreeSet::new(),
             unsent: VecDeque::new(),
+            without_token: Vec::new(),
             servers: Servers::default(),
         }
     }
@@ -223,6 +231,29 @@ impl Calls {
         self.unsent.pop_front()
     }
 
+    /// A call waits for an access token.
+    pub(super) fn wait_for_token(&mut self, id: CallId) {
+        self.without_token.push(id);
+    }
+
+    /// Those that wait for an access token by these credentials no more.
+    pub(super) fn take_without_token(&mut self, credentials: &Rc<ClientCredentials>) -> Vec<CallId> {
+        let Self { open, without_token, .. } = self;
+        let is_it = |id: &mut CallId| {
+            // One that was closed meanwhile waits for nothing.
+            let call = open.get(*id);
+            call.is_none_or(|call| {
+                call.introspector.endpoint.client_credentials().is_some_and(|it| Rc::ptr_eq(it, credentials))
+            })
+        };
+        without_token.extract_if(.., is_it).collect()
+    }
+
+    /// A call goes on that was not sent yet.
+    pub(super) fn send_later(&mut self, id: CallId) {
+        self.unsent.push_back(id);
+    }
+
     pub(super) fn get(&self, id: CallId) -> Option<&Call> {
         self.open.get(id)
     }
@@ -257,29 +288,31 @@ impl Call {
     }
 
     pub(super) fn new(
-        introspector: &Rc<Introspector>,
-        inquiry: &Inquiry,
-        digest: TokenDigest,
+        introspector: Rc<Introspector>,
+        Question { token, digest, origin, .. }: Question,
         validated: Option<ClaimsBuf>,
-        request: &dyn RequestView,
+        trace: KeptHeaders,
         asker: Asker,
         priority: Priority,
     ) -> Self {
+        let tries_left = introspector.endpoint.retries;
         Self {
-            introspector: Rc::clone(introspector),
-            origin: Rc::clone(&inquiry.case.origin),
+            introspector,
+            origin,
             digest,
-            token: inquiry.token.clone(),
+            token,
             validated,
-            trace: trace_headers(request),
+            trace,
             held: None,
             has_waited_for_keys: false,
+            shows: 0,
+            has_renewed_token: false,
             streams: VecDeque::new(),
             asker,
             is_under_way: false,
             priority,
             queued: None,
-            tries_left: introspector.endpoint.retries,
+            tries_left,
             sent: None,
             wanted_after: UnixMillis::from_millis(0),
             moment: Moment::NEVER,

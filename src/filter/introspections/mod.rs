@@ -23,6 +23,7 @@ use super::event::{CallId, StreamId};
 use super::inquiry::Inquiry;
 use super::kept::Kept;
 use super::levels::Levels;
+use super::open_streams::Word;
 use super::part::{Pace, Part};
 use super::step::Step;
 use super::worker::CallIds;
@@ -41,12 +42,19 @@ pub(super) struct Introspections {
     waiting: Kept<Waiter>,
     /// Verdicts that some streams have yet to be told.
     settlements: VecDeque<Settlement>,
+    /// What was said of tokens, for those whose streams are still open; noted only where that is asked for.
+    words: Vec<(TokenDigest, Word)>,
 }
 
 impl Introspections {
     /// None yet; calls get these numbers.
     pub(super) fn new(ids: CallIds) -> Self {
-        Self { calls: Calls::new(ids), waiting: Kept::default(), settlements: VecDeque::new() }
+        Self {
+            calls: Calls::new(ids),
+            waiting: Kept::default(),
+            settlements: VecDeque::new(),
+            words: Vec::new(),
+        }
     }
 
     /// How many streams wait.

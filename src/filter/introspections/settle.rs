@@ -4,12 +4,14 @@ use super::Introspections;
 use super::calls::Call;
 use super::overtaken::is_overtaken;
 use super::settlement::{Outcome, Settlement};
-use crate::cache::Word;
+use crate::cache::Vouched;
 use crate::filter::batch::Batch;
 use crate::filter::case::Waiter;
 use crate::filter::judge::{conclude, refuse, without_verdict};
+use crate::filter::open_streams::Word;
 use crate::filter::passed_by::PassedBy;
 use crate::filter::step::Step;
+use crate::token::TokenDigest;
 
 impl Introspections {
     /// All who wait for a call are to be told what came of it.
@@ -20,6 +22,11 @@ impl Introspections {
     /// Whether somebody has yet to be told. Whoever leaves it so has asked for a turn.
     pub(in crate::filter) fn are_to_settle(&self) -> bool {
         !self.settlements.is_empty()
+    }
+
+    /// What was said of tokens since the last time.
+    pub(in crate::filter) fn take_words(&mut self) -> Vec<(TokenDigest, Word)> {
+        std::mem::take(&mut self.words)
     }
 
     /// Settles waiting streams, as many as there is room for.
@@ -40,6 +47,9 @@ impl Introspections {
                 }
                 settlement.call.streams.pop_front();
             }
+            if step.worker.config.rechecks_open_streams() {
+                self.words.push((settlement.call.digest, settlement.outcome.word()));
+            }
         }
     }
 }
@@ -48,8 +58,7 @@ fn settle_one(waiter: Waiter, Settlement { call, outcome }: &Settlement, step: &
     match outcome {
         Outcome::Active { claims, jwt, asked } => {
             let verdict = || call.withdrawable(claims.view());
-            let passed_by =
-                PassedBy::of(&waiter.case.policy, &waiter.case.origin, Word::Servers, asked.at, verdict);
+            let passed_by = PassedBy::of(&waiter.case, Vouched::ByServer, asked.at, verdict);
             conclude(waiter.case, claims.view(), jwt.as_ref(), passed_by, step);
         }
         Outcome::Denied(denial) => refuse(&waiter.case, denial, step),

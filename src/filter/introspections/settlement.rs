@@ -3,6 +3,7 @@
 use super::calls::Call;
 use crate::cache::Asked;
 use crate::claims::ClaimsBuf;
+use crate::filter::open_streams::Word;
 use crate::jwt::Minted;
 use crate::policy::{Denial, Unavailable};
 
@@ -26,4 +27,15 @@ pub(super) enum Outcome {
     Denied(Denial),
     /// There is none: nobody passes but by an older verdict that may serve instead.
     NoVerdict(Unavailable),
+}
+
+impl Outcome {
+    /// What it says of the token, whoever shows it.
+    pub(super) fn word(&self) -> Word {
+        match self {
+            Self::Active { asked, .. } => Word::Active(asked.at),
+            Self::Denied(denial) => Word::Refused(denial.clone()),
+            Self::NoVerdict(_) => Word::None,
+        }
+    }
 }

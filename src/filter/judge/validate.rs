@@ -4,11 +4,10 @@ use super::conclude;
 use super::outcome::refuse_client;
 use super::phantom::{jwt_id, mint_for};
 use super::remember::remember;
-use crate::cache::{Asked, ProviderTag, Standing, Verdict, Withdrawable, Word};
+use crate::cache::{Asked, ProviderTag, Standing, Verdict, Vouched, Withdrawable};
 use crate::claims::ClaimsBuf;
 use crate::filter::case::{Case, Source};
 use crate::filter::fetches::keys::KeyRings;
-use crate::filter::inquiry::Inquiry;
 use crate::filter::passed_by::PassedBy;
 use crate::filter::step::Step;
 use crate::filter::worker::Worker;
@@ -33,12 +32,13 @@ pub(in crate::filter) enum Invalid {
 /// Why it is not.
 pub(in crate::filter) fn validate(
     validator: &Validator,
-    inquiry: &Inquiry,
+    token: &AccessToken,
+    has_waited_for_keys: bool,
     keys: &KeyRings,
     step: &Step<'_>,
 ) -> Result<ClaimsBuf, Invalid> {
     let set = keys.set(&validator.jwks).ok_or(Invalid::ByTheseKeys)?;
-    let token = inquiry.token.secret().as_bytes();
+    let token = token.secret().as_bytes();
     let reason = match validator.rules.verify(token, set, step.worker.signatures(), step.now) {
         Ok(claims) => return Ok(claims),
         Err(reason) => reason,
@@ -48,7 +48,7 @@ pub(in crate::filter) fn validate(
         return Err(Invalid::For(Unavailable::Host.into()));
     }
     if reason.newer_keys_may_help() {
-        if !inquiry.has_waited_for_keys {
+        if !has_waited_for_keys {
             return Err(Invalid::ByTheseKeys);
         }
         // Nobody can tell whether there is such a key.
@@ -71,7 +71,9 @@ pub(in crate::filter) fn is_good_by_itself(
     worker: &Worker,
     now: UnixMillis,
 ) -> bool {
-    let Some(set) = keys.set(&validator.jwks).filter(|_| worker.word(&validator.origin) == Word::Own) else {
+    let Some(set) =
+        keys.set(&validator.jwks).filter(|_| worker.vouched(&validator.origin) == Vouched::ByItself)
+    else {
         return false;
     };
     let claims = validator.rules.verify(token.secret().as_bytes(), set, worker.signatures(), now);
@@ -92,20 +94,20 @@ pub(in crate::filter) fn validated(
 ) {
     step.count(Counter::CacheMiss, case.whose());
     case.source = Source::Miss;
-    let (ttl, word) = (case.origin.max_cache_ttl, step.worker.word(&case.origin));
+    let (ttl, vouched) = (case.origin.max_cache_ttl, step.worker.vouched(&case.origin));
     let end = case.origin.expects.end(claims.view().exp);
     let (token, provider) = (TokenDigest::of(token), ProviderTag::new(case.origin.identity()));
     let verdict_on = Withdrawable { token, provider, claims: claims.view() };
     let withdrawals = step.worker.cache.withdrawals();
     let asked = Asked { at: step.now, moment: withdrawals.moment() };
-    let standing = match word {
-        Word::Own => {
+    let standing = match vouched {
+        Vouched::ByItself => {
             step.worker.cache.seen().note_jwt(provider, &verdict_on.claims);
             withdrawals.note_life(&verdict_on.claims, end, step.now);
             withdrawals.standing_of_jwt(asked, &verdict_on, step.now)
         }
         // Nothing was withdrawn since we looked; but what was may still be settling.
-        Word::Servers => withdrawals.standing(asked, &verdict_on),
+        Vouched::ByServer => withdrawals.standing(asked, &verdict_on),
     };
     if standing == Standing::Refused {
         return refuse_client(&case, &InvalidToken::Withdrawn.into(), verdict_on.claims.client_id, step);
@@ -118,7 +120,7 @@ pub(in crate::filter) fn validated(
             digest,
             token,
             provider,
-            word,
+            vouched,
             asked: step.now,
             checked,
             useful_until: end.min(step.now.plus(ttl)),
@@ -131,6 +133,6 @@ pub(in crate::filter) fn validated(
     let Origin { provider, expects, .. } = &*case.origin;
     step.worker.first_verdicts.note(provider, denial.as_ref(), expects, claims.view().iss);
     step.worker.first_verdicts.note_lack(provider, &case.policy, denial.as_ref(), claims.view());
-    let passed_by = PassedBy::of(&case.policy, &case.origin, word, asked.at, || verdict_on);
+    let passed_by = PassedBy::of(&case, vouched, asked.at, || verdict_on);
     conclude(case, claims.view(), minted.as_ref(), passed_by, step);
 }

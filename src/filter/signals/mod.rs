@@ -69,7 +69,7 @@ impl Signals {
         } else if let Some((stream, reason)) = take_first(&mut self.given_up) {
             self.refuse(stream, answer::unavailable(reason), step);
         } else if let Some(stream) = self.deferred.pop_done() {
-            step.push(Effect::Answer(stream, answer::received(Receiver::Logout, None)));
+            step.push(Effect::Answer(stream, answer::logout_received()));
         } else {
             return false;
         }

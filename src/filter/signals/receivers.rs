@@ -135,18 +135,18 @@ impl Signals {
                 incoming.authorization = None;
                 self.incoming.insert(stream, incoming);
             }
-            Receiver::Logout => match body.and_then(|body| logout_token(content_type, body)) {
-                Some(token) => self.signal(stream, Receiver::Logout, token, keys, step),
+            Receiver::Logout(_) => match body.and_then(|body| logout_token(content_type, body)) {
+                Some(token) => self.signal(stream, *receiver, token, keys, step),
                 None => {
                     let reason = "expected a form with one logout_token";
                     self.refuse(stream, answer::logout_not_verified(reason), step);
                 }
             },
-            Receiver::Push => {
+            Receiver::Push(_) => {
                 let is_event = is_media_type(content_type, "application/secevent+jwt");
                 let token = body.filter(|_| is_event).and_then(|body| std::str::from_utf8(body).ok());
                 match token {
-                    Some(token) => self.signal(stream, Receiver::Push, token.trim().to_owned(), keys, step),
+                    Some(token) => self.signal(stream, *receiver, token.trim().to_owned(), keys, step),
                     None => {
                         let reason = SetError::InvalidRequest.because("expected application/secevent+jwt");
                         self.refuse(stream, answer::event_refused(reason), step);
@@ -201,8 +201,7 @@ impl Signals {
                 step.withdraw(withdrawal.subjects(), Jwts::All(step.now), Duration::ZERO);
                 // For whoever asks later who it was: what was withdrawn by, and not whose it was.
                 log::warn!("revocation.admin: {withdrawal}, as {} ordered", peer.escape_ascii());
-                let answer = answer::received(Receiver::Admin, Some(&withdrawal));
-                step.push(Effect::Answer(stream, answer));
+                step.push(Effect::Answer(stream, answer::withdrawn(&withdrawal)));
             }
             Err(reason) => self.refuse(stream, answer::admin_refused(reason), step),
         }
@@ -214,10 +213,8 @@ fn secret_of<'w>(receiver: Receiver, step: &Step<'w>) -> Option<&'w Secret> {
     let sources = &step.worker.config.revocation;
     match receiver {
         Receiver::Admin => sources.admin.as_ref().map(|admin| &admin.token),
-        Receiver::Push => {
-            sources.security_events.as_ref().and_then(|it| it.push.as_ref()).map(|push| &push.authorization)
-        }
-        Receiver::Endpoint | Receiver::Logout => None,
+        Receiver::Push(place) => Some(&sources.security_events.get(place)?.push.as_ref()?.authorization),
+        Receiver::Endpoint | Receiver::Logout(_) => None,
     }
 }
 

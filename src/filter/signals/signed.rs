@@ -13,7 +13,9 @@ use crate::jwt::VerifiedJwt;
 use crate::revocation::answer;
 use crate::revocation::back_channel_logout::{LogoutRefused, LogoutRules};
 use crate::revocation::security_event::SecurityEventRules;
-use crate::revocation::sources::{Receiver, Signer, Sources, UnknownSessions};
+use crate::revocation::sources::{
+    LogoutReceiver, Receiver, SecurityEvents, Signer, Sources, UnknownSessions,
+};
 use crate::token::UnixMillis;
 
 impl Signals {
@@ -38,16 +40,14 @@ impl Signals {
 
     /// Verifies and checks a signal, and does what it says.
     fn check(&mut self, stream: StreamId, signal: Signal, keys: &mut KeyRings, step: &mut Step<'_>) {
-        let sources = &step.worker.config.revocation;
-        let is_logout = signal.receiver == Receiver::Logout;
-        let Some(signer) = signer_of(sources, signal.receiver) else { return };
+        let Some(sent_to) = SentTo::of(&step.worker.config.revocation, signal.receiver) else { return };
+        let signer = sent_to.signer();
         // What is refused for its type whoever signed it costs no signature check.
-        let admits = if is_logout { LogoutRules::admits } else { SecurityEventRules::admits };
-        let verified = match keys.verify(signer, admits, &signal.token, step) {
+        let verified = match keys.verify(signer, sent_to.admits(), &signal.token, step) {
             Ok(verified) => verified,
             Err(NotVerified::NoKeys(wanted)) if !signal.has_waited => {
                 // Signals that name keys at random must not fill all the room.
-                if self.parked.len() >= MAX_PARKED
+                if self.has_no_room_for(signal.receiver)
                     || !keys.wait(Wait::Signal(stream), &signer.jwks, wanted, step.now)
                 {
                     return self.refuse(stream, answer::unavailable("signal_without_keys"), step);
@@ -61,36 +61,48 @@ impl Signals {
             Err(NotVerified::Host) => {
                 return self.refuse(stream, answer::unavailable("signal_not_verifiable"), step);
             }
-            Err(reason) if is_logout => {
-                return self.refuse(stream, answer::logout_not_verified(&reason.text()), step);
+            Err(reason) => {
+                let answer = match sent_to {
+                    SentTo::Logout(_) => answer::logout_not_verified(&reason.text()),
+                    SentTo::Events(_) => answer::event_refused(reason.of_event()),
+                };
+                return self.refuse(stream, answer, step);
             }
-            Err(reason) => return self.refuse(stream, answer::event_refused(reason.of_event()), step),
         };
-        let refusal = if is_logout {
-            match self.apply_logout(&verified, step) {
-                Ok(None) => None,
+        let done = match sent_to {
+            SentTo::Logout(receiver) => match self.apply_logout(receiver, &verified, step) {
+                Ok(None) => Ok(answer::logout_received()),
                 Ok(Some(due)) => return self.deferred.answer_when_done(stream, due),
-                Err(reason) => Some(answer::logout_refused(reason)),
-            }
-        } else {
-            let Some(events) = &sources.security_events else { return };
-            let checked = events.rules.check(verified.typ(), verified.claims(), step.now);
-            checked.map(|event| security_events::apply(events, event, step)).err().map(answer::event_refused)
+                Err(reason) => Err(answer::logout_refused(reason)),
+            },
+            SentTo::Events(events) => events
+                .rules
+                .check(verified.typ(), verified.claims(), step.now)
+                .map(|event| security_events::apply(events, event, step))
+                .map(|()| answer::event_received())
+                .map_err(answer::event_refused),
         };
-        match refusal {
-            Some(answer) => self.refuse(stream, answer, step),
-            None => step.push(Effect::Answer(stream, answer::received(signal.receiver, None))),
+        match done {
+            Ok(answer) => step.push(Effect::Answer(stream, answer)),
+            Err(answer) => self.refuse(stream, answer, step),
         }
+    }
+
+    /// Whether nothing more may wait for keys. Each receiver has some room that the others cannot fill: a server whose keys
+    /// do not come keeps nobody else's signals out.
+    fn has_no_room_for(&self, receiver: Receiver) -> bool {
+        let of_receiver = || self.parked.values().filter(|it| it.receiver == receiver).count();
+        self.parked.len() >= MAX_PARKED && of_receiver() >= RESERVED_PARKED
     }
 
     /// Does what a logout token says. Returns when the rest of it is done, if that is put off.
     fn apply_logout(
         &mut self,
+        receiver: &LogoutReceiver,
         verified: &VerifiedJwt,
         step: &mut Step<'_>,
     ) -> Result<Option<UnixMillis>, LogoutRefused> {
-        let sources = &step.worker.config.revocation;
-        let Some(receiver) = &sources.back_channel_logout else { return Err(LogoutRefused::OtherIssuer) };
+        let settle = step.worker.config.revocation.settle;
         let Signer { provider, tag, .. } = &receiver.signer;
         let logout = receiver.rules.check(verified.typ(), verified.claims(), step.now)?;
         // A session that nothing here can be related to.
@@ -109,12 +121,8 @@ impl Signals {
         if is_refused {
             return Err(LogoutRefused::UnknownSession);
         }
-        if !step.worker.replay.is_first(
-            &receiver.rules.issuer,
-            &logout.jti,
-            logout.replayable_until,
-            step.now,
-        ) {
+        let replay = &step.worker.replay;
+        if !replay.is_first(receiver.sender(), &logout.jti, logout.replayable_until, step.now) {
             return Err(LogoutRefused::Replayed);
         }
         let (mut broad, exact): (Vec<_>, Vec<_>) =
@@ -122,24 +130,48 @@ impl Signals {
         if is_of_none {
             broad.clear();
         }
-        step.withdraw(&subjects(&receiver.signer, exact), Jwts::Named(logout.date), sources.settle);
+        step.withdraw(&subjects(&receiver.signer, exact), Jwts::Named(logout.date), settle);
         // Each takes what the one before it took: many in a row would leave nothing in the cache. More than may wait for
         // their answer wait for nothing.
         let span = if self.deferred.has_room() { SPAN_OF_UNKNOWN } else { Duration::ZERO };
         let mut due = None;
         for which in broad {
-            due = due.max(self.deferred.withdraw_at_most_every(span, (*tag, which), sources.settle, step));
+            due = due.max(self.deferred.withdraw_at_most_every(span, (*tag, which), settle, step));
         }
         Ok(due)
     }
 }
 
-/// Who signs what comes to a receiver.
-fn signer_of(sources: &Sources, receiver: Receiver) -> Option<&Signer> {
-    match receiver {
-        Receiver::Logout => sources.back_channel_logout.as_ref().map(|it| &it.signer),
-        Receiver::Push => sources.security_events.as_ref().map(|it| &it.signer),
-        Receiver::Admin | Receiver::Endpoint => None,
+/// What a signed signal was sent to.
+#[derive(Clone, Copy)]
+enum SentTo<'c> {
+    Logout(&'c LogoutReceiver),
+    Events(&'c SecurityEvents),
+}
+
+impl<'c> SentTo<'c> {
+    fn of(sources: &'c Sources, receiver: Receiver) -> Option<Self> {
+        match receiver {
+            Receiver::Logout(place) => sources.back_channel_logout.get(place).map(Self::Logout),
+            Receiver::Push(place) => Some(Self::Events(sources.security_events.get(place)?)),
+            Receiver::Admin | Receiver::Endpoint => None,
+        }
+    }
+
+    /// Who has to have signed it.
+    fn signer(self) -> &'c Signer {
+        match self {
+            Self::Logout(receiver) => &receiver.signer,
+            Self::Events(events) => &events.signer,
+        }
+    }
+
+    /// Which types of JWT it may have.
+    fn admits(self) -> fn(Option<&str>) -> bool {
+        match self {
+            Self::Logout(_) => LogoutRules::admits,
+            Self::Events(_) => SecurityEventRules::admits,
+        }
     }
 }
 
@@ -149,3 +181,6 @@ const SPAN_OF_UNKNOWN: Duration = Duration::from_secs(2);
 
 /// Signals that wait for keys at once, per worker.
 const MAX_PARKED: usize = 256;
+
+/// Of one receiver, when there is no other room.
+const RESERVED_PARKED: usize = 16;

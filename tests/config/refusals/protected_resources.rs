@@ -111,7 +111,9 @@ fn metadata_whose_place_is_taken() {
             (
                 "where signals come in",
                 api(json!({"revocation.admin": {"path": path, "token": {"env": "CLIENT_SECRET"}}})),
-                &format!("revocation.admin.path: expected a path of its own, got {path:?} again"),
+                &format!(
+                    "revocation.admin.path: expected a path of its own, got {path:?} again, after protected_resources.api.resource"
+                ),
             ),
         ]);
     }

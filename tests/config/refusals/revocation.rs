@@ -89,12 +89,97 @@ fn sources() {
         (
             "one path for two",
             json!({"revocation.admin": {"path": "/a", "token": secret}, "revocation.endpoint": {"path": "/a"}}),
-            "revocation.admin.path: expected a path of its own, got \"/a\" again",
+            "revocation.admin.path: expected a path of its own, got \"/a\" again, after revocation.endpoint.path",
         ),
         (
             "the path of the keys",
             json!({"revocation.admin": {"path": "/.well-known/jwks.json", "token": secret}}),
-            "revocation.admin.path: expected a path of its own, got \"/.well-known/jwks.json\" again",
+            "revocation.admin.path: expected a path of its own, got \"/.well-known/jwks.json\" again, after phantom_token.jwks_path",
+        ),
+    ]);
+}
+
+#[test]
+fn several_senders() {
+    let with = |changes: serde_json::Value| {
+        let mut config = changes;
+        config["providers.main.issuer"] = json!("https://as.example");
+        config["providers.main.jwks"] = json!({"cluster": "as", "path": "/jwks"});
+        config
+    };
+    let logout = |path: &str| json!({"path": path, "audiences": ["web"]});
+    let push = |path: &str| {
+        json!({"audiences": ["gateway"],
+        "push": {"path": path, "authorization": {"inline": "push-secret-push-secret"}}})
+    };
+    let poll = |path: &str| json!({"audiences": ["gateway"], "poll": {"cluster": "ssf", "path": path}});
+    let logouts = "revocation.back_channel_logout";
+    let events = "revocation.security_events";
+    let list = |count: usize| (0..count).map(|number| logout(&format!("/{number}"))).collect::<Vec<_>>();
+    refused(&[
+        (
+            "none",
+            with(json!({logouts: []})),
+            "revocation.back_channel_logout: expected at least one value, got none",
+        ),
+        (
+            "a thousand",
+            with(json!({logouts: list(1000)})),
+            "revocation.back_channel_logout: expected at most 16 values, got 1000",
+        ),
+        (
+            "a text",
+            with(json!({events: "all"})),
+            "revocation.security_events: expected an object or a list of objects, got a string",
+        ),
+        (
+            "the second is wrong",
+            with(json!({events: [push("/a"), poll("poll")]})),
+            "revocation.security_events[1].poll.path: expected a path such as \"/introspect\", got \"poll\"",
+        ),
+        (
+            "two receivers of logout tokens at one path",
+            with(json!({logouts: [logout("/a"), logout("/b"), logout("/a")]})),
+            "revocation.back_channel_logout[2].path: expected a path of its own, got \"/a\" again, after revocation.back_channel_logout[0].path",
+        ),
+        (
+            "two transmitters at one path",
+            with(json!({events: [push("/a"), push("/a")]})),
+            "revocation.security_events[1].push.path: expected a path of its own, got \"/a\" again, after revocation.security_events[0].push.path",
+        ),
+        (
+            "a logout where events come",
+            with(json!({events: [push("/a")], logouts: logout("/a")})),
+            "revocation.security_events[0].push.path: expected a path of its own, got \"/a\" again, after revocation.back_channel_logout.path",
+        ),
+        (
+            "one stream for two",
+            with(json!({events: [poll("/a"), push("/b"), poll("/a")]})),
+            "revocation.security_events[2].poll: expected a place or an authorization of its own, got those of revocation.security_events[0].poll again",
+        ),
+        (
+            "algorithms of keys that are the provider's",
+            with(json!({events: [push("/a")], "revocation.security_events[0].algorithms": ["RS256"]})),
+            "revocation.security_events[0].algorithms: expected no such key but beside jwks, got one",
+        ),
+        (
+            "no algorithm",
+            with(json!({
+                events: [push("/a")],
+                "revocation.security_events[0].algorithms": [],
+                "revocation.security_events[0].jwks": {"cluster": "ssf", "path": "/jwks"},
+            })),
+            "revocation.security_events[0].algorithms: expected at least one value, got none",
+        ),
+        (
+            "keys from nowhere",
+            with(json!({events: [push("/a")], "revocation.security_events[0].jwks": {"cluster": "ssf"}})),
+            "revocation.security_events[0].jwks.path: expected a value, got none",
+        ),
+        (
+            "events about nobody knows whose subjects",
+            json!({events: [push("/a")], "revocation.security_events[0].jwks": {"cluster": "ssf", "path": "/jwks"}}),
+            "revocation.security_events[0].provider: expected a provider with issuer, for events name their subjects by it, got \"main\" without",
         ),
     ]);
 }
@@ -202,4 +287,90 @@ fn fleets() {
             "revocation.fleet.user.password: expected a value, got none",
         ),
     ]);
+}
+
+#[test]
+fn access_tokens_of_our_own() {
+    const POLL: &str = "revocation.security_events.poll";
+    let credentials = |patch: serde_json::Value| {
+        let mut credentials =
+            json!({"cluster": "as", "path": "/token", "auth": {"none": {"client_id": "gateway"}}});
+        credentials.as_object_mut().unwrap().extend(patch.as_object().unwrap().clone());
+        json!({
+            "providers.main.issuer": "https://as.example",
+            "providers.main.jwks": {"cluster": "as", "path": "/jwks"},
+            "revocation.security_events": {"audiences": ["gateway"], "poll": {
+                "cluster": "ssf", "path": "/poll", "authorization": {"client_credentials": credentials},
+            }},
+        })
+    };
+    let path = format!("{POLL}.authorization.client_credentials");
+    let wanted = "expected {env: NAME}, {inline: \"...\"} or {client_credentials: {..}}";
+    let bare = |value: serde_json::Value| {
+        let mut changes = credentials(json!({}));
+        changes["revocation.security_events"]["poll"]["authorization"] = value;
+        changes
+    };
+    let ways = "expected exactly one of client_secret_basic, client_secret_post, private_key_jwt, none";
+    refused(&[
+        ("a bare secret", bare(json!("hunter2")), &format!("{POLL}.authorization: {wanted}, got a string")),
+        (
+            "neither",
+            bare(json!({"token": "hunter2"})),
+            &format!("{POLL}.authorization: {wanted}, got an object"),
+        ),
+        (
+            "both",
+            bare(json!({"inline": "hunter2", "client_credentials": {}})),
+            &format!("{POLL}.authorization: {wanted}, got an object"),
+        ),
+        (
+            "a key that there is not",
+            credentials(json!({"scope": "read"})),
+            &format!(
+                "{path}: expected one of the keys cluster, scheme, authority, path, timeout, auth, scopes, parameters, got \"scope\""
+            ),
+        ),
+        (
+            "two scopes in one",
+            credentials(json!({"scopes": ["read write"]})),
+            &format!(
+                "{path}.scopes[0]: expected a scope: visible ASCII without space, quote and backslash, got \"read write\""
+            ),
+        ),
+        (
+            "a token that is got with a token",
+            credentials(json!({"auth": {"bearer": {"token": {"inline": "hunter2"}}}})),
+            &format!("{path}.auth: {ways}, got bearer"),
+        ),
+        (
+            "a secret that discovery would have to say more of",
+            credentials(
+                json!({"auth": {"client_secret": {"client_id": "a", "client_secret": {"inline": "hunter2"}}}}),
+            ),
+            &format!("{path}.auth: {ways}, got client_secret"),
+        ),
+        (
+            "another grant",
+            credentials(json!({"parameters": {"grant_type": "password"}})),
+            &format!(
+                "{path}.parameters.grant_type: expected a parameter that the filter does not set itself, got \"grant_type\""
+            ),
+        ),
+        (
+            "a path that is none",
+            credentials(json!({"path": "token"})),
+            &format!("{path}.path: expected a path such as \"/introspect\", got \"token\""),
+        ),
+    ]);
+    assert_eq!(
+        super::errors_of(
+            json!({"revocation.fleet": {"cluster": "store:a", "prefix": "/fleet", "authorization": {
+            "client_credentials": {"cluster": "token endpoint", "path": "/token", "auth": {"none": {}}}}}})
+        ),
+        [
+            "revocation.fleet.authorization.client_credentials.authority: expected a host, for the name of the cluster is \
+             none and the provider has no issuer, got none"
+        ]
+    );
 }

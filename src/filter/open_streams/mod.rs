@@ -5,22 +5,29 @@
 //! second; when it has changed, one look at all [watermarks](Raised) is held against all notes, some in each turn of the root.
 //! A look begins with a tick alone: turns come as often as clients like, and so may withdrawals.
 //!
+//! Where the policy says so, the server is asked again about their tokens (`rechecks`).
+//!
 //! A stream is ended once and never again, for a second ending was seen to take the process down: its note goes when the
 //! ending is said.
+
+mod rechecks;
 
 use std::collections::VecDeque;
 use std::rc::Rc;
 
-use super::event::{Effect, StreamId};
-use super::kept::Kept;
-use super::part::{NOW_AND_THEN, Pace, Part};
-use super::passed_by::PassedBy;
-use super::step::Step;
-use crate::cache::{Moment, Raised, ShortNames, Word};
+use crate::cache::{Moment, Raised, ShortNames, Vouched};
 use crate::challenge::Occasion;
+use crate::filter::event::{Effect, StreamId};
+use crate::filter::inquiry::Question;
+use crate::filter::kept::Kept;
+use crate::filter::part::{NOW_AND_THEN, Pace, Part};
+use crate::filter::passed_by::PassedBy;
+use crate::filter::step::Step;
 use crate::metrics::{Counter, Whose};
 use crate::policy::{Denial, InvalidToken};
-use crate::token::{Scheme, UnixMillis};
+use crate::token::{Scheme, TokenDigest, UnixMillis};
+use rechecks::Rechecks;
+pub(super) use rechecks::Word;
 
 /// All that are open.
 pub(super) struct OpenStreams {
@@ -36,23 +43,33 @@ pub(super) struct OpenStreams {
     next_settled: UnixMillis,
     /// When the first token ends that ends its stream, or the clock was set back.
     next_expiry: UnixMillis,
+    rechecks: Rechecks,
     /// To be ended, and why.
-    ending: VecDeque<(StreamId, InvalidToken)>,
+    ending: VecDeque<(StreamId, Denial)>,
 }
 
 struct Open {
     by: Rc<PassedBy>,
-    /// That of the verdict, unless the clock was set back since.
+    /// When the server was asked last that called its token active, or when the clock was set back.
     asked: UnixMillis,
     names: ShortNames,
 }
 
 /// A look at all that is open, under way.
 struct Look {
-    /// `None`: it cannot be told what is withdrawn.
-    raised: Option<Raised>,
+    withdrawn: Withdrawn,
     /// The last that was looked at.
     at: Option<StreamId>,
+}
+
+/// What is withdrawn, at the time of a look.
+enum Withdrawn {
+    /// Nothing more than at the last one.
+    Nothing,
+    /// This.
+    By(Raised),
+    /// It cannot be told what.
+    Anything,
 }
 
 impl OpenStreams {
@@ -65,6 +82,7 @@ impl OpenStreams {
             settled: UnixMillis::from_millis(0),
             next_settled: UnixMillis::MAX,
             next_expiry: UnixMillis::MAX,
+            rechecks: Rechecks::new(),
             ending: VecDeque::new(),
         }
     }
@@ -79,6 +97,7 @@ impl OpenStreams {
         if by.policy.open_streams.on_expiry {
             self.next_expiry = self.next_expiry.min(by.end);
         }
+        self.rechecks.passed(&by);
         self.open.insert(stream, Open { by, asked, names: ShortNames::default() }, bytes);
     }
 
@@ -94,10 +113,9 @@ impl OpenStreams {
 
     /// Ends one of those that are to end. Returns whether there was one.
     pub(super) fn end_one(&mut self, step: &mut Step<'_>) -> bool {
-        while let Some((stream, reason)) = self.ending.pop_front() {
+        while let Some((stream, denial)) = self.ending.pop_front() {
             // One that has ended by itself is none.
             let Some(Open { by, .. }) = self.open.remove(stream) else { continue };
-            let denial = Denial::from(reason);
             log::debug!("an open stream is ended: {}", denial.reason());
             let whose = Whose { policy: Some(&by.policy.name), ..Whose::NOBODY };
             step.count(Counter::StreamsEnded, whose.because(denial.reason()));
@@ -116,46 +134,77 @@ impl OpenStreams {
             return;
         }
         let withdrawals = step.worker.cache.withdrawals();
-        let is_due = !withdrawals.is_current(self.looked) || self.next_settled <= step.now;
+        let is_withdrawn = !withdrawals.is_current(self.looked) || self.next_settled <= step.now;
+        let is_due = is_withdrawn || self.rechecks.is_due(step.now);
         // While none is open, nothing is looked at: the next one is looked at then.
-        if is_due && self.look.is_none() && self.open.len() > 0 {
+        if !is_due || self.look.is_some() || self.open.len() == 0 {
+            return;
+        }
+        let mut withdrawn = Withdrawn::Nothing;
+        if is_withdrawn {
             // Before the watermarks are read: what is raised meanwhile is seen the next time.
             self.looked = withdrawals.moment();
             let raised = withdrawals.raised();
             self.settled = raised.as_ref().map_or(UnixMillis::from_millis(0), Raised::settled);
             self.next_settled = UnixMillis::MAX;
-            self.look = Some(Look { raised, at: None });
+            withdrawn = raised.map_or(Withdrawn::Anything, Withdrawn::By);
         }
+        self.rechecks.begin_look();
+        self.look = Some(Look { withdrawn, at: None });
     }
 
     /// Looks at some, if a look is under way.
     pub(super) fn look(&mut self, step: &mut Step<'_>) {
         let Some(mut look) = self.look.take() else { return };
-        let Self { open, ending, next_settled, .. } = self;
-        let Look { raised, at } = &mut look;
+        let Self { open, ending, next_settled, rechecks, .. } = self;
+        let Look { withdrawn, at } = &mut look;
         let looked_at = open.look_after(*at, MAX_LOOKED_AT, |stream, open| {
             *at = Some(stream);
-            if !open.by.policy.open_streams.on_revocation {
-                return;
-            }
-            let end = match raised {
-                Some(raised) => raised.end_of(open.asked, open.by.word, &open.by.verdict(), &mut open.names),
-                None => Some(step.now),
+            let PassedBy { policy, vouched, .. } = &*open.by;
+            let end = match withdrawn {
+                _ if !policy.open_streams.on_revocation => None,
+                Withdrawn::Nothing => None,
+                Withdrawn::By(raised) => {
+                    raised.end_of(open.asked, *vouched, &open.by.verdict(), &mut open.names)
+                }
+                Withdrawn::Anything => Some(step.now),
             };
             match end {
                 Some(end) if end <= step.now => {
                     if is_withdrawn(&open.by, step) {
-                        ending.push_back((stream, InvalidToken::Revoked));
+                        return ending.push_back((stream, InvalidToken::Revoked.into()));
                     }
                 }
                 Some(end) => *next_settled = (*next_settled).min(end),
                 None => {}
             }
+            let refused = rechecks.look(&open.by, &mut open.asked, step);
+            ending.extend(refused.map(|denial| (stream, denial)));
         });
         if looked_at == MAX_LOOKED_AT {
             self.look = Some(look);
             step.push(Effect::AskForTurn);
         }
+    }
+
+    /// How many tokens are to be asked about again.
+    pub(super) fn questions(&self) -> usize {
+        self.rechecks.wanted()
+    }
+
+    /// The next of them.
+    pub(super) fn take_question(&mut self) -> Option<Rc<Question>> {
+        self.rechecks.take_wanted()
+    }
+
+    /// One cannot be asked about yet.
+    pub(super) fn put_back(&mut self, question: Rc<Question>) {
+        self.rechecks.put_back(question);
+    }
+
+    /// What the server says of a token now.
+    pub(super) fn heard(&mut self, digest: TokenDigest, word: Word, now: UnixMillis) {
+        self.rechecks.heard(digest, word, now);
     }
 
     /// Looks for tokens that have ended.
@@ -169,7 +218,7 @@ impl OpenStreams {
         for (stream, Open { by, .. }) in open.iter().filter(|(_, open)| open.by.policy.open_streams.on_expiry)
         {
             if by.end <= now {
-                ending.push_back((stream, InvalidToken::Expired));
+                ending.push_back((stream, InvalidToken::Expired.into()));
             } else {
                 next = next.min(by.end);
             }
@@ -181,7 +230,7 @@ impl OpenStreams {
 
 /// Whether what may be withdrawn is. By a JWT that nobody is asked about a stream goes on, unless that is refused.
 fn is_withdrawn(by: &PassedBy, step: &Step<'_>) -> bool {
-    by.word == Word::Servers || step.worker.cache.withdrawals().refuses(&by.verdict(), step.now)
+    by.vouched == Vouched::ByServer || step.worker.cache.withdrawals().refuses(&by.verdict(), step.now)
 }
 
 impl Part for OpenStreams {
@@ -204,6 +253,7 @@ impl Part for OpenStreams {
     fn clock_set_back(&mut self, now: UnixMillis) {
         self.next_expiry = now;
         self.next_settled = now;
+        self.rechecks.hasten(now);
         self.open.iter_mut().for_each(|open| open.asked = open.asked.min(now));
     }
 }
