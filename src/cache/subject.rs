@@ -5,7 +5,8 @@
 //!
 //! A signal that names something that a verdict does not say is never lost on it: a verdict without `sid` falls
 //! under what is withdrawn by the session's `sub`, or with all verdicts that have no `sid`. Withdrawal asks the
-//! server anew and bans nobody, so too much of it costs calls, and too little would cost safety.
+//! server anew and bans nobody, so too much of it costs calls, and too little would cost safety. Where nobody is asked,
+//! only what is named counts ([`Jwts`](super::Jwts)).
 
 use std::fmt;
 
