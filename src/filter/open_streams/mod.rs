@@ -170,13 +170,11 @@ impl OpenStreams {
                 Withdrawn::Anything => Some(step.now),
             };
             match end {
-                Some(end) if end <= step.now => {
-                    if is_withdrawn(&open.by, step) {
-                        return ending.push_back((stream, InvalidToken::Revoked.into()));
-                    }
+                Some(end) if end > step.now => *next_settled = (*next_settled).min(end),
+                Some(_) if is_withdrawn(&open.by, step) => {
+                    return ending.push_back((stream, InvalidToken::Revoked.into()));
                 }
-                Some(end) => *next_settled = (*next_settled).min(end),
-                None => {}
+                _ => {}
             }
             let refused = rechecks.look(&open.by, &mut open.asked, step);
             ending.extend(refused.map(|denial| (stream, denial)));
