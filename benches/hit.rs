@@ -32,8 +32,11 @@ use support::issuer::{jwk, sign};
 use support::{Request, START, Worker, active, config, inactive};
 
 /// The kinds of requests, each with what is done with one of it.
-const CASES: [(&str, Run); 7] = [
+const CASES: [(&str, Run); 8] = [
     ("first level, opaque token of 43 bytes", |bench| bench.served_again(OPAQUE)),
+    ("first level, opaque token of 43 bytes, noted while it is open", |bench| {
+        bench.opened_and_closed(OPAQUE)
+    }),
     ("first level, JWT of 900 bytes", |bench| bench.served_again(&JWT)),
     ("first level, 10 rules", |bench| bench.served_again(OPAQUE)),
     ("shared cache, opaque token of 43 bytes", |bench| bench.judged(OPAQUE)),
@@ -95,6 +98,9 @@ impl Bench {
         let rules: Vec<_> = (0..if case.contains("rules") { 10 } else { 0 }).map(rule).collect();
         let policies = json!({"default": {}, "other": {"require": {"scopes": ["other"]}}});
         let mut settings = json!({"policies": policies, "rules": rules});
+        if case.contains("noted") {
+            settings["policies"]["default"] = json!({"open_streams": {"on_revocation": true}});
+        }
         let is_validated = case.contains("validated");
         if is_validated {
             let provider = json!({"issuer": ISSUER, "jwks": {"cluster": "as", "path": "/jwks"}});
@@ -118,6 +124,11 @@ impl Bench {
     fn served_again(&mut self, authorization: &str) {
         let outcome = self.worker.filter.request(StreamId(1), &View { authorization }, self.worker.now);
         assert!(matches!(black_box(outcome), Outcome::Again(_)), "it was served before");
+    }
+
+    fn opened_and_closed(&mut self, authorization: &str) {
+        self.served_again(authorization);
+        self.worker.filter.closed(StreamId(1));
     }
 
     fn judged(&mut self, authorization: &str) {
