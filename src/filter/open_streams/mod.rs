@@ -169,11 +169,9 @@ impl OpenStreams {
                 }
                 Withdrawn::Anything => Some(step.now),
             };
-            match end {
+            match end.filter(|end| *end > step.now || is_withdrawn(&open.by, step)) {
                 Some(end) if end <= step.now => {
-                    if is_withdrawn(&open.by, step) {
-                        return ending.push_back((stream, InvalidToken::Revoked.into()));
-                    }
+                    return ending.push_back((stream, InvalidToken::Revoked.into()));
                 }
                 Some(end) => *next_settled = (*next_settled).min(end),
                 None => {}
