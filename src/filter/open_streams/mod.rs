@@ -169,12 +169,12 @@ impl OpenStreams {
                 }
                 Withdrawn::Anything => Some(step.now),
             };
-            match end {
-                Some(end) if end > step.now => *next_settled = (*next_settled).min(end),
-                Some(_) if is_withdrawn(&open.by, step) => {
+            match end.filter(|end| *end > step.now || is_withdrawn(&open.by, step)) {
+                Some(end) if end <= step.now => {
                     return ending.push_back((stream, InvalidToken::Revoked.into()));
                 }
-                _ => {}
+                Some(end) => *next_settled = (*next_settled).min(end),
+                None => {}
             }
             let refused = rechecks.look(&open.by, &mut open.asked, step);
             ending.extend(refused.map(|denial| (stream, denial)));
