@@ -15,6 +15,7 @@ pub(super) fn apply(events: &SecurityEvents, event: SecurityEvent, step: &mut St
     }
     let (provider, issuer) = (&signer.provider, &rules.issuer);
     match event.stream {
+        Some(StreamStatus::Verified) | None => {}
         Some(StreamStatus::Paused | StreamStatus::Disabled) => {
             log::error!(
                 "provider {provider:?}: the stream of security events of {issuer:?} is paused or disabled"
@@ -23,7 +24,6 @@ pub(super) fn apply(events: &SecurityEvents, event: SecurityEvent, step: &mut St
         Some(status) => {
             log::warn!("provider {provider:?}: the stream of security events of {issuer:?} is {status:?}");
         }
-        None => {}
     }
     step.withdraw(&subjects(signer, event.withdraws), step.worker.config.revocation.settle);
 }
