@@ -10,6 +10,7 @@ use crate::fingerprint::{fingerprint, texts};
 use crate::fleet::Fleet;
 use crate::http::{ACCEPT_ENCODING, HttpCall, Scheme, USER_AGENT};
 use crate::jwt::{Algorithm, JwksEndpoint};
+use crate::metrics::Whose;
 use crate::request::{RequestView, has_host, has_path};
 use crate::target::Target;
 use crate::token::Secret;
@@ -167,6 +168,11 @@ pub struct SecurityEvents {
 }
 
 impl SecurityEvents {
+    /// Whose its metrics are.
+    pub fn whose(&self) -> Whose<'_> {
+        Whose::provider(&self.signer.provider).transmitter(&self.rules.issuer)
+    }
+
     /// Stands for who sends here: what others call by the same `jti` is something else.
     pub fn sender(&self) -> [u8; 32] {
         let SecurityEventRules { issuer, audiences, .. } = &self.rules;

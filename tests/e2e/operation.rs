@@ -152,8 +152,13 @@ async fn under_load() -> (Gateway, Traffic) {
         {"match": {"path": "/strong"}, "policy": "strong"},
         {"match": {"path": "/jwt"}, "policy": "jwt"},
     ]);
-    plugin["revocation"] =
-        json!({"admin": {"path": "/revocations", "token": {"inline": "admin-secret-admin-secret"}}});
+    plugin["revocation"] = json!({
+        "admin": {"path": "/revocations", "token": {"inline": "admin-secret-admin-secret"}},
+        "security_events": {
+            "audiences": ["https://gateway.example"],
+            "poll": {"cluster": "transmitter", "path": "/poll", "interval": "1s"},
+        },
+    });
     let server = AuthorizationServer::start().await;
     server.publish(std::slice::from_ref(&key.public_jwk));
     server.answer("slow", Answer::hang());
@@ -164,6 +169,7 @@ async fn under_load() -> (Gateway, Traffic) {
     }
     let gateway = Gateway::with_server(server, plugin, |envoy| {
         let stats_config = yaml("envoy/envoy.yaml")["stats_config"].clone();
+        let envoy = envoy.empty_cluster("transmitter");
         envoy.workers(2).reloadable().allow_on_headers_stop_iteration().stats_config(stats_config)
     })
     .await;
