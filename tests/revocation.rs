@@ -3,6 +3,8 @@
 
 #[path = "revocation/endpoint.rs"]
 mod endpoint;
+#[path = "revocation/orders.rs"]
+mod orders;
 #[path = "revocation/poll.rs"]
 mod poll;
 #[path = "revocation/senders.rs"]

@@ -13,6 +13,7 @@ mod document;
 mod dpop;
 mod error;
 mod fleet;
+mod global_token_revocation;
 mod length;
 mod own_paths;
 mod phantom_token;

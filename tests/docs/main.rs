@@ -97,6 +97,10 @@ fn with(section: &str) -> Value {
                 "audiences": ["gateway"], "jwks": {"cluster": "ssf", "path": "/jwks"},
                 "push": {"path": "/events", "authorization": secret},
             },
+            "global_token_revocation": {
+                "path": "/global-token-revocation", "audiences": ["https://gateway.example"],
+                "jwks": {"cluster": "idp", "path": "/keys"},
+            },
             "admin": {"path": "/revocations", "token": secret},
             "fleet": {"cluster": "etcd", "prefix": "/fleet"},
         });
