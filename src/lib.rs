@@ -36,6 +36,7 @@
 //! | [`config`] | the configuration: read once, refused whole, never read again |
 //! | [`provider`], [`policy`] | what a configuration says of authorization servers, and of requests; the decision on a verdict |
 //! | [`discovery`], [`target`] | what a server says of itself, and what is believed of it; where calls go |
+//! | [`client`] | the filter as a client: how it shows who it is, and how it comes by access tokens of its own |
 //! | [`introspection`] | what is asked, and what an answer says: JSON or signed |
 //! | [`jwt`] | JWTs of ours are minted, those of others verified; keys of both |
 //! | [`fleet`] | what Envoys tell each other of withdrawals, and the store that carries it |
@@ -84,6 +85,7 @@ mod bytes;
 pub mod cache;
 pub mod challenge;
 pub mod claims;
+pub mod client;
 pub mod config;
 pub mod credentials;
 mod date;

@@ -169,7 +169,7 @@ fn fingerprint_of(origin: &Origin, endpoint: &Endpoint, keys: Option<&Target>) -
     let jwks = jwks.and_then(|jwks| jwks.whereabouts.written()).or(keys);
     let issuer = origin.expects.issuer.as_deref().unwrap_or_default();
     fingerprint(&[
-        &[&origin.provider, issuer, authentication.identity(), token_type_hint, form],
+        &[&origin.provider, issuer, &authentication.identity(), token_type_hint, form],
         &of_target(endpoint.whereabouts.written()),
         &flat(parameters.iter().map(|(name, value)| (name, value))),
         &flat(headers.iter().map(|(name, value)| (name, value))),

@@ -80,7 +80,29 @@ fn no_log_line_shows_a_token_a_secret_or_a_claim() {
         worker.answered(stream, 200);
         worker.hang_up(stream);
     }
+    let credentials = json!({"cluster": "as", "path": "/token", "auth": {"client_secret_post": {
+        "client_id": "4711", "client_secret": {"inline": "client-SECRET-4711"}}}});
+    let mut own = config(json!({}));
+    own["providers"]["main"]["introspection"]["auth"] =
+        json!({"bearer": {"token": {"client_credentials": credentials}}});
+    let mut worker = Worker::new(own);
+    for (number, (status, body)) in [
+        (401, json!({"error": "invalid_client", "error_description": format!("no such secret: {TOKEN}{TOKEN}")})),
+        (200, json!({"access_token": format!("{TOKEN} "), "token_type": "Bearer"})),
+        (200, json!({"access_token": format!("own-{TOKEN}"), "token_type": "Bearer"})),
+    ]
+    .iter()
+    .enumerate()
+    {
+        worker.receive(&Request::bearer(&format!("{TOKEN}-{number}")));
+        worker.answer_with(*status, "application/json", body.to_string().as_bytes());
+        worker.pass(std::time::Duration::from_secs(60));
+    }
+    worker.answer_with(401, "application/json", b"{}");
     let lines = LINES.lock().unwrap().clone();
+    assert!(lines.contains(
+        "ERROR provider \"main\": providers.main.introspection.auth.bearer.token: no access token"
+    ));
     assert!(lines.contains("WARN provider \"main\": introspection of"), "{lines}");
     assert!(
         lines.contains("ERROR provider \"main\": introspection of"),

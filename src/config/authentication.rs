@@ -1,19 +1,21 @@
-//! `auth`: how we show the authorization server who asks.
+//! `auth`: how we show a server who calls, as a client of its own.
 
 use super::defaults;
 use super::error::ConfigError;
 use super::phantom_token::{ALGORITHMS, signing_key};
 use super::reader::Item;
-use crate::introspection::{ClientAuthentication, SecretEncoding};
+use crate::client::{ClientAuthentication, SecretEncoding};
 
-/// The one way that is named.
-pub(super) fn authentication(
+/// The one way that is named, of some.
+pub(super) fn one_way<R: Copy, T>(
     item: &Item<'_>,
-    issuer: Option<&str>,
-) -> Result<ClientAuthentication, ConfigError> {
-    let wanted = "exactly one of client_secret_basic, client_secret_post, client_secret, private_key_jwt, bearer, none";
-    match item.only_member(&WAYS) {
-        Some((read, item)) => read(item, issuer),
+    ways: &[(&str, R)],
+    read: impl FnOnce(R, Item<'_>) -> Result<T, ConfigError>,
+) -> Result<T, ConfigError> {
+    let names: Vec<&str> = ways.iter().map(|(name, _)| *name).collect();
+    let wanted = &*["exactly one of ", &*names.join(", ")].concat();
+    match item.only_member(ways) {
+        Some((way, item)) => read(way, item),
         None => match item.value.as_object() {
             Some(members) => {
                 let names: Vec<&str> = members.keys().map(String::as_str).collect();
@@ -25,18 +27,24 @@ pub(super) fn authentication(
     }
 }
 
-type Read = fn(Item<'_>, Option<&str>) -> Result<ClientAuthentication, ConfigError>;
+/// At a token endpoint: the one way that is named.
+pub(super) fn of_client(item: &Item<'_>, issuer: Option<&str>) -> Result<ClientAuthentication, ConfigError> {
+    let ways: [(&str, Read); 4] = [
+        ("client_secret_basic", client_secret_basic),
+        ("client_secret_post", client_secret_post),
+        ("private_key_jwt", private_key_jwt),
+        ("none", none),
+    ];
+    one_way(item, &ways, |read, item| read(item, issuer))
+}
 
-const WAYS: [(&str, Read); 6] = [
-    ("client_secret_basic", client_secret_basic),
-    ("client_secret_post", client_secret_post),
-    ("client_secret", client_secret),
-    ("private_key_jwt", private_key_jwt),
-    ("bearer", bearer),
-    ("none", none),
-];
+/// Reads one way; `issuer`: that of the server.
+pub(super) type Read = fn(Item<'_>, Option<&str>) -> Result<ClientAuthentication, ConfigError>;
 
-fn client_secret_basic(item: Item<'_>, _: Option<&str>) -> Result<ClientAuthentication, ConfigError> {
+pub(super) fn client_secret_basic(
+    item: Item<'_>,
+    _: Option<&str>,
+) -> Result<ClientAuthentication, ConfigError> {
     let section = item.section(&["client_id", "client_secret", "encoding"])?;
     let encodings = [("form", SecretEncoding::Form), ("raw", SecretEncoding::Raw)];
     let encoding =
@@ -53,7 +61,10 @@ fn client_secret_basic(item: Item<'_>, _: Option<&str>) -> Result<ClientAuthenti
     Ok(ClientAuthentication::ClientSecretBasic { client_id: client_id?.to_owned(), client_secret, encoding })
 }
 
-fn client_secret_post(item: Item<'_>, _: Option<&str>) -> Result<ClientAuthentication, ConfigError> {
+pub(super) fn client_secret_post(
+    item: Item<'_>,
+    _: Option<&str>,
+) -> Result<ClientAuthentication, ConfigError> {
     let section = item.section(&["client_id", "client_secret"])?;
     let client_id = section.required("client_id")?.text()?.to_owned();
     Ok(ClientAuthentication::ClientSecretPost {
@@ -63,14 +74,17 @@ fn client_secret_post(item: Item<'_>, _: Option<&str>) -> Result<ClientAuthentic
 }
 
 /// How it is sent is for the server's metadata to say.
-fn client_secret(item: Item<'_>, _: Option<&str>) -> Result<ClientAuthentication, ConfigError> {
+pub(super) fn client_secret(item: Item<'_>, _: Option<&str>) -> Result<ClientAuthentication, ConfigError> {
     let section = item.section(&["client_id", "client_secret"])?;
     let client_id = section.noted(section.required("client_id").and_then(|item| item.text()));
     let client_secret = section.required("client_secret")?.credential()?;
     Ok(ClientAuthentication::ClientSecret { client_id: client_id?.to_owned(), client_secret })
 }
 
-fn private_key_jwt(item: Item<'_>, issuer: Option<&str>) -> Result<ClientAuthentication, ConfigError> {
+pub(super) fn private_key_jwt(
+    item: Item<'_>,
+    issuer: Option<&str>,
+) -> Result<ClientAuthentication, ConfigError> {
     let section = item.section(&["client_id", "private_key", "alg", "kid", "audience"])?;
     let alg = section.get("alg").map_or(Ok(defaults::ASSERTION_ALG), |alg| alg.one_of(&ALGORITHMS))?;
     let kid = section.get("kid").map(|kid| kid.text()).transpose()?;
@@ -83,12 +97,7 @@ fn private_key_jwt(item: Item<'_>, issuer: Option<&str>) -> Result<ClientAuthent
     })
 }
 
-fn bearer(item: Item<'_>, _: Option<&str>) -> Result<ClientAuthentication, ConfigError> {
-    let section = item.section(&["token"])?;
-    Ok(ClientAuthentication::Bearer { token: section.required("token")?.credential()? })
-}
-
-fn none(item: Item<'_>, _: Option<&str>) -> Result<ClientAuthentication, ConfigError> {
+pub(super) fn none(item: Item<'_>, _: Option<&str>) -> Result<ClientAuthentication, ConfigError> {
     let section = item.section(&["client_id"])?;
     let client_id = section.get("client_id").map(|item| item.text().map(str::to_owned)).transpose()?;
     Ok(ClientAuthentication::None { client_id })

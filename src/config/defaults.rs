@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use super::choices::{Form, StrategyName};
+use crate::client::SecretEncoding;
 use crate::credentials::TokenSource;
 use crate::discovery::WellKnown;
 use crate::fleet::OnSilence;
-use crate::introspection::SecretEncoding;
 use crate::jwt::Algorithm;
 use crate::policy::AllowMissing;
 use crate::revocation::sources::UnknownSessions;
@@ -73,6 +73,7 @@ pub(super) const REVOCATION_SETTLE: Duration = Duration::from_secs(10);
 pub(super) const REQUIRE_EXP: bool = false;
 pub(super) const POLL_INTERVAL: Duration = Duration::from_secs(5);
 pub(super) const POLL_TIMEOUT: Duration = Duration::from_secs(5);
+pub(super) const TOKEN_TIMEOUT: Duration = Duration::from_secs(2);
 
 pub(super) const MAX_SILENCE: Duration = Duration::from_secs(5);
 pub(super) const ON_SILENCE: OnSilence = OnSilence::Ask;

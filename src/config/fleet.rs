@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::authorization::{Whose, authorization};
 use super::defaults;
 use super::error::ConfigError;
 use super::reader::{Item, Section};
@@ -41,7 +42,9 @@ fn prefix(item: &Item<'_>) -> Result<String, ConfigError> {
 }
 
 fn credentials(section: &Section<'_>) -> Result<Option<Credentials>, ConfigError> {
-    let token = section.get("authorization").map(|item| Ok((item.credential()?, item))).transpose()?;
+    let nobody = Whose { provider: None, issuer: None };
+    let token = section.get("authorization").map(|item| Ok((authorization(&item, nobody)?, item)));
+    let token = token.transpose()?;
     let user = section.get("user").map(user).transpose()?;
     match (token, user) {
         (Some((_, item)), Some(_)) => Err(item.error("either this or user", "both")),

@@ -4,6 +4,7 @@
 //! was there. Secrets come through `env`, which is the VM's environment.
 
 mod authentication;
+mod authorization;
 mod cache;
 mod choices;
 mod client_certificate;
@@ -34,6 +35,7 @@ use std::cell::RefCell;
 use std::rc::Rc;
 
 use crate::challenge::Challenge;
+use crate::client::ClientCredentials;
 use crate::jwt::{JwksEndpoint, PhantomToken, SignError, Signatures};
 use crate::metrics::Names;
 use crate::policy::{Denial, IdentityHeaders, InvalidRequest, Policy, Reading, Rule, Strategy, Unavailable};
@@ -252,14 +254,26 @@ impl Config {
                 .map_err(named("phantom_token.signing_keys[0].private_key".to_owned()))?;
         }
         for Provider { name, introspector, .. } in &self.providers {
-            let Some(introspector) = introspector else { continue };
-            introspector
-                .endpoint
-                .authentication
+            let client = introspector.as_ref().and_then(|it| it.endpoint.authentication.client());
+            let Some(client) = client else { continue };
+            client
                 .try_out(signatures)
                 .map_err(named(format!("providers.{name}.introspection.auth.private_key_jwt.private_key")))?;
         }
+        for credentials in self.client_credentials() {
+            let path =
+                [&credentials.used_by, ".client_credentials.auth.private_key_jwt.private_key"].concat();
+            credentials.authentication.try_out(signatures).map_err(named(path))?;
+        }
         Ok(())
+    }
+
+    /// All access tokens of our own that calls may need.
+    pub fn client_credentials(&self) -> impl Iterator<Item = &Rc<ClientCredentials>> {
+        let introspectors = self.providers.iter().filter_map(|provider| provider.introspector.as_ref());
+        introspectors
+            .filter_map(|introspector| introspector.endpoint.client_credentials())
+            .chain(self.revocation.client_credentials())
     }
 
     /// Where to fetch a provider's keys, if anything needs them: its JWTs, its signed replies, or its signals.

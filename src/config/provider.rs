@@ -3,7 +3,7 @@
 use std::rc::Rc;
 use std::time::Duration;
 
-use super::authentication::authentication;
+use super::authorization::{Whose, authentication, parameters};
 use super::choices::Form;
 use super::discovery::{discovery, whereabouts};
 use super::error::ConfigError;
@@ -41,6 +41,7 @@ fn provider(name: &str, item: Item<'_>) -> Result<Provider, ConfigError> {
         "claim_names",
     ])?;
     let issuer = section.get("issuer").map(|issuer| issuer.text()).transpose()?;
+    let whose = Whose { provider: Some(name), issuer };
     let claim_names = section.noted(claim_names(&section));
     let token_format = section.noted(token_format(&section));
     if section.get("jwt").is_some() && section.get("jwks").is_none() && section.get("discovery").is_none() {
@@ -50,8 +51,7 @@ fn provider(name: &str, item: Item<'_>) -> Result<Provider, ConfigError> {
     let found = discovery.as_ref().map(Option::as_ref).map_err(Clone::clone);
     let keys = section.noted(found.clone().and_then(|found| keys(name, &section, issuer, found)));
     let status_lists = section.noted(section.get("status_list").map(|item| status_lists(&item)).transpose());
-    let endpoint =
-        section.get("introspection").map(|item| endpoint(&item, issuer, found?, &keys)).transpose();
+    let endpoint = section.get("introspection").map(|item| endpoint(&item, whose, found?, &keys)).transpose();
     let (endpoint, keys, discovery) = (section.noted(endpoint)?, keys?, discovery?);
     if endpoint.is_none() && keys.is_none() {
         return Err(section.error("introspection", "expected a value here or in jwks, got none"));
@@ -223,7 +223,7 @@ pub(super) fn some<T>(list: &Item<'_>, elements: Result<Vec<T>, ConfigError>) ->
 
 fn endpoint(
     item: &Item<'_>,
-    issuer: Option<&str>,
+    whose: Whose<'_>,
     discovery: Option<&Discovery>,
     keys: &Result<Option<Keys>, ConfigError>,
 ) -> Result<Endpoint, ConfigError> {
@@ -248,18 +248,16 @@ fn endpoint(
         "access_tokens_only",
         "probe",
     ])?;
-    let whereabouts = section.noted(whereabouts(&section, issuer, discovery));
+    let whereabouts = section.noted(whereabouts(&section, whose.issuer, discovery));
     let authentication =
-        section.noted(section.required("auth").and_then(|item| authentication(&item, issuer)));
+        section.noted(section.required("auth").and_then(|item| authentication(&item, whose)));
     let hint = section.get("token_type_hint").map_or(Ok(defaults::TOKEN_TYPE_HINT), |hint| hint.any_text());
     let hint = section.noted(hint);
     let headers = section
         .get("headers")
         .map_or_else(|| Ok(Vec::new()), |item| item.headers(&CODING_HEADERS, Item::header_value));
     let headers = section.noted(headers);
-    let parameters =
-        section.entries("parameters").and_then(|entries| section.all(entries.into_iter().map(parameter)));
-    let parameters = section.noted(parameters);
+    let parameters = section.noted(parameters(&section, &OWN_PARAMETERS));
     let statuses =
         section.elements("inactive_statuses").and_then(|items| section.all(items.iter().map(status)));
     let statuses = section.noted(statuses);
@@ -368,14 +366,6 @@ fn breaker(section: &Section<'_>) -> Result<BreakerLimits, ConfigError> {
         failures: section.count("failures", defaults::BREAKER_FAILURES, 1..=1000),
         max_hold: section.duration("max_hold", defaults::BREAKER_MAX_HOLD, holds),
     })
-}
-
-/// A form parameter; none may occur twice (RFC 6749 §3.2).
-fn parameter((name, item): (&str, Item<'_>)) -> Result<(String, String), ConfigError> {
-    if OWN_PARAMETERS.contains(&name) {
-        return Err(item.error("a parameter that the filter does not set itself", &format!("{name:?}")));
-    }
-    Ok((name.to_owned(), item.any_text()?.to_owned()))
 }
 
 fn token_format(section: &Section<'_>) -> Result<TokenFormat, ConfigError> {

@@ -3,6 +3,7 @@
 use std::rc::Rc;
 use std::time::Duration;
 
+use super::authorization::{Whose, authorization};
 use super::defaults;
 use super::error::ConfigError;
 use super::place::{Place, place};
@@ -27,7 +28,7 @@ pub(super) fn events(item: Item<'_>, providers: &[Provider]) -> Result<SecurityE
         subject_issuer,
     };
     let push = section.get("push").map(push).transpose()?;
-    let poll = section.get("poll").map(|item| poll(item, &rules.issuer)).transpose()?;
+    let poll = section.get("poll").map(|item| poll(item, &rules.issuer, &signer.provider)).transpose()?;
     if push.is_none() && poll.is_none() {
         return Err(section.error("push", "expected a value here or in poll, got none"));
     }
@@ -42,12 +43,13 @@ fn push(item: Item<'_>) -> Result<PushReceiver, ConfigError> {
     })
 }
 
-fn poll(item: Item<'_>, issuer: &str) -> Result<Poll, ConfigError> {
+fn poll(item: Item<'_>, issuer: &str, provider: &str) -> Result<Poll, ConfigError> {
     let section =
         item.section(&["cluster", "scheme", "authority", "path", "interval", "timeout", "authorization"])?;
     let Place { cluster, scheme, authority } = place(&section, Some(issuer), None)?;
     let intervals = Duration::from_secs(1)..=Duration::from_secs(60 * 60);
     let timeouts = Duration::from_millis(1)..=Duration::from_secs(60);
+    let whose = Whose { provider: Some(provider), issuer: Some(issuer) };
     Ok(Poll {
         cluster,
         scheme,
@@ -55,7 +57,7 @@ fn poll(item: Item<'_>, issuer: &str) -> Result<Poll, ConfigError> {
         path: section.required("path")?.path()?.to_owned(),
         interval: section.duration("interval", defaults::POLL_INTERVAL, intervals),
         timeout: section.duration("timeout", defaults::POLL_TIMEOUT, timeouts),
-        authorization: section.get("authorization").map(|item| item.credential()).transpose()?,
+        authorization: section.get("authorization").map(|item| authorization(&item, whose)).transpose()?,
     })
 }
 

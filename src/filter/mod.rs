@@ -12,7 +12,7 @@
 //! | part | owns |
 //! |---|---|
 //! | `introspections` | questions to authorization servers and how these are, requests that wait for a verdict |
-//! | `fetches` | what is fetched on a schedule: metadata, keys, status lists, events that are polled |
+//! | `fetches` | what is fetched on a schedule: metadata, keys, status lists, events that are polled, access tokens of our own |
 //! | `signals` | signals that come in, and what they withdraw later |
 //! | `parking` | requests that wait for something else than a verdict |
 //! | `probes` | whether the authorization servers answer, at the start |
@@ -22,6 +22,7 @@
 //! What becomes of a request whose verdict is here (`judge`) has no state; `requests` is a request's way through the parts.
 //! All of them are given a `Step`: the time, what workers share, and the effects so far.
 
+mod access_tokens;
 mod batch;
 mod case;
 mod clock;
@@ -70,6 +71,7 @@ use fetches::polls::Polls;
 #[cfg(fuzzing)]
 pub(crate) use fetches::polls::fuzz_poll_reply;
 use fetches::status_lists::StatusLists;
+use fetches::tokens::{Ended as TokenEnded, Tokens};
 use fleet::Fellows;
 use inquiry::Question;
 use introspections::Introspections;
@@ -96,6 +98,7 @@ pub struct Filter {
     keys: KeyRings,
     status_lists: StatusLists,
     polls: Polls,
+    tokens: Tokens,
     signals: Signals,
     parking: Parking,
     probes: Probes,
@@ -112,7 +115,8 @@ macro_rules! parts {
     ($filter:expr) => {
         parts!(
             $filter;
-            introspections, discoveries, keys, status_lists, polls, signals, parking, open_streams, probes, fellows
+            introspections, discoveries, keys, status_lists, polls, tokens, signals, parking, open_streams, probes,
+            fellows
         )
     };
     ($filter:expr; $($part:ident),+) => {{
@@ -130,7 +134,7 @@ impl Filter {
         mailbox: Mailbox,
     ) -> Self {
         let (keys, polls) = (KeyRings::new(&config), Polls::new(&config));
-        let discoveries = Discoveries::new(&config, mailbox);
+        let (discoveries, tokens) = (Discoveries::new(&config, mailbox), Tokens::new(&config));
         let longest_life = longest_life(&config);
         let worker = Worker::new(config, shared, signatures, mailbox, longest_life);
         Self {
@@ -139,6 +143,7 @@ impl Filter {
             keys,
             status_lists: StatusLists::default(),
             polls,
+            tokens,
             signals: Signals::default(),
             parking: Parking::default(),
             probes: Probes::default(),
@@ -257,6 +262,7 @@ impl Filter {
             Event::Tick => {
                 self.parts_mut().into_iter().for_each(|part| part.tick(step));
                 self.recheck(step);
+                self.fetch_tokens(step);
                 self.settle(step);
                 self.ask_for_ticks(self.pace(), step);
             }
@@ -268,6 +274,7 @@ impl Filter {
                 self.keys.fetch(step);
                 self.status_lists.fetch(step);
                 self.fellows.put(step);
+                self.fetch_tokens(step);
                 self.settle(step);
             }
         }
@@ -301,6 +308,8 @@ impl Filter {
             self.wake(woken, step);
         } else if let Some(waiting) = self.status_lists.ended(call, reply, &mut self.keys, step) {
             waiting.into_iter().for_each(|stream| self.parking.wait_is_over(stream));
+        } else if let Some(ended) = self.tokens.ended(call, reply, step) {
+            self.token_ended(&ended, step);
         } else if !self.polls.ended(call, reply, &mut self.keys, step)
             && !self.probes.ended(call, reply, &self.keys, step)
         {
@@ -308,6 +317,24 @@ impl Filter {
         }
         self.introspections.send_queued(step);
         self.recheck(step);
+        self.fetch_tokens(step);
+    }
+
+    /// Sends for the access tokens that are wanted; whoever waits in vain is told.
+    fn fetch_tokens(&mut self, step: &mut Step<'_>) {
+        for ended in self.tokens.fetch(step) {
+            self.token_ended(&ended, step);
+        }
+    }
+
+    /// Those who waited for an access token go on.
+    fn token_ended(&mut self, ended: &TokenEnded, step: &mut Step<'_>) {
+        if ended.failure.is_none() {
+            self.polls.tick(step);
+            self.probes.tick(step);
+            self.fellows.token_came(step);
+        }
+        self.introspections.token_ended(&ended.credentials, ended.failure, step);
     }
 
     /// Those who waited for keys go on.
@@ -391,6 +418,7 @@ impl Filter {
         let Some(latest) = self.clock.show(now) else { return };
         log::warn!("the clock was set back by {:?}: all verdicts are asked for anew", latest.since(now));
         self.worker.cache.withdrawals().withdraw_all_until(latest);
+        self.worker.access_tokens.clock_set_back();
         self.parts_mut().into_iter().for_each(|part| part.clock_set_back(now));
     }
 
@@ -444,11 +472,11 @@ impl Filter {
         ["authorization"].into_iter().chain(self.worker.config.identity_headers.names())
     }
 
-    fn parts(&self) -> [&dyn Part; 10] {
+    fn parts(&self) -> [&dyn Part; 11] {
         parts!(self)
     }
 
-    fn parts_mut(&mut self) -> [&mut dyn Part; 10] {
+    fn parts_mut(&mut self) -> [&mut dyn Part; 11] {
         parts!(self)
     }
 }

@@ -33,7 +33,10 @@ impl Filter {
 /// One of each provider, of each policy, or of each policy and its providers, as the counter wants it.
 fn expected(config: &Config, names: &Names) -> Vec<Series<Counter>> {
     let mut expected = Vec::new();
-    let is_expected = |counter: &Counter| !counter.is_of_fleet() || config.revocation.fleet.is_some();
+    let is_expected = |counter: &Counter| {
+        (!counter.is_of_fleet() || config.revocation.fleet.is_some())
+            && (!counter.is_of_access_tokens() || config.client_credentials().next().is_some())
+    };
     for counter in Counter::ALL.into_iter().filter(is_expected) {
         let mut add = |whose| expected.push(names.series(counter, whose));
         match counter.kinds() {

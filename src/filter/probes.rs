@@ -24,6 +24,8 @@ use crate::token::{AccessToken, TokenDigest, UnixMillis};
 pub(super) struct Probes {
     /// Whether it was seen to that they are made.
     are_made: bool,
+    /// Those that wait for an access token of ours.
+    without_token: Vec<Rc<Introspector>>,
     under_way: LiteMap<CallId, (Rc<Introspector>, UnixMillis)>,
 }
 
@@ -31,6 +33,9 @@ impl Probes {
     /// Makes those that no other worker makes; only in the root's callbacks, and never in that of a configuration that is
     /// only tried: those come before the first tick.
     fn make(&mut self, step: &mut Step<'_>) {
+        for introspector in std::mem::take(&mut self.without_token) {
+            self.ask(&introspector, step);
+        }
         if std::mem::replace(&mut self.are_made, true) {
             return;
         }
@@ -48,7 +53,15 @@ impl Probes {
         // Where it has to be found first, finding it tells as much.
         let Some(target) = introspector.endpoint.whereabouts.written() else { return };
         let Some(token) = made_up(introspector) else { return };
-        match introspector.endpoint.request(target, &token, &[], step.worker.signatures(), step.now) {
+        let credentials = introspector.endpoint.client_credentials();
+        let fetched = credentials.map(|it| step.worker.access_tokens.get(it, 0, step.now));
+        if let Some(None) = fetched {
+            return self.without_token.push(Rc::clone(introspector));
+        }
+        let fetched = fetched.flatten().map(|token| token.secret);
+        let fetched = fetched.as_deref();
+        match introspector.endpoint.request(target, &token, fetched, &[], step.worker.signatures(), step.now)
+        {
             Ok(request) => {
                 let call = step.call(request);
                 self.under_way.insert(call, (Rc::clone(introspector), step.now));

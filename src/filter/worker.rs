@@ -5,6 +5,7 @@ use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::time::Duration;
 
+use super::access_tokens::AccessTokens;
 use super::complaints::Complaints;
 use super::event::CallId;
 use super::first_verdicts::FirstVerdicts;
@@ -33,6 +34,8 @@ pub(super) struct Worker {
     pub(super) seen_proofs: Option<SeenProofs>,
     /// What requests got that were like those to come.
     pub(super) first_level: RefCell<FirstLevel<Ready>>,
+    /// What calls show that need an access token.
+    pub(super) access_tokens: AccessTokens,
     /// What the log was told of providers.
     pub(super) complaints: Complaints,
     pub(super) first_verdicts: FirstVerdicts,
@@ -81,6 +84,7 @@ impl Worker {
         let seen_proofs =
             config.dpop.as_ref().map(|rules| SeenProofs::new(Rc::clone(&shared), rules.max_proofs));
         seen_proofs.iter().for_each(SeenProofs::create);
+        let access_tokens = AccessTokens::new(config.client_credentials());
         let leases = Leases::new(shared, mailbox);
         leases.create();
         Self {
@@ -92,6 +96,7 @@ impl Worker {
             replay,
             seen_proofs,
             first_level: RefCell::new(FirstLevel::new(max_entries)),
+            access_tokens,
             complaints: Complaints::default(),
             first_verdicts: FirstVerdicts::default(),
             names: Rc::new(names),

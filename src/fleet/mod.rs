@@ -16,6 +16,7 @@ mod shared;
 
 use std::time::Duration;
 
+use crate::client::Authorization;
 use crate::token::Secret;
 
 pub use identity::{Envoy, StoreId};
@@ -41,8 +42,8 @@ pub struct Fleet {
 /// What proves to the store who we are.
 #[derive(Clone, Debug)]
 pub enum Credentials {
-    /// A token that does not change.
-    Token(Secret),
+    /// A token that is not the store's own: one that does not change, or that is fetched.
+    Token(Authorization),
     /// Is asked for a token with these.
     User(String, Secret),
 }

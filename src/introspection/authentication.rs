@@ -1,221 +1,85 @@
-//! How we show the authorization server who asks (RFC 7662 §2.1, RFC 6749 §2.3, RFC 7523).
+//! How we show the authorization server who asks (RFC 7662 §2.1).
 
-use base64ct::{Base64, Encoding};
-use serde_json::{Map, Value};
+use std::borrow::Cow;
 
-use crate::jwt::{self, Algorithm, SignError, Signatures, SigningKey};
+use crate::client::{Authorization, ClientAuthentication, Form};
+use crate::jwt::{SignError, Signatures};
 use crate::token::{Secret, UnixMillis};
 
 /// Our credentials at the introspection endpoint.
 #[derive(Clone, Debug)]
-pub enum ClientAuthentication {
-    /// An access token of our own (RFC 7662 §2.1).
-    Bearer {
-        /// The token.
-        token: Secret,
-    },
-    /// HTTP Basic (RFC 6749 §2.3.1).
-    ClientSecretBasic {
-        /// Who we are.
-        client_id: String,
-        /// And the proof.
-        client_secret: Secret,
-        /// How both are written.
-        encoding: SecretEncoding,
-    },
-    /// In the way that discovery says the server takes.
-    ClientSecret {
-        /// Who we are.
-        client_id: String,
-        /// And the proof.
-        client_secret: Secret,
-    },
-    /// Both in the body (RFC 6749 §2.3.1).
-    ClientSecretPost {
-        /// Who we are.
-        client_id: String,
-        /// And the proof.
-        client_secret: Secret,
-    },
-    /// The cluster's TLS certificate proves it (RFC 8705 §2), or nothing does.
-    None {
-        /// Who we are, where the server wants to know.
-        client_id: Option<String>,
-    },
-    /// A signed assertion (RFC 7523 §2.2).
-    PrivateKeyJwt {
-        /// Who we are: `iss` and `sub`.
-        client_id: String,
-        /// What signs.
-        key: SigningKey,
-        /// `aud`: the authorization server's issuer identifier.
-        audience: String,
-    },
+pub enum Authentication {
+    /// An access token of our own.
+    Bearer(Authorization),
+    /// As a client.
+    Client(ClientAuthentication),
 }
 
-/// How id and secret stand in HTTP Basic.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum SecretEncoding {
-    /// Form-encoded first, as RFC 6749 §2.3.1 says.
-    Form,
-    /// As they are, for servers that do not decode.
-    Raw,
-}
-
-impl ClientAuthentication {
-    /// Adds what proves who we are: a value for `authorization`, or parameters to the body.
+impl Authentication {
+    /// Adds what proves who we are: a value for `authorization`, or parameters to the body. `fetched`: the access token,
+    /// where it is one that is fetched.
     pub(super) fn apply(
         &self,
         form: &mut Form,
+        fetched: Option<&Secret>,
         signatures: &dyn Signatures,
         now: UnixMillis,
     ) -> Result<Option<String>, SignError> {
         match self {
-            Self::Bearer { token } => Ok(Some(format!("Bearer {}", token.secret()))),
-            // What a server takes that does not say what it takes (RFC 7591 §2).
-            Self::ClientSecret { client_id, client_secret } => {
-                Ok(Some(basic(client_id, client_secret, SecretEncoding::Form)))
+            Self::Bearer(token) => {
+                Ok(token.secret(fetched).map(|token| ["Bearer ", token.secret()].concat()))
             }
-            Self::ClientSecretBasic { client_id, client_secret, encoding } => {
-                Ok(Some(basic(client_id, client_secret, *encoding)))
-            }
-            Self::ClientSecretPost { client_id, client_secret } => {
-                form.append_pair("client_id", client_id).append_pair("client_secret", client_secret.secret());
-                Ok(None)
-            }
-            Self::None { client_id } => {
-                if let Some(client_id) = client_id {
-                    form.append_pair("client_id", client_id);
-                }
-                Ok(None)
-            }
-            Self::PrivateKeyJwt { client_id, key, audience } => {
-                let assertion = assertion(client_id, key, audience, signatures, now)?;
-                form.append_pair("client_id", client_id)
-                    .append_pair("client_assertion_type", ASSERTION_TYPE)
-                    .append_pair("client_assertion", &assertion);
-                Ok(None)
-            }
+            Self::Client(client) => client.apply(form, signatures, now),
         }
     }
 
-    /// Signs once where these credentials are a signature.
-    ///
-    /// # Errors
-    ///
-    /// [`SignError`] if the key does not sign.
-    pub fn try_out(&self, signatures: &dyn Signatures) -> Result<(), SignError> {
+    /// The access token that is fetched, if one is.
+    pub fn authorization(&self) -> Option<&Authorization> {
         match self {
-            Self::PrivateKeyJwt { key, .. } => key.try_out(signatures),
-            Self::Bearer { .. }
-            | Self::ClientSecret { .. }
-            | Self::ClientSecretBasic { .. }
-            | Self::ClientSecretPost { .. }
-            | Self::None { .. } => Ok(()),
+            Self::Bearer(token) => Some(token),
+            Self::Client(_) => None,
+        }
+    }
+
+    /// Who we are, if it is as a client.
+    pub fn client(&self) -> Option<&ClientAuthentication> {
+        match self {
+            Self::Bearer(_) => None,
+            Self::Client(client) => Some(client),
         }
     }
 
     /// Who we are to the server, if these credentials say so.
     pub fn client_id(&self) -> Option<&str> {
-        match self {
-            Self::Bearer { .. } => None,
-            Self::None { client_id } => client_id.as_deref(),
-            Self::ClientSecret { client_id, .. }
-            | Self::ClientSecretBasic { client_id, .. }
-            | Self::ClientSecretPost { client_id, .. }
-            | Self::PrivateKeyJwt { client_id, .. } => Some(client_id),
-        }
+        self.client()?.client_id()
     }
 
     /// What tells these credentials from others in a fingerprint, without being a secret: a server may
     /// answer each client differently (RFC 7662 §2.2).
-    pub fn identity(&self) -> &str {
+    pub fn identity(&self) -> Cow<'_, str> {
         match self {
-            // Whom a bearer token stands for is not known; it goes into a one-way fingerprint only.
-            Self::Bearer { token } => token.secret(),
-            Self::None { client_id } => client_id.as_deref().unwrap_or_default(),
-            Self::ClientSecret { client_id, .. }
-            | Self::ClientSecretBasic { client_id, .. }
-            | Self::ClientSecretPost { client_id, .. }
-            | Self::PrivateKeyJwt { client_id, .. } => client_id,
+            // Whom a bearer token stands for is not known.
+            Self::Bearer(token) => token.identity(),
+            Self::Client(client) => Cow::Borrowed(client.client_id().unwrap_or_default()),
         }
     }
 
     /// Whether the server has to say how it takes them.
     pub fn is_sought(&self) -> bool {
-        matches!(self, Self::ClientSecret { .. })
+        self.client().is_some_and(ClientAuthentication::is_sought)
     }
 
     /// The same credentials in a way that is among those that the server takes (RFC 8414 §2); `None`: in no way that it
-    /// takes. Where it takes a secret in both ways, or does not say, HTTP Basic is what every server has to take (RFC 6749
-    /// §2.3.1) and a client has unless it was registered otherwise (RFC 7591 §2).
+    /// takes.
     pub fn taken_by(&self, methods: Option<&[String]>) -> Option<Self> {
-        let Self::ClientSecret { client_id, client_secret } = self else { return Some(self.clone()) };
-        let takes = |method: &str| methods.is_none_or(|methods| methods.iter().any(|it| it == method));
-        let (client_id, client_secret) = (client_id.clone(), client_secret.clone());
-        if takes("client_secret_basic") {
-            let encoding = SecretEncoding::Form;
-            Some(Self::ClientSecretBasic { client_id, client_secret, encoding })
-        } else if takes("client_secret_post") {
-            Some(Self::ClientSecretPost { client_id, client_secret })
-        } else {
-            None
+        match self {
+            Self::Bearer(_) => Some(self.clone()),
+            Self::Client(client) => client.taken_by(methods).map(Self::Client),
         }
     }
 
     /// The way, as registered at IANA ("OAuth Token Endpoint Authentication Methods"), where it has a name there.
     pub fn method(&self) -> Option<&'static str> {
-        match self {
-            Self::ClientSecretBasic { .. } => Some("client_secret_basic"),
-            Self::ClientSecretPost { .. } => Some("client_secret_post"),
-            Self::PrivateKeyJwt { key, .. } if key.alg() == Algorithm::HS256 => Some("client_secret_jwt"),
-            Self::PrivateKeyJwt { .. } => Some("private_key_jwt"),
-            Self::Bearer { .. } | Self::ClientSecret { .. } | Self::None { .. } => None,
-        }
+        self.client()?.method()
     }
 }
-
-/// The value of `authorization` (RFC 6749 §2.3.1).
-fn basic(client_id: &str, client_secret: &Secret, encoding: SecretEncoding) -> String {
-    let credentials = match encoding {
-        SecretEncoding::Form => {
-            format!("{}:{}", form_encoded(client_id), form_encoded(client_secret.secret()))
-        }
-        SecretEncoding::Raw => format!("{client_id}:{}", client_secret.secret()),
-    };
-    format!("Basic {}", Base64::encode_string(credentials.as_bytes()))
-}
-
-/// A form under construction.
-pub(super) type Form = form_urlencoded::Serializer<'static, String>;
-
-/// A client assertion (RFC 7523 §3) with an id of its own: servers accept each only once.
-fn assertion(
-    client_id: &str,
-    key: &SigningKey,
-    audience: &str,
-    signatures: &dyn Signatures,
-    now: UnixMillis,
-) -> Result<String, SignError> {
-    let claims: [(&str, Value); 6] = [
-        ("iss", client_id.into()),
-        ("sub", client_id.into()),
-        ("aud", audience.into()),
-        ("jti", jwt::random_id()?.into()),
-        ("iat", now.as_secs().into()),
-        ("exp", (now.as_secs() + ASSERTION_SECONDS).into()),
-    ];
-    let claims: Map<String, Value> =
-        claims.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
-    jwt::sign_compact(signatures, key, "JWT", claims)
-}
-
-fn form_encoded(text: &str) -> String {
-    form_urlencoded::byte_serialize(text.as_bytes()).collect()
-}
-
-/// RFC 7523 §2.2.
-const ASSERTION_TYPE: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
-
-/// Life of an assertion: long enough for a clock that is a little off, short enough to be worthless when seen.
-const ASSERTION_SECONDS: u64 = 60;

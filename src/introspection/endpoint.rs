@@ -1,14 +1,16 @@
 //! The introspection endpoint and the request to it (RFC 7662 §2.1).
 
+use std::rc::Rc;
 use std::time::Duration;
 
-use super::authentication::{ClientAuthentication, Form};
+use super::authentication::Authentication;
 use super::signed::Response;
 use crate::claims::ClaimNames;
+use crate::client::{Authorization, ClientCredentials, Form};
 use crate::http::{ACCEPT_ENCODING, HttpCall, Reply, Scheme, USER_AGENT};
 use crate::jwt::{SignError, Signatures};
 use crate::target::{Target, Whereabouts};
-use crate::token::{AccessToken, UnixMillis};
+use crate::token::{AccessToken, Secret, UnixMillis};
 
 /// Where and how tokens are introspected.
 #[derive(Clone, Debug)]
@@ -20,7 +22,7 @@ pub struct Endpoint {
     /// Tries after the first.
     pub retries: u32,
     /// Our credentials.
-    pub authentication: ClientAuthentication,
+    pub authentication: Authentication,
     /// `token_type_hint`; empty sends none.
     pub token_type_hint: String,
     /// Further form parameters.
@@ -58,7 +60,13 @@ impl Endpoint {
     /// How long it may take from the first try until there is a verdict or none is to be had.
     pub fn longest(&self) -> Duration {
         let keys = self.response.signed().map_or(Duration::ZERO, |signed| signed.jwks.timeout);
-        self.timeout * (self.retries + 1) + keys
+        let token = self.client_credentials().map_or(Duration::ZERO, |credentials| credentials.timeout);
+        self.timeout * (self.retries + 1) + keys + token
+    }
+
+    /// What an access token has to be fetched with first, if one has.
+    pub fn client_credentials(&self) -> Option<&Rc<ClientCredentials>> {
+        self.authentication.authorization().and_then(Authorization::client_credentials)
     }
 
     /// Whether a reply says by its status alone that the token is not active.
@@ -71,7 +79,7 @@ impl Endpoint {
         self.whereabouts.written().map_or_else(String::new, |target| target.called("POST"))
     }
 
-    /// The request to `target` that asks about `token`. `trace` are headers that connect it with the request that caused it.
+    /// The request to `target` that asks about `token`. `fetched` is our own access token, where one is fetched; `trace` are headers that connect it with the request that caused it.
     ///
     /// # Errors
     ///
@@ -80,6 +88,7 @@ impl Endpoint {
         &self,
         target: &Target,
         token: &AccessToken,
+        fetched: Option<&Secret>,
         trace: &[(String, String)],
         signatures: &dyn Signatures,
         now: UnixMillis,
@@ -90,7 +99,7 @@ impl Endpoint {
             form.append_pair("token_type_hint", &self.token_type_hint);
         }
         form.extend_pairs(&self.parameters);
-        let authorization = self.authentication.apply(&mut form, signatures, now)?;
+        let authorization = self.authentication.apply(&mut form, fetched, signatures, now)?;
         let fixed = [
             (":method", "POST"),
             (":path", &target.path),

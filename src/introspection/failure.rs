@@ -27,6 +27,11 @@ pub enum ServerFailure {
     },
     /// `active` is absent or no boolean.
     NoActive,
+    /// The access token that the call needs was not to be had.
+    NoAccessToken {
+        /// Whether because the server is down that gives it.
+        is_outage: bool,
+    },
     /// There is no JWT where one should be.
     NotAJwt,
     /// A signed reply is older than a call takes, or does not say how old it is.
@@ -75,7 +80,11 @@ pub enum ServerFailure {
 impl ServerFailure {
     /// Whether another try may help: no answer came, or one that says "later" (429, 5xx).
     pub fn is_transient(&self) -> bool {
-        *self == Self::OtherStatus { status: TOO_MANY_REQUESTS } || self.is_outage()
+        match self {
+            // There was no call.
+            Self::NoAccessToken { .. } => false,
+            _ => *self == Self::OtherStatus { status: TOO_MANY_REQUESTS } || self.is_outage(),
+        }
     }
 
     /// Whether the server is down, so that what it said last may serve on. That it limits our rate is no outage: anybody
@@ -85,6 +94,7 @@ impl ServerFailure {
             Self::Overtaken | Self::Timeout | Self::Unreachable => true,
             Self::OtherStatus { status } => *status >= 500,
             Self::HeldBack { is_outage }
+            | Self::NoAccessToken { is_outage }
             | Self::OtherWorker { is_outage }
             | Self::RetryLater { is_outage, .. } => *is_outage,
             _ => false,
@@ -96,7 +106,11 @@ impl ServerFailure {
     pub fn is_general(&self) -> bool {
         match self {
             Self::BodyTooLong | Self::BadMember(_) | Self::OtherStatus { .. } => false,
-            Self::HeldBack { .. } | Self::NotSigned | Self::OtherWorker { .. } | Self::Overtaken => false,
+            Self::HeldBack { .. }
+            | Self::NoAccessToken { .. }
+            | Self::NotSigned
+            | Self::OtherWorker { .. }
+            | Self::Overtaken => false,
             Self::RetryLater { .. } | Self::Timeout | Self::Unreachable => false,
             Self::Coded(_)
             | Self::CredentialsRefused { .. }
@@ -141,6 +155,7 @@ impl ServerFailure {
             Self::BodyTooLong => "introspection_body_too_long",
             Self::Coded(_) => "introspection_coded",
             Self::CredentialsRefused { .. } => "introspection_credentials_refused",
+            Self::NoAccessToken { .. } => "introspection_no_access_token",
             Self::NoActive => "introspection_without_active",
             Self::NotAJwt => "introspection_not_a_jwt",
             Self::NotFresh => "introspection_not_fresh",
@@ -171,6 +186,9 @@ impl fmt::Display for ServerFailure {
             Self::Coded(coding) => Unreadable::Coded(coding).fmt(f),
             Self::CredentialsRefused { status } => {
                 write!(f, "our credentials were refused with status {status}; see `introspection.auth`")
+            }
+            Self::NoAccessToken { .. } => {
+                f.write_str("the access token that the call needs was not to be had")
             }
             Self::NoActive => f.write_str("the member active is absent or not a boolean"),
             Self::NotAJwt => f.write_str("expected a JWT, got none"),

@@ -11,7 +11,7 @@ mod reply;
 mod signed;
 mod verdict;
 
-pub use authentication::{ClientAuthentication, SecretEncoding};
+pub use authentication::Authentication;
 pub use endpoint::{BreakerLimits, Endpoint};
 pub use error_reply::error_of;
 pub use failure::ServerFailure;

@@ -5,6 +5,10 @@ use super::{Kinds, Metric};
 /// Something that is counted. The name of each is its statistic's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Counter {
+    /// An access token of our own could not be fetched.
+    AccessTokenError,
+    /// An access token of our own was fetched.
+    AccessTokenFetched,
     /// An entry that was still of use had to make room.
     CacheEvicted,
     /// A verdict was in the cache, and fresh.
@@ -79,7 +83,9 @@ pub enum Counter {
 
 impl Counter {
     /// Every counter.
-    pub const ALL: [Self; 35] = [
+    pub const ALL: [Self; 37] = [
+        Self::AccessTokenError,
+        Self::AccessTokenFetched,
         Self::CacheEvicted,
         Self::CacheHit,
         Self::CacheMiss,
@@ -119,6 +125,11 @@ impl Counter {
 }
 
 impl Counter {
+    /// Whether it counts only where calls of ours need an access token.
+    pub fn is_of_access_tokens(self) -> bool {
+        matches!(self, Self::AccessTokenError | Self::AccessTokenFetched)
+    }
+
     /// Whether it counts only where there is a fleet.
     pub fn is_of_fleet(self) -> bool {
         matches!(self, Self::FleetApplied | Self::FleetError | Self::FleetPut | Self::FleetSilentSeconds)
@@ -128,6 +139,8 @@ impl Counter {
 impl Metric for Counter {
     fn name(self) -> &'static str {
         match self {
+            Self::AccessTokenError => "phantom_token.access_token.error",
+            Self::AccessTokenFetched => "phantom_token.access_token.fetched",
             Self::CacheEvicted => "phantom_token.cache.evicted",
             Self::CacheHit => "phantom_token.cache.hit",
             Self::CacheMiss => "phantom_token.cache.miss",
@@ -180,7 +193,8 @@ impl Metric for Counter {
             | Self::CacheMiss
             | Self::CacheNegativeHit
             | Self::CacheStale => Kinds { provider: true, policy: true, ..Kinds::NONE },
-            Self::CacheOversized
+            Self::AccessTokenFetched
+            | Self::CacheOversized
             | Self::CacheRefreshed
             | Self::DiscoveryError
             | Self::DiscoveryRefreshed
@@ -201,7 +215,9 @@ impl Metric for Counter {
             | Self::StreamsEnded => Kinds { policy: true, reason: true, ..Kinds::NONE },
             Self::SecurityEventsVerified => Kinds::TRANSMITTER,
             Self::Forwarded => Kinds { policy: true, ..Kinds::NONE },
-            Self::IntrospectionError => Kinds { provider: true, reason: true, ..Kinds::NONE },
+            Self::AccessTokenError | Self::IntrospectionError => {
+                Kinds { provider: true, reason: true, ..Kinds::NONE }
+            }
             Self::FleetError | Self::RevocationRefused => Kinds { reason: true, ..Kinds::NONE },
             Self::Unavailable => Kinds { provider: true, policy: true, reason: true, ..Kinds::NONE },
         }

@@ -7,8 +7,9 @@ use super::back_channel_logout::LogoutRules;
 use super::global_token_revocation::{OrderRefused, OrderRules, ordered};
 use super::security_event::SecurityEventRules;
 use crate::cache::{ProviderTag, Which};
+use crate::client::{Authorization, ClientCredentials};
 use crate::fingerprint::{fingerprint, texts};
-use crate::fleet::Fleet;
+use crate::fleet::{Credentials, Fleet};
 use crate::http::{ACCEPT_ENCODING, HttpCall, Scheme, USER_AGENT};
 use crate::jwt::{Algorithm, JwksEndpoint};
 use crate::metrics::Whose;
@@ -63,6 +64,16 @@ impl Sources {
         let admin = self.admin.iter().map(|it| (Receiver::Admin, &*it.path));
         let orders = self.global_token_revocation.iter().map(|it| (Receiver::Order, &*it.path));
         endpoint.chain(logouts).chain(pushes).chain(orders).chain(admin)
+    }
+
+    /// Access tokens of our own that are needed for them.
+    pub fn client_credentials(&self) -> impl Iterator<Item = &Rc<ClientCredentials>> {
+        let polls = self.security_events.iter().filter_map(|it| it.poll.as_ref()?.authorization.as_ref());
+        let store = self.fleet.as_ref().and_then(|fleet| match &fleet.credentials {
+            Some(Credentials::Token(token)) => Some(token),
+            _ => None,
+        });
+        polls.chain(store).filter_map(Authorization::client_credentials)
     }
 
     /// Where the keys are that verify signals.
@@ -216,7 +227,7 @@ pub struct Poll {
     /// How long an answer may take.
     pub timeout: Duration,
     /// What `authorization` is: this, or `Bearer` and this.
-    pub authorization: Option<Secret>,
+    pub authorization: Option<Authorization>,
 }
 
 /// Receives orders to revoke all tokens of a user (Global Token Revocation, a draft).
@@ -278,12 +289,12 @@ pub struct AdminReceiver {
 impl Poll {
     /// Stands for what is fetched. At one place streams are told apart by who asks for them.
     pub fn stream(&self) -> [u8; 32] {
-        let secret = self.authorization.iter().map(Secret::secret).collect::<Vec<_>>();
-        fingerprint(&[&["poll", &self.cluster, &self.authority, &self.path], &secret])
+        let asks = self.authorization.as_ref().map(Authorization::identity).unwrap_or_default();
+        fingerprint(&[&["poll", &self.cluster, &self.authority, &self.path], &[&asks]])
     }
 
-    /// A poll with this body.
-    pub fn request(&self, body: Vec<u8>) -> HttpCall {
+    /// A poll with this body. `fetched` is the access token, where one is fetched.
+    pub fn request(&self, body: Vec<u8>, fetched: Option<&Secret>) -> HttpCall {
         let mut headers: Vec<(String, String)> = [
             (":method", "POST"),
             (":path", &*self.path),
@@ -296,7 +307,7 @@ impl Poll {
         .map(|(name, value)| (name.to_owned(), value.to_owned()))
         .into();
         headers.splice(0..0, Scheme::header(self.scheme));
-        if let Some(secret) = &self.authorization {
+        if let Some(secret) = self.authorization.as_ref().and_then(|it| it.secret(fetched)) {
             headers.push(("authorization".to_owned(), credentials(secret)));
         }
         HttpCall { cluster: self.cluster.clone(), headers, body, timeout: self.timeout }

@@ -3,12 +3,11 @@
 use std::borrow::Cow;
 use std::time::Duration;
 
+use phantom_token_filter::client::{ClientAuthentication, SecretEncoding};
 use phantom_token_filter::config::{Config, OwnPath};
 use phantom_token_filter::credentials::TokenSource;
 use phantom_token_filter::http::Scheme;
-use phantom_token_filter::introspection::{
-    ClientAuthentication, Response, SecretEncoding, SignedReply, SignedReplyKind,
-};
+use phantom_token_filter::introspection::{Authentication, Response, SignedReply, SignedReplyKind};
 use phantom_token_filter::jwt::Algorithm;
 use phantom_token_filter::policy::{AllowMissing, Authorization, Strategy, UserAuthentication};
 use phantom_token_filter::request::{RequestView, Unreadable};
@@ -55,7 +54,9 @@ fn providers() {
     assert_eq!((endpoint.token_type_hint.as_str(), endpoint.max_concurrent_calls), ("access_token", 100));
     assert_eq!((endpoint.breaker.failures, endpoint.breaker.max_hold), (5, Duration::from_secs(10)));
     assert!(endpoint.parameters.is_empty() && endpoint.headers.is_empty());
-    let ClientAuthentication::ClientSecretBasic { encoding, .. } = endpoint.authentication else {
+    let Authentication::Client(ClientAuthentication::ClientSecretBasic { encoding, .. }) =
+        endpoint.authentication
+    else {
         panic!("{endpoint:?}")
     };
     assert_eq!(encoding, SecretEncoding::Form);

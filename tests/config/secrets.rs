@@ -31,6 +31,10 @@ fn all_ways() -> Vec<Value> {
         auth(json!({"client_secret_basic": {"client_id": "g", "client_secret": client_secret}})),
         auth(json!({"client_secret_post": {"client_id": "g", "client_secret": client_secret}})),
         auth(json!({"bearer": {"token": client_secret}})),
+        auth(json!({"bearer": {"token": {"client_credentials": {
+            "cluster": "as", "path": "/token",
+            "auth": {"client_secret_basic": {"client_id": "g", "client_secret": client_secret}},
+        }}}})),
         auth(json!({"private_key_jwt": {"client_id": "g", "private_key": {"inline": EC256}}})),
         key("ES256", json!({"inline": EC256})),
         key(

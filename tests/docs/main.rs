@@ -48,8 +48,12 @@ fn documented() -> Vec<Key> {
     keys
 }
 
+/// Where `client_credentials` stand, in the configurations of these tests.
+const OF_CALLS: &str = "revocation.security_events.poll.authorization";
+
 /// The path that stands for `path`, whose names are free, in the configurations of these tests.
 fn concrete(path: &str) -> String {
+    let path = if path.starts_with("client_credentials") { join(OF_CALLS, path) } else { path.to_owned() };
     path.replace("providers.NAME", "providers.main")
         .replace("policies.NAME", "policies.default")
         .replace("protected_resources.NAME", "protected_resources.api")
@@ -87,6 +91,12 @@ fn with(section: &str) -> Value {
                 "providers.main.issuer": "https://as.example",
             }),
         );
+    }
+    if section.starts_with("client_credentials") {
+        let auth = json!({"none": {}});
+        let credentials = json!({"cluster": "as", "path": "/token", "auth": auth});
+        let base = with("revocation.security_events.poll");
+        return change(base, json!({(OF_CALLS): {"client_credentials": credentials}}));
     }
     if section.starts_with("revocation") {
         let secret = json!({"env": "CLIENT_SECRET"});
@@ -164,6 +174,8 @@ fn sections_of_the_code(path: &str, sections: &mut BTreeMap<String, Vec<String>>
 fn every_key_is_documented_and_every_documented_key_exists() {
     let mut in_code = BTreeMap::new();
     sections_of_the_code("", &mut in_code);
+    assert_eq!(accepted_keys("client_credentials.auth").unwrap().len(), 4, "of those that are there already");
+    in_code.insert("client_credentials".to_owned(), accepted_keys("client_credentials").unwrap());
     let mut in_docs: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for key in documented() {
         in_docs.entry(key.section).or_default().push(key.name);
@@ -224,6 +236,10 @@ fn types_and_ranges_are_as_documented() {
                 (json!(7), "an object or a list of objects".to_owned(), "a number")
             }
             "object" => (json!(7), "an object".to_owned(), "a number"),
+            "secret" if kind.ends_with("client_credentials") => {
+                let wanted = "{env: NAME}, {inline: \"...\"} or {client_credentials: {..}}";
+                (json!(7), wanted.to_owned(), "a number")
+            }
             "secret" => (json!(7), "{env: NAME} or {inline: \"...\"}".to_owned(), "a number"),
             "path" => (json!("?"), "a path such as ".to_owned(), "\"?\""),
             "text" => {
@@ -382,6 +398,7 @@ fn read_rust(folder: &Path, code: &mut String) {
 fn every_key_has_an_example() {
     let examples: Vec<Value> = examples().iter().map(|text| serde_json::from_str(text).unwrap()).collect();
     for Key { section, name, .. } in documented() {
+        let section = if section == "client_credentials" { join(OF_CALLS, &section) } else { section };
         let path = join(&section, &name).replace("[]", ".[]");
         assert!(examples.iter().any(|example| is_set(example, &path)), "{path}");
     }

@@ -4,6 +4,7 @@
 #![allow(clippy::disallowed_methods, reason = "these tests live in real time")]
 #![allow(unreachable_pub, reason = "a benchmark includes the rig too")]
 
+mod access_tokens;
 mod answers;
 mod called_hosts;
 mod certificates;

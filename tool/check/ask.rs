@@ -2,13 +2,14 @@
 
 use std::time::{Duration, SystemTime};
 
+use phantom_token_filter::client::{ClientCredentials, Granted};
 use phantom_token_filter::config::Config;
 use phantom_token_filter::discovery::{Discovery, Metadata, Wanted};
 use phantom_token_filter::http::HttpCall;
 use phantom_token_filter::introspection::{self, Endpoint, Introspection, Keys};
 use phantom_token_filter::jwt::{JwksEndpoint, KeySet};
 use phantom_token_filter::target::{Target, Url, Whereabouts};
-use phantom_token_filter::token::{AccessToken, UnixMillis};
+use phantom_token_filter::token::{AccessToken, Secret, UnixMillis};
 
 use super::clusters::Clusters;
 use super::configuration::Configuration;
@@ -74,7 +75,37 @@ pub(super) fn ask(
             say(Level::Error, "introspection", problem);
         }
     }
+    for credentials in config.revocation.client_credentials() {
+        let path = credentials.used_by.as_str();
+        let mut say = |level: Level, problem: String| {
+            let (at, path) = (configuration.place(path), path.to_owned());
+            findings.push(Finding { at, level, path, problem });
+        };
+        if let Some(variable) = configuration.variable_not_set_here(path) {
+            say(
+                Level::Warning,
+                format!("no token asked for, for the environment variable {variable} is not set here"),
+            );
+            continue;
+        }
+        asked += 1;
+        if let Err(problem) = access_token(credentials, clusters) {
+            say(Level::Error, problem);
+        }
+    }
     (findings, asked)
+}
+
+/// An access token of our own, as the filter would get it.
+fn access_token(credentials: &ClientCredentials, clusters: &Clusters<'_>) -> Result<Secret, String> {
+    let call = credentials.request(&RustCrypto, now()).map_err(|reason| reason.to_string())?;
+    let answer = send(&call, clusters)?;
+    let reply = answer.reply();
+    let granted = Granted::read(&reply);
+    let circumstances = || [&*credentials.target.called("POST"), &*reply.seen()].join("; ");
+    granted
+        .map(|granted| granted.token)
+        .map_err(|reason| format!("no access token: {reason}; {}", circumstances()))
 }
 
 /// Where an endpoint is, as it is written or as discovery has found it.
@@ -115,7 +146,11 @@ fn keys(endpoint: &JwksEndpoint, target: &Target, clusters: &Clusters<'_>) -> Re
 /// What is wrong with the answer about a token that no server has issued.
 fn introspection(endpoint: &Endpoint, keys: Option<&KeySet>, clusters: &Clusters<'_>) -> Option<String> {
     let (target, token, now) = (endpoint.whereabouts.written()?, AccessToken::parse(TOKEN)?, now());
-    let call = match endpoint.request(target, &token, &[], &RustCrypto, now) {
+    let fetched = match endpoint.client_credentials().map(|it| access_token(it, clusters)).transpose() {
+        Ok(fetched) => fetched,
+        Err(problem) => return Some(problem),
+    };
+    let call = match endpoint.request(target, &token, fetched.as_ref(), &[], &RustCrypto, now) {
         Ok(call) => call,
         Err(reason) => return Some(reason.to_string()),
     };

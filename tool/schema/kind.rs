@@ -7,7 +7,7 @@ pub(super) enum Kind<'t> {
     Any(Vec<Value>),
     Boolean,
     Duration,
-    ExactlyOne,
+    ExactlyOne(Vec<&'t str>),
     List,
     ListOf(Vec<&'t str>),
     Number([f64; 2]),
@@ -16,6 +16,7 @@ pub(super) enum Kind<'t> {
     ObjectOfTexts,
     Path,
     Secret,
+    SecretOrClientCredentials,
     Text,
     TextOrSecret,
     Texts,
@@ -31,6 +32,7 @@ impl<'t> Kind<'t> {
             "object of texts" => Self::ObjectOfTexts,
             "object or list of objects" => Self::ObjectOrList,
             "path" => Self::Path,
+            "secret or client_credentials" => Self::SecretOrClientCredentials,
             "text" => Self::Text,
             "text or secret" => Self::TextOrSecret,
             "true or false" => Self::Boolean,
@@ -54,9 +56,11 @@ impl<'t> Kind<'t> {
         if let Some(choice) = words.strip_prefix("true, false or ") {
             return Some(Self::Any(vec![json!(true), json!(false), json!(choice)]));
         }
+        if let Some(choices) = words.strip_prefix("exactly one of ") {
+            return Some(Self::ExactlyOne(choices.split(", ").collect()));
+        }
         match words.split(' ').next()? {
             "duration" => Some(Self::Duration),
-            "exactly" => Some(Self::ExactlyOne),
             "secret" => Some(Self::Secret),
             _ => None,
         }
@@ -72,10 +76,11 @@ impl<'t> Kind<'t> {
             Self::List => json!({"type": "array"}),
             Self::ListOf(choices) => json!({"type": "array", "items": {"enum": choices}, "minItems": 1}),
             Self::Number([least, most]) => json!({"type": "number", "minimum": least, "maximum": most}),
-            Self::Object | Self::ObjectOrList | Self::ExactlyOne => json!({"type": "object"}),
+            Self::Object | Self::ObjectOrList | Self::ExactlyOne(_) => json!({"type": "object"}),
             Self::ObjectOfTexts => json!({"type": "object", "additionalProperties": text}),
             Self::Path => json!({"type": "string", "pattern": PATH}),
             Self::Secret => json!({"$ref": "#/$defs/secret"}),
+            Self::SecretOrClientCredentials => json!({"$ref": "#/$defs/authorization"}),
             Self::Text => text,
             Self::TextOrSecret => json!({"anyOf": [text, {"$ref": "#/$defs/secret"}]}),
             Self::Texts => json!({"type": "array", "items": text}),

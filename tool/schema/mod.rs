@@ -27,6 +27,7 @@ pub(crate) fn schema() -> Result<String, String> {
         "$defs": {
             "configuration": configuration,
             "carrier": carrier(),
+            "authorization": authorization(&reference)?,
             "duration": {"type": "string", "pattern": DURATION},
             "secret": secret(),
         },
@@ -67,8 +68,13 @@ fn property(reference: &Reference, path: &str, key: &Key) -> Result<Value, Strin
             let one = section(reference, &under)?;
             json!({"anyOf": [one, {"type": "array", "items": one, "minItems": 1, "maxItems": MAX_SENDERS}]})
         }
-        Kind::ExactlyOne => {
-            let mut one = section(reference, &under)?;
+        Kind::ExactlyOne(ref choices) => {
+            // Those of clients are the same everywhere, and written once.
+            let mut one =
+                section(reference, if reference.keys_of(&under).is_some() { &under } else { WAYS })?;
+            if let Some(ways) = one.get_mut("properties").and_then(Value::as_object_mut) {
+                ways.retain(|way, _| choices.contains(&way.as_str()));
+            }
             set(&mut one, "minProperties", json!(1));
             set(&mut one, "maxProperties", json!(1));
             one
@@ -123,6 +129,17 @@ fn carrier() -> Value {
     })
 }
 
+/// A secret, or what an access token is fetched with.
+fn authorization(reference: &Reference) -> Result<Value, String> {
+    let fetched = json!({
+        "type": "object",
+        "properties": {"client_credentials": section(reference, "client_credentials")?},
+        "required": ["client_credentials"],
+        "additionalProperties": false,
+    });
+    Ok(json!({"anyOf": [{"$ref": "#/$defs/secret"}, fetched]}))
+}
+
 fn secret() -> Value {
     json!({
         "type": "object",
@@ -139,6 +156,9 @@ fn secret() -> Value {
         "maxProperties": 1,
     })
 }
+
+/// The section of the ways to authenticate as a client.
+const WAYS: &str = "providers.NAME.introspection.auth";
 
 /// Where one object may stand for a list of them, it has so many at most.
 const MAX_SENDERS: usize = 16;

@@ -1,4 +1,4 @@
-//! What is fetched on a schedule: metadata, keys, status lists, events that are polled. When each is due, and when it is tried again,
+//! What is fetched on a schedule: metadata, keys, status lists, events that are polled, access tokens of our own. When each is due, and when it is tried again,
 //! is one mechanism ([`Schedule`](schedule::Schedule)); the last good one stays until there is a better.
 
 mod back_off;
@@ -10,5 +10,6 @@ mod schedule;
 mod search;
 pub(super) mod signed;
 pub(super) mod status_lists;
+pub(super) mod tokens;
 
 pub(super) use back_off::asked_pause;

@@ -12,6 +12,7 @@ use super::keys::{KeyRings, KeysWanted};
 use super::schedule::{Pauses, Schedule};
 use super::signed::NotVerified;
 use crate::cache::Claim;
+use crate::client::Authorization;
 use crate::config::Config;
 use crate::filter::event::CallId;
 use crate::filter::part::{Pace, Part};
@@ -42,6 +43,10 @@ struct Polling {
     refused: LiteMap<String, SetRefused>,
     /// Tokens that waited for newer keys once.
     without_keys: Vec<String>,
+    /// The number of our own access token that the last poll showed, where it showed one.
+    shows: u64,
+    /// Of one that was refused: only newer ones are shown.
+    refused_token: u64,
 }
 
 impl Polls {
@@ -92,6 +97,8 @@ impl Polling {
             applied: Vec::new(),
             refused: LiteMap::new_vec(),
             without_keys: Vec::new(),
+            shows: 0,
+            refused_token: 0,
         })
     }
 
@@ -106,7 +113,16 @@ impl Polling {
         if step.now >= self.ours_until {
             return self.schedule.put_off(step.now.plus(self.poll.interval));
         }
-        let call = step.call(self.poll.request(self.body()));
+        let credentials = self.poll.authorization.as_ref().and_then(Authorization::client_credentials);
+        let fetched = credentials.map(|it| step.worker.access_tokens.get(it, self.refused_token, step.now));
+        if let Some(None) = fetched {
+            // It is due until the token is here.
+            return;
+        }
+        let fetched = fetched.flatten();
+        self.shows = fetched.as_ref().map_or(0, |token| token.number);
+        let fetched = fetched.as_ref().map(|token| &*token.secret);
+        let call = step.call(self.poll.request(self.body(), fetched));
         self.schedule.begin(call, pauses(&self.poll), step.now);
     }
 
@@ -147,6 +163,9 @@ impl Polling {
                 step.set(Gauge::SecurityEventsAnswers, self.events.whose(), 1);
                 step.set(Gauge::SecurityEventsHeard, self.events.whose(), step.now.as_secs());
             }
+            Err(_) if reply.is_some_and(|reply| reply.status == 401) && self.renews_token(step) => {
+                self.schedule.put_off(step.now);
+            }
             Err(reason) => {
                 let Poll { path, cluster, authority, .. } = &self.poll;
                 let called = called("POST", path, cluster, authority);
@@ -164,6 +183,17 @@ impl Polling {
             }
         }
         self.poll(step);
+    }
+
+    /// A poll was refused. Returns whether it is made anew, with another access token.
+    fn renews_token(&mut self, step: &Step<'_>) -> bool {
+        let credentials = self.poll.authorization.as_ref().and_then(Authorization::client_credentials);
+        let renews =
+            credentials.is_some_and(|it| step.worker.access_tokens.refused(it, self.shows, step.now));
+        if renews {
+            self.refused_token = self.shows;
+        }
+        renews
     }
 
     /// Applies one token, or finds out why not.

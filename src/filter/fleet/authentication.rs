@@ -3,8 +3,10 @@
 use std::rc::Rc;
 use std::time::Duration;
 
+use super::calls::Authentication;
 use super::link::{Link, Stage};
 use super::lost::Lost;
+use crate::client::Authorization;
 use crate::filter::event::CallId;
 use crate::filter::part::NOW_AND_THEN;
 use crate::filter::step::Step;
@@ -15,7 +17,19 @@ impl Link {
     /// Whether there is all that the store wants to see of us. Otherwise it is asked for.
     pub(super) fn is_authorized(&mut self, step: &mut Step<'_>) -> bool {
         let fleet = Rc::clone(&self.fleet);
-        let Some(Credentials::User(name, password)) = &fleet.credentials else { return true };
+        let (name, password) = match &fleet.credentials {
+            None | Some(Credentials::Token(Authorization::Secret(_))) => return true,
+            Some(Credentials::Token(Authorization::ClientCredentials(credentials))) => {
+                let token = step.worker.access_tokens.get(credentials, self.authentication.refused, step.now);
+                let is_there = token.is_some();
+                if let Some(token) = token {
+                    self.authentication.number = token.number;
+                    self.authentication.token = Some(token.secret.secret().to_owned());
+                }
+                return is_there;
+            }
+            Some(Credentials::User(name, password)) => (name, password),
+        };
         if self.authentication.token.is_some() {
             return true;
         }
@@ -25,6 +39,35 @@ impl Link {
             self.authentication.under_way = Some(self.call(etcd::AUTH, "Authenticate", message, step));
         }
         false
+    }
+
+    /// An access token of ours is here, which may be the store's.
+    pub(super) fn token_came(&mut self, step: &mut Step<'_>) {
+        if self.known.is_none() || !self.shows_access_token() {
+            return;
+        }
+        if let Stage::Apart(until) = self.stage
+            && until <= step.now
+        {
+            self.begin(step);
+        }
+        self.put(step);
+    }
+
+    fn shows_access_token(&self) -> bool {
+        matches!(self.fleet.credentials, Some(Credentials::Token(Authorization::ClientCredentials(_))))
+    }
+
+    /// The store takes the token no more.
+    pub(super) fn token_was_refused(&mut self, step: &Step<'_>) {
+        let Authentication { token, number, refused, .. } = &mut self.authentication;
+        *token = None;
+        if let Some(Credentials::Token(Authorization::ClientCredentials(credentials))) =
+            &self.fleet.credentials
+            && step.worker.access_tokens.refused(credentials, *number, step.now)
+        {
+            *refused = *number;
+        }
     }
 
     /// A call ended. Returns whether it was this.

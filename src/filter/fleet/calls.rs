@@ -18,17 +18,16 @@ pub(super) struct Authentication {
     pub(super) under_way: Option<UnderWay>,
     /// It is not asked for before this.
     pub(super) not_before: Option<UnixMillis>,
+    /// The number of our own access token that is the token, where it is one.
+    pub(super) number: u64,
+    /// Of one that was refused: only newer ones are shown.
+    pub(super) refused: u64,
 }
 
 impl Authentication {
     /// The token, if it was given.
     pub(super) fn token(&self) -> Option<&String> {
         self.token.as_ref()
-    }
-
-    /// The store takes the token no more.
-    pub(super) fn forget_token(&mut self) {
-        self.token = None;
     }
 
     /// Forgets what is under way: nothing more is heard of it.

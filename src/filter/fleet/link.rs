@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::calls::{Authentication, Puts, UnderWay};
 use super::lost::Lost;
+use crate::client::Authorization;
 use crate::filter::event::{CallId, Effect};
 use crate::filter::part::NOW_AND_THEN;
 use crate::filter::step::Step;
@@ -194,7 +195,7 @@ impl Link {
 
     fn request(&self, service: &'static str, method: &'static str, message: Vec<u8>) -> GrpcCall {
         let token = match &self.fleet.credentials {
-            Some(Credentials::Token(token)) => Some(token.secret().to_owned()),
+            Some(Credentials::Token(Authorization::Secret(token))) => Some(token.secret().to_owned()),
             _ => self.authentication.token().cloned(),
         };
         let mut metadata = vec![(etcd::HAS_LEADER, "true".to_owned())];

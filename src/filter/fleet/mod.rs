@@ -41,6 +41,11 @@ impl Fellows {
         self.0.iter_mut().for_each(|link| link.put(step));
     }
 
+    /// An access token of ours is here, which may be the store's.
+    pub(super) fn token_came(&mut self, step: &mut Step<'_>) {
+        self.0.iter_mut().for_each(|link| link.token_came(step));
+    }
+
     /// The store has said something.
     pub(super) fn message(&mut self, call: CallId, message: Option<&[u8]>, step: &mut Step<'_>) {
         self.0.iter_mut().for_each(|link| link.message(call, message, step));

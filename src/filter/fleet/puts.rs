@@ -116,7 +116,7 @@ impl Link {
             self.puts.lease = None;
         }
         if why.is_refusal() {
-            self.authentication.forget_token();
+            self.token_was_refused(step);
         }
         // A lease or a token that has ended is no trouble yet.
         if (has_no_lease || why.is_refusal()) && self.puts.failures == 1 {

@@ -39,7 +39,7 @@ impl Link {
         let reason = why.reason();
         step.count(Counter::FleetError, Whose::NOBODY.because(reason));
         if why.is_refusal() {
-            self.authentication.forget_token();
+            self.token_was_refused(step);
         }
         self.break_off(step.now.plus(NOW_AND_THEN), step);
         if self.said != Some(reason) {

@@ -115,6 +115,17 @@ impl Introspections {
 
     pub(super) fn send(&mut self, id: CallId, step: &mut Step<'_>) {
         let Some(call) = self.calls.get_mut(id) else { return };
+        let fetched = match call.introspector.endpoint.client_credentials() {
+            None => None,
+            Some(credentials) => {
+                let refused = if call.has_renewed_token { call.shows } else { 0 };
+                let Some(token) = step.worker.access_tokens.get(credentials, refused, step.now) else {
+                    return self.calls.wait_for_token(id);
+                };
+                call.shows = token.number;
+                Some(token.secret)
+            }
+        };
         call.sent = Some(step.now);
         call.moment = step.worker.cache.withdrawals().moment();
         let endpoint = &call.introspector.endpoint;
@@ -122,7 +133,15 @@ impl Introspections {
             // Nobody gets here before it is known where to ask; nobody passes by mistake.
             return self.no_verdict(id, ServerFailure::Unreachable, None, step);
         };
-        match endpoint.request(target, &call.token, &call.trace.0, step.worker.signatures(), step.now) {
+        let fetched = fetched.as_deref();
+        match endpoint.request(
+            target,
+            &call.token,
+            fetched,
+            &call.trace.0,
+            step.worker.signatures(),
+            step.now,
+        ) {
             Ok(request) => step.push(Effect::Call(id, request)),
             Err(reason) => {
                 log::error!("provider {:?}: no introspection: {reason}", call.origin.provider);

@@ -8,6 +8,7 @@ use super::load::Priority;
 use super::servers::Servers;
 use crate::cache::{Asked, Moment, ProviderTag, Withdrawable};
 use crate::claims::{Claims, ClaimsBuf};
+use crate::client::ClientCredentials;
 use crate::filter::case::Case;
 use crate::filter::clock::is_fresh;
 use crate::filter::event::{CallId, StreamId};
@@ -31,6 +32,8 @@ pub(super) struct Calls {
     anothers: BTreeSet<(TokenDigest, CallId)>,
     /// Calls that wait for the root's turn to be sent.
     unsent: VecDeque<CallId>,
+    /// Calls that wait for an access token of ours.
+    without_token: Vec<CallId>,
     pub(super) servers: Servers,
 }
 
@@ -47,6 +50,10 @@ pub(super) struct Call {
     /// A signed reply that waits for keys.
     pub(super) held: Option<OwnedReply>,
     pub(super) has_waited_for_keys: bool,
+    /// The number of our own access token that the current try shows, where it shows one.
+    pub(super) shows: u64,
+    /// Whether a try was refused for its access token, and is made anew with another than that.
+    pub(super) has_renewed_token: bool,
     /// Streams that asked; some may be gone since.
     pub(super) streams: VecDeque<StreamId>,
     /// Changed only where the calls are counted.
@@ -88,6 +95,7 @@ impl Calls {
             by_digest: BTreeMap::new(),
             anothers: BTreeSet::new(),
             unsent: VecDeque::new(),
+            without_token: Vec::new(),
             servers: Servers::default(),
         }
     }
@@ -223,6 +231,29 @@ impl Calls {
         self.unsent.pop_front()
     }
 
+    /// A call waits for an access token.
+    pub(super) fn wait_for_token(&mut self, id: CallId) {
+        self.without_token.push(id);
+    }
+
+    /// Those that wait for an access token by these credentials no more.
+    pub(super) fn take_without_token(&mut self, credentials: &Rc<ClientCredentials>) -> Vec<CallId> {
+        let Self { open, without_token, .. } = self;
+        let is_it = |id: &mut CallId| {
+            // One that was closed meanwhile waits for nothing.
+            let call = open.get(*id);
+            call.is_none_or(|call| {
+                call.introspector.endpoint.client_credentials().is_some_and(|it| Rc::ptr_eq(it, credentials))
+            })
+        };
+        without_token.extract_if(.., is_it).collect()
+    }
+
+    /// A call goes on that was not sent yet.
+    pub(super) fn send_later(&mut self, id: CallId) {
+        self.unsent.push_back(id);
+    }
+
     pub(super) fn get(&self, id: CallId) -> Option<&Call> {
         self.open.get(id)
     }
@@ -274,6 +305,8 @@ impl Call {
             trace,
             held: None,
             has_waited_for_keys: false,
+            shows: 0,
+            has_renewed_token: false,
             streams: VecDeque::new(),
             asker,
             is_under_way: false,

@@ -7,6 +7,7 @@ use log::Level;
 use super::Introspections;
 use super::calls::Asker;
 use super::settlement::Outcome;
+use crate::client::{ClientCredentials, NotGranted};
 use crate::filter::event::{CallId, Told};
 use crate::filter::fetches::asked_pause;
 use crate::filter::fetches::keys::{KeyRings, KeysWanted, Wait};
@@ -94,8 +95,42 @@ impl Introspections {
                 }
                 keys.fetch(step);
             }
+            Err(ServerFailure::CredentialsRefused { status: 401 }) if self.renews_token(id, step) => {
+                if let Some(call) = self.calls.close(id) {
+                    // A new number: there is no answer to the old try any more.
+                    let id = self.calls.reopen(call);
+                    self.send(id, step);
+                }
+            }
             Err(failure) => self.no_verdict(id, failure, Some(reply), step),
         }
+    }
+
+    /// A call was refused. Returns whether it is made anew, with another access token; once.
+    fn renews_token(&mut self, id: CallId, step: &Step<'_>) -> bool {
+        let Some(call) = self.calls.get_mut(id).filter(|call| !call.has_renewed_token) else { return false };
+        let Some(credentials) = call.introspector.endpoint.client_credentials() else { return false };
+        call.has_renewed_token = step.worker.access_tokens.refused(credentials, call.shows, step.now);
+        call.has_renewed_token
+    }
+
+    /// An access token of ours is here, or is not to be had: those that wait for it are sent, or told.
+    pub(in crate::filter) fn token_ended(
+        &mut self,
+        credentials: &Rc<ClientCredentials>,
+        failure: Option<NotGranted>,
+        step: &mut Step<'_>,
+    ) {
+        for id in self.calls.take_without_token(credentials) {
+            match failure {
+                None => self.calls.send_later(id),
+                Some(reason) => {
+                    let is_outage = reason.is_outage();
+                    self.no_verdict(id, ServerFailure::NoAccessToken { is_outage }, None, step);
+                }
+            }
+        }
+        self.turn(step);
     }
 
     /// A call that could not be sent or whose answer broke off, which a timeout does, too.

@@ -84,8 +84,8 @@ impl Servers {
         now: UnixMillis,
     ) -> bool {
         let server = self.of(introspector);
-        if *failure == ServerFailure::Overtaken {
-            // It has answered, and what it said was withdrawn meanwhile: that says nothing of its health.
+        if matches!(failure, ServerFailure::NoAccessToken { .. } | ServerFailure::Overtaken) {
+            // It was not asked; or has answered, and what it said was withdrawn meanwhile. That says nothing of its health.
             false
         } else if failure.is_transient() {
             server.is_outage = failure.is_outage();

@@ -317,3 +317,89 @@ fn fleets() {
         ),
     ]);
 }
+
+#[test]
+fn access_tokens_of_our_own() {
+    const POLL: &str = "revocation.security_events.poll";
+    let credentials = |patch: serde_json::Value| {
+        let mut credentials =
+            json!({"cluster": "as", "path": "/token", "auth": {"none": {"client_id": "gateway"}}});
+        credentials.as_object_mut().unwrap().extend(patch.as_object().unwrap().clone());
+        json!({
+            "providers.main.issuer": "https://as.example",
+            "providers.main.jwks": {"cluster": "as", "path": "/jwks"},
+            "revocation.security_events": {"audiences": ["gateway"], "poll": {
+                "cluster": "ssf", "path": "/poll", "authorization": {"client_credentials": credentials},
+            }},
+        })
+    };
+    let path = format!("{POLL}.authorization.client_credentials");
+    let wanted = "expected {env: NAME}, {inline: \"...\"} or {client_credentials: {..}}";
+    let bare = |value: serde_json::Value| {
+        let mut changes = credentials(json!({}));
+        changes["revocation.security_events"]["poll"]["authorization"] = value;
+        changes
+    };
+    let ways = "expected exactly one of client_secret_basic, client_secret_post, private_key_jwt, none";
+    refused(&[
+        ("a bare secret", bare(json!("hunter2")), &format!("{POLL}.authorization: {wanted}, got a string")),
+        (
+            "neither",
+            bare(json!({"token": "hunter2"})),
+            &format!("{POLL}.authorization: {wanted}, got an object"),
+        ),
+        (
+            "both",
+            bare(json!({"inline": "hunter2", "client_credentials": {}})),
+            &format!("{POLL}.authorization: {wanted}, got an object"),
+        ),
+        (
+            "a key that there is not",
+            credentials(json!({"scope": "read"})),
+            &format!(
+                "{path}: expected one of the keys cluster, scheme, authority, path, timeout, auth, scopes, parameters, got \"scope\""
+            ),
+        ),
+        (
+            "two scopes in one",
+            credentials(json!({"scopes": ["read write"]})),
+            &format!(
+                "{path}.scopes[0]: expected a scope: visible ASCII without space, quote and backslash, got \"read write\""
+            ),
+        ),
+        (
+            "a token that is got with a token",
+            credentials(json!({"auth": {"bearer": {"token": {"inline": "hunter2"}}}})),
+            &format!("{path}.auth: {ways}, got bearer"),
+        ),
+        (
+            "a secret that discovery would have to say more of",
+            credentials(
+                json!({"auth": {"client_secret": {"client_id": "a", "client_secret": {"inline": "hunter2"}}}}),
+            ),
+            &format!("{path}.auth: {ways}, got client_secret"),
+        ),
+        (
+            "another grant",
+            credentials(json!({"parameters": {"grant_type": "password"}})),
+            &format!(
+                "{path}.parameters.grant_type: expected a parameter that the filter does not set itself, got \"grant_type\""
+            ),
+        ),
+        (
+            "a path that is none",
+            credentials(json!({"path": "token"})),
+            &format!("{path}.path: expected a path such as \"/introspect\", got \"token\""),
+        ),
+    ]);
+    assert_eq!(
+        super::errors_of(
+            json!({"revocation.fleet": {"cluster": "store:a", "prefix": "/fleet", "authorization": {
+            "client_credentials": {"cluster": "token endpoint", "path": "/token", "auth": {"none": {}}}}}})
+        ),
+        [
+            "revocation.fleet.authorization.client_credentials.authority: expected a host, for the name of the cluster is \
+             none and the provider has no issuer, got none"
+        ]
+    );
+}

@@ -1,0 +1,10 @@
+//! The filter as a client of authorization servers: how it shows who it is, and how it comes by access tokens of its own.
+
+mod authentication;
+mod authorization;
+mod credentials;
+
+pub(crate) use authentication::Form;
+pub use authentication::{ClientAuthentication, SecretEncoding};
+pub use authorization::Authorization;
+pub use credentials::{ClientCredentials, Granted, NotGranted};
