@@ -5,6 +5,8 @@
 mod endpoint;
 #[path = "revocation/jwts.rs"]
 mod jwts;
+#[path = "revocation/orders.rs"]
+mod orders;
 #[path = "revocation/poll.rs"]
 mod poll;
 #[path = "revocation/senders.rs"]

@@ -14,6 +14,7 @@ mod document;
 mod dpop;
 mod error;
 mod fleet;
+mod global_token_revocation;
 mod length;
 mod own_paths;
 mod phantom_token;
@@ -220,7 +221,8 @@ impl Config {
     /// Whom metrics are of.
     pub fn names(&self) -> Names {
         let providers = self.providers.iter().map(|provider| provider.name.as_str());
-        Names::new(providers, self.policies().map(|policy| policy.name.as_str()))
+        let transmitters = self.revocation.security_events.iter().map(|it| it.rules.issuer.as_str());
+        Names::new(providers, transmitters, self.policies().map(|policy| policy.name.as_str()))
     }
 
     /// All policies.

@@ -7,7 +7,7 @@ use super::error::ConfigError;
 use super::reader::{Item, Section};
 use super::security_events::{events, streams_of_their_own};
 use super::sender::{audiences, named, signer};
-use super::{defaults, fleet, provider};
+use super::{defaults, fleet, global_token_revocation, provider};
 use crate::cache::ProviderTag;
 use crate::provider::Provider;
 use crate::revocation::back_channel_logout::LogoutRules;
@@ -24,7 +24,16 @@ pub(super) fn sources(
 ) -> Result<Sources, ConfigError> {
     let section = root.section(
         "revocation",
-        &["endpoint", "back_channel_logout", "security_events", "admin", "jwts", "fleet", "settle"],
+        &[
+            "endpoint",
+            "back_channel_logout",
+            "security_events",
+            "global_token_revocation",
+            "admin",
+            "jwts",
+            "fleet",
+            "settle",
+        ],
     )?;
     let settles = Duration::ZERO..=Duration::from_secs(5 * 60);
     let of = |key: &str| section.get(key);
@@ -37,11 +46,14 @@ pub(super) fn sources(
     let endpoint = section.noted(of("endpoint").map(|item| endpoint(item, providers)).transpose());
     let logouts = section.noted(several(&section, "back_channel_logout", |item| logout(item, providers)));
     let events = section.noted(several(&section, "security_events", |item| events(item, providers)));
+    let orders = of("global_token_revocation");
+    let orders = section.noted(orders.map(|it| global_token_revocation::receiver(it, providers)).transpose());
     let sources = Sources {
         jwts: jwts?,
         endpoint: endpoint?,
         back_channel_logout: logouts?,
         security_events: events?.into_iter().map(Rc::new).collect(),
+        global_token_revocation: orders?,
         admin: admin?,
         fleet: fleet?.map(Rc::new),
         settle: section.duration("settle", defaults::REVOCATION_SETTLE, settles),
@@ -92,6 +104,7 @@ fn paths_of_their_own(
         let at = match receiver {
             Receiver::Admin => "admin.path".to_owned(),
             Receiver::Endpoint => "endpoint.path".to_owned(),
+            Receiver::Order => "global_token_revocation.path".to_owned(),
             Receiver::Logout(place) => places("back_channel_logout", place, ".path"),
             Receiver::Push(place) => places("security_events", place, ".push.path"),
         };

@@ -4,16 +4,14 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use super::authorization::{Whose, authorization};
+use super::defaults;
 use super::error::ConfigError;
 use super::place::{Place, place};
 use super::reader::{Item, Section};
-use super::sender::{audiences, named, signer};
-use super::{defaults, provider};
-use crate::cache::ProviderTag;
-use crate::jwt::{Algorithm, JwksEndpoint};
+use super::sender::{audiences, no_algorithms_without_keys, own_signer, signer};
 use crate::provider::Provider;
 use crate::revocation::security_event::SecurityEventRules;
-use crate::revocation::sources::{Poll, PushReceiver, SecurityEvents, Signer};
+use crate::revocation::sources::{Poll, PushReceiver, SecurityEvents};
 
 /// One transmitter.
 pub(super) fn events(item: Item<'_>, providers: &[Provider]) -> Result<SecurityEvents, ConfigError> {
@@ -23,9 +21,7 @@ pub(super) fn events(item: Item<'_>, providers: &[Provider]) -> Result<SecurityE
         None => signer(&section, providers)?,
         Some(_) => own_signer(&section, issuer.as_deref(), providers)?,
     };
-    if let Some(item) = section.get("algorithms").filter(|_| section.get("jwks").is_none()) {
-        return Err(item.error("no such key but beside jwks", "one"));
-    }
+    no_algorithms_without_keys(&section)?;
     let rules = SecurityEventRules {
         issuer: issuer.unwrap_or_else(|| subject_issuer.clone()),
         audiences: audiences(&section)?,
@@ -37,40 +33,6 @@ pub(super) fn events(item: Item<'_>, providers: &[Provider]) -> Result<SecurityE
         return Err(section.error("push", "expected a value here or in poll, got none"));
     }
     Ok(SecurityEvents { signer, rules, push, poll })
-}
-
-/// A transmitter with keys of its own, and the issuer that its subjects are of.
-fn own_signer(
-    section: &Section<'_>,
-    issuer: Option<&str>,
-    providers: &[Provider],
-) -> Result<(Signer, String), ConfigError> {
-    let provider = named(section, providers)?;
-    let Some(subject_issuer) = provider.issuer() else {
-        let problem = format!(
-            "expected a provider with issuer, for events name their subjects by it, got {:?} without",
-            provider.name
-        );
-        return Err(section.error("provider", &problem));
-    };
-    let issuer = issuer.unwrap_or(subject_issuer);
-    let algorithms = algorithms(section)?;
-    let keys = section.section("jwks", &provider::JWKS_KEYS)?;
-    let jwks =
-        provider::jwks(&provider.name, &keys, Some(issuer), None, section.get("algorithms").is_some())?;
-    let signer = Signer {
-        provider: provider.name.clone(),
-        tag: ProviderTag::new(provider.identity()),
-        jwks: Rc::new(JwksEndpoint { transmitter: Some(issuer.to_owned()), ..jwks }),
-        algorithms,
-    };
-    Ok((signer, subject_issuer.to_owned()))
-}
-
-fn algorithms(section: &Section<'_>) -> Result<Vec<Algorithm>, ConfigError> {
-    let Some(list) = section.get("algorithms") else { return Ok(defaults::JWT_ALGORITHMS.to_vec()) };
-    let named = list.elements()?.iter().map(provider::verifying).collect();
-    provider::some(&list, named)
 }
 
 fn push(item: Item<'_>) -> Result<PushReceiver, ConfigError> {

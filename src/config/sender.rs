@@ -1,8 +1,12 @@
 //! Who sends signals: whose, by which keys, and for whom.
 
+use std::rc::Rc;
+
 use super::error::ConfigError;
-use super::provider;
 use super::reader::Section;
+use super::{defaults, provider};
+use crate::cache::ProviderTag;
+use crate::jwt::{Algorithm, JwksEndpoint};
 use crate::provider::Provider;
 use crate::revocation::sources::Signer;
 
@@ -29,6 +33,17 @@ pub(super) fn named<'p>(
     }
 }
 
+/// The issuer that subjects are of.
+pub(super) fn issuer_of<'p>(section: &Section<'_>, provider: &'p Provider) -> Result<&'p str, ConfigError> {
+    provider.issuer().ok_or_else(|| {
+        let problem = format!(
+            "expected a provider with issuer, for subjects are named by it, got {:?} without",
+            provider.name
+        );
+        section.error("provider", &problem)
+    })
+}
+
 /// Who signs, and its issuer.
 pub(super) fn signer(section: &Section<'_>, providers: &[Provider]) -> Result<(Signer, String), ConfigError> {
     let provider = named(section, providers)?;
@@ -40,4 +55,40 @@ pub(super) fn signer(section: &Section<'_>, providers: &[Provider]) -> Result<(S
         return Err(section.error("provider", &problem));
     };
     Ok((validator.signer(), validator.rules.issuer.clone()))
+}
+
+/// Those of the provider's keys are said there.
+pub(super) fn no_algorithms_without_keys(section: &Section<'_>) -> Result<(), ConfigError> {
+    match section.get("algorithms").filter(|_| section.get("jwks").is_none()) {
+        Some(item) => Err(item.error("no such key but beside jwks", "one")),
+        None => Ok(()),
+    }
+}
+
+/// A sender with keys of its own, and the issuer that its subjects are of.
+pub(super) fn own_signer(
+    section: &Section<'_>,
+    issuer: Option<&str>,
+    providers: &[Provider],
+) -> Result<(Signer, String), ConfigError> {
+    let provider = named(section, providers)?;
+    let subject_issuer = issuer_of(section, provider)?;
+    let issuer = issuer.unwrap_or(subject_issuer);
+    let algorithms = algorithms(section)?;
+    let keys = section.section("jwks", &provider::JWKS_KEYS)?;
+    let jwks =
+        provider::jwks(&provider.name, &keys, Some(issuer), None, section.get("algorithms").is_some())?;
+    let signer = Signer {
+        provider: provider.name.clone(),
+        tag: ProviderTag::new(provider.identity()),
+        jwks: Rc::new(JwksEndpoint { transmitter: Some(issuer.to_owned()), ..jwks }),
+        algorithms,
+    };
+    Ok((signer, subject_issuer.to_owned()))
+}
+
+fn algorithms(section: &Section<'_>) -> Result<Vec<Algorithm>, ConfigError> {
+    let Some(list) = section.get("algorithms") else { return Ok(defaults::JWT_ALGORITHMS.to_vec()) };
+    let named = list.elements()?.iter().map(provider::verifying).collect();
+    provider::some(&list, named)
 }

@@ -42,7 +42,7 @@ pub(super) struct Case {
 impl Case {
     /// Whose it is, to metrics.
     pub(super) fn whose(&self) -> Whose<'_> {
-        Whose { provider: Some(&self.origin.provider), policy: Some(&self.policy.name), reason: None }
+        Whose { provider: Some(&self.origin.provider), policy: Some(&self.policy.name), ..Whose::NOBODY }
     }
 
     /// Judges the request by what is said of its token.

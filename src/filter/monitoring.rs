@@ -44,9 +44,12 @@ fn expected(config: &Config, names: &Names) -> Vec<Series<Counter>> {
             Kinds { provider: true, policy: true, .. } => {
                 for policy in config.policies() {
                     for provider in providers(policy) {
-                        add(Whose { provider: Some(provider), policy: Some(&policy.name), reason: None });
+                        add(Whose { policy: Some(&policy.name), ..Whose::provider(provider) });
                     }
                 }
+            }
+            Kinds { transmitter: true, .. } => {
+                config.revocation.security_events.iter().for_each(|it| add(it.whose()));
             }
             Kinds { provider: true, .. } => {
                 config.providers.iter().for_each(|it| add(Whose::provider(&it.name)));

@@ -1,7 +1,7 @@
 //! Security event tokens that were received or polled, and hold: what they say is done, once.
 
 use crate::cache::{Jwts, Subject, Which};
-use crate::metrics::{Counter, Whose};
+use crate::metrics::{Counter, Gauge, Whose};
 use crate::revocation::security_event::{SecurityEvent, StreamStatus};
 use crate::revocation::sources::{SecurityEvents, Signer};
 
@@ -13,8 +13,14 @@ pub(super) fn apply(events: &SecurityEvents, event: SecurityEvent, step: &mut St
     if !step.worker.replay.is_first(events.sender(), &event.jti, event.replayable_until, step.now) {
         return step.count(Counter::RevocationRefused, Whose::NOBODY.because("security_event_repeated"));
     }
+    step.set(Gauge::SecurityEventsHeard, events.whose(), step.now.as_secs());
     let (provider, issuer) = (&signer.provider, &rules.issuer);
     match event.stream {
+        Some(StreamStatus::Verified) => {
+            log::info!("provider {provider:?}: the stream of security events of {issuer:?} is verified");
+            step.count(Counter::SecurityEventsVerified, events.whose());
+        }
+        None => {}
         Some(StreamStatus::Paused | StreamStatus::Disabled) => {
             log::error!(
                 "provider {provider:?}: the stream of security events of {issuer:?} is paused or disabled"
@@ -23,7 +29,6 @@ pub(super) fn apply(events: &SecurityEvents, event: SecurityEvent, step: &mut St
         Some(status) => {
             log::warn!("provider {provider:?}: the stream of security events of {issuer:?} is {status:?}");
         }
-        None => {}
     }
     let (subjects, settle) = (subjects(signer, event.withdraws), step.worker.config.revocation.settle);
     step.withdraw(&subjects, Jwts::Named(event.date), settle);

@@ -73,6 +73,8 @@ pub enum Counter {
     RevocationReceived,
     /// A signal was refused.
     RevocationRefused,
+    /// A transmitter of security events said that its stream works.
+    SecurityEventsVerified,
     /// A request that was passed on was ended: its verdict was withdrawn, or its token's time is over.
     StreamsEnded,
     /// Refused with 503.
@@ -81,7 +83,7 @@ pub enum Counter {
 
 impl Counter {
     /// Every counter.
-    pub const ALL: [Self; 36] = [
+    pub const ALL: [Self; 37] = [
         Self::AccessTokenError,
         Self::AccessTokenFetched,
         Self::CacheEvicted,
@@ -116,6 +118,7 @@ impl Counter {
         Self::Forwarded,
         Self::RevocationReceived,
         Self::RevocationRefused,
+        Self::SecurityEventsVerified,
         Self::StreamsEnded,
         Self::Unavailable,
     ];
@@ -172,6 +175,7 @@ impl Metric for Counter {
             Self::Forwarded => "phantom_token.requests.forwarded",
             Self::RevocationReceived => "phantom_token.revocation.received",
             Self::RevocationRefused => "phantom_token.revocation.refused",
+            Self::SecurityEventsVerified => "phantom_token.security_events.verified",
             Self::StreamsEnded => "phantom_token.streams.ended",
             Self::Unavailable => "phantom_token.requests.unavailable",
         }
@@ -188,7 +192,7 @@ impl Metric for Counter {
             | Self::CacheHit
             | Self::CacheMiss
             | Self::CacheNegativeHit
-            | Self::CacheStale => Kinds { provider: true, policy: true, reason: false },
+            | Self::CacheStale => Kinds { provider: true, policy: true, ..Kinds::NONE },
             Self::AccessTokenFetched
             | Self::CacheOversized
             | Self::CacheRefreshed
@@ -208,15 +212,14 @@ impl Metric for Counter {
             | Self::DeniedInvalidToken
             | Self::DeniedMissingToken
             | Self::DeniedUseDpopNonce
-            | Self::StreamsEnded => Kinds { provider: false, policy: true, reason: true },
-            Self::Forwarded => Kinds { provider: false, policy: true, reason: false },
+            | Self::StreamsEnded => Kinds { policy: true, reason: true, ..Kinds::NONE },
+            Self::SecurityEventsVerified => Kinds::TRANSMITTER,
+            Self::Forwarded => Kinds { policy: true, ..Kinds::NONE },
             Self::AccessTokenError | Self::IntrospectionError => {
-                Kinds { provider: true, policy: false, reason: true }
+                Kinds { provider: true, reason: true, ..Kinds::NONE }
             }
-            Self::FleetError | Self::RevocationRefused => {
-                Kinds { provider: false, policy: false, reason: true }
-            }
-            Self::Unavailable => Kinds { provider: true, policy: true, reason: true },
+            Self::FleetError | Self::RevocationRefused => Kinds { reason: true, ..Kinds::NONE },
+            Self::Unavailable => Kinds { provider: true, policy: true, reason: true, ..Kinds::NONE },
         }
     }
 

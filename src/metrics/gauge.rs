@@ -21,6 +21,10 @@ pub enum Gauge {
     JwksFetched,
     /// Requests that wait for a verdict, metadata, keys or a status list, of all workers.
     RequestsWaiting,
+    /// Whether a transmitter of security events answered the last poll: 1, or 0.
+    SecurityEventsAnswers,
+    /// When a transmitter of security events was heard last, in seconds since 1970: by a poll, an event or a verification.
+    SecurityEventsHeard,
     /// The filter's version: 1002003 for 1.2.3.
     Version,
 }
@@ -36,7 +40,7 @@ pub enum Change {
 
 impl Gauge {
     /// Every gauge.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 11] = [
         Self::CacheEntries,
         Self::FleetHeard,
         Self::FleetWaiting,
@@ -45,6 +49,8 @@ impl Gauge {
         Self::IntrospectionUnderWay,
         Self::JwksFetched,
         Self::RequestsWaiting,
+        Self::SecurityEventsAnswers,
+        Self::SecurityEventsHeard,
         Self::Version,
     ];
 }
@@ -60,6 +66,8 @@ impl Metric for Gauge {
             Self::IntrospectionUnderWay => "phantom_token.introspection.under_way",
             Self::JwksFetched => "phantom_token.jwks.fetched",
             Self::RequestsWaiting => "phantom_token.requests.waiting",
+            Self::SecurityEventsAnswers => "phantom_token.security_events.answers",
+            Self::SecurityEventsHeard => "phantom_token.security_events.heard",
             Self::Version => "phantom_token.version",
         }
     }
@@ -75,6 +83,7 @@ impl Metric for Gauge {
             | Self::IntrospectionHeldBack
             | Self::IntrospectionUnderWay
             | Self::JwksFetched => Kinds::PROVIDER,
+            Self::SecurityEventsAnswers | Self::SecurityEventsHeard => Kinds::TRANSMITTER,
         }
     }
 

@@ -1,7 +1,7 @@
 //! What operators see of the filter: Envoy's statistics `wasmcustom.phantom_token.*`, and whom each is of.
 //!
-//! A metric of one provider, one policy or one reason has these in the statistic's name, before its own, in the form that
-//! Istio's `sidecar.istio.io/extraStatTags: provider,policy,reason` reads: `provider=.=main;.;policy=.=default;.;` and
+//! A metric of one provider, one transmitter, one policy or one reason has these in the statistic's name, before its own, in the form that
+//! Istio's `sidecar.istio.io/extraStatTags: provider,transmitter,policy,reason` reads: `provider=.=main;.;policy=.=default;.;` and
 //! then `phantom_token.cache.hit`. Envoy's `stats_tags` take them out again and make labels of them.
 
 mod counter;
@@ -12,7 +12,7 @@ pub use counter::Counter;
 pub use gauge::{Change, Gauge};
 pub use names::{Labels, Names, Series, Whose};
 
-/// Something that there is a statistic of, perhaps one for each provider, policy or reason.
+/// Something that there is a statistic of, perhaps one for each provider, transmitter, policy or reason.
 pub trait Metric: Copy {
     /// Its name, without labels.
     fn name(self) -> &'static str;
@@ -29,6 +29,8 @@ pub trait Metric: Copy {
 pub struct Kinds {
     /// Whether it is of a provider.
     pub provider: bool,
+    /// Whether it is of a transmitter of security events.
+    pub transmitter: bool,
     /// Whether it is of a policy.
     pub policy: bool,
     /// Whether it is of a reason.
@@ -37,10 +39,13 @@ pub struct Kinds {
 
 impl Kinds {
     /// None.
-    pub const NONE: Self = Self { provider: false, policy: false, reason: false };
+    pub const NONE: Self = Self { provider: false, transmitter: false, policy: false, reason: false };
 
     /// The provider alone.
-    pub const PROVIDER: Self = Self { provider: true, policy: false, reason: false };
+    pub const PROVIDER: Self = Self { provider: true, ..Self::NONE };
+
+    /// A provider and a transmitter of events about it.
+    pub const TRANSMITTER: Self = Self { provider: true, transmitter: true, ..Self::NONE };
 }
 
 /// How long the authorization server took to answer a try, or how long it was waited for, in milliseconds: the one

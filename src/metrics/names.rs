@@ -1,4 +1,4 @@
-//! The names of statistics, with the providers and policies of a configuration in them.
+//! The names of statistics, with the providers, transmitters and policies of a configuration in them.
 
 use super::{Kinds, Metric};
 
@@ -15,6 +15,7 @@ pub struct Series<M> {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Labels {
     provider: Option<usize>,
+    transmitter: Option<usize>,
     policy: Option<usize>,
     reason: Option<&'static str>,
 }
@@ -24,6 +25,8 @@ pub struct Labels {
 pub struct Whose<'a> {
     /// The provider's name in the configuration.
     pub provider: Option<&'a str>,
+    /// The transmitter's issuer.
+    pub transmitter: Option<&'a str>,
     /// The policy's.
     pub policy: Option<&'a str>,
     /// One of the filter's own words.
@@ -32,11 +35,17 @@ pub struct Whose<'a> {
 
 impl<'a> Whose<'a> {
     /// Nobody's.
-    pub const NOBODY: Whose<'static> = Whose { provider: None, policy: None, reason: None };
+    pub const NOBODY: Whose<'static> =
+        Whose { provider: None, transmitter: None, policy: None, reason: None };
 
     /// This provider's.
     pub fn provider(name: &'a str) -> Self {
         Self { provider: Some(name), ..Self::default() }
+    }
+
+    /// Of this transmitter of security events, by its issuer.
+    pub fn transmitter(self, issuer: &'a str) -> Self {
+        Self { transmitter: Some(issuer), ..self }
     }
 
     /// For this reason.
@@ -45,12 +54,13 @@ impl<'a> Whose<'a> {
     }
 }
 
-/// The names of a configuration's providers and policies. There are no more labels than these and the filter's own words,
+/// The names of a configuration's providers, transmitters and policies. There are no more labels than these and the filter's own words,
 /// whatever clients and servers send.
 #[derive(Clone, Debug, Default)]
 pub struct Names {
     /// Each in order.
     providers: Vec<String>,
+    transmitters: Vec<String>,
     policies: Vec<String>,
 }
 
@@ -58,16 +68,19 @@ impl Names {
     /// Of these.
     pub fn new<'n>(
         providers: impl Iterator<Item = &'n str>,
+        transmitters: impl Iterator<Item = &'n str>,
         policies: impl Iterator<Item = &'n str>,
     ) -> Self {
-        Self { providers: sorted(providers), policies: sorted(policies) }
+        Self { providers: sorted(providers), transmitters: sorted(transmitters), policies: sorted(policies) }
     }
 
     /// The series of a metric that is somebody's.
     pub fn series<M: Metric>(&self, metric: M, whose: Whose<'_>) -> Series<M> {
-        let Kinds { provider, policy, reason } = metric.kinds();
+        let Kinds { provider, transmitter, policy, reason } = metric.kinds();
         let labels = Labels {
             provider: whose.provider.filter(|_| provider).and_then(|name| place(&self.providers, name)),
+            transmitter: (whose.transmitter.filter(|_| transmitter))
+                .and_then(|issuer| place(&self.transmitters, issuer)),
             policy: whose.policy.filter(|_| policy).and_then(|name| place(&self.policies, name)),
             reason: whose.reason.filter(|_| reason),
         };
@@ -76,10 +89,11 @@ impl Names {
 
     /// The name of a series' statistic.
     pub fn statistic<M: Metric>(&self, series: Series<M>) -> String {
-        let Labels { provider, policy, reason } = series.labels;
+        let Labels { provider, transmitter, policy, reason } = series.labels;
         let named = |names: &'_ [String], place: Option<usize>| names.get(place?).map(|name| value(name));
         let labels = [
             ("provider", named(&self.providers, provider)),
+            ("transmitter", named(&self.transmitters, transmitter)),
             ("policy", named(&self.policies, policy)),
             ("reason", reason.map(str::to_owned)),
         ];
@@ -92,6 +106,7 @@ impl Names {
 fn sorted<'n>(names: impl Iterator<Item = &'n str>) -> Vec<String> {
     let mut names: Vec<String> = names.map(str::to_owned).collect();
     names.sort_unstable();
+    names.dedup();
     names
 }
 
@@ -111,14 +126,26 @@ mod tests {
     use crate::metrics::Counter;
 
     fn statistic(counter: Counter, whose: Whose<'_>) -> String {
-        let names =
-            Names::new(["main", "cache.x.;.;provider=.="].into_iter(), ["default", "web/api"].into_iter());
+        let names = Names::new(
+            ["main", "cache.x.;.;provider=.="].into_iter(),
+            ["https://ssf.example"].into_iter(),
+            ["default", "web/api"].into_iter(),
+        );
         names.statistic(names.series(counter, whose))
     }
 
     #[test]
     fn labels_stand_before_the_name_in_the_form_of_istio() {
-        let whose = Whose { provider: Some("main"), policy: Some("default"), reason: Some("missing_token") };
+        let whose = Whose {
+            provider: Some("main"),
+            transmitter: Some("https://ssf.example"),
+            policy: Some("default"),
+            reason: Some("missing_token"),
+        };
+        assert_eq!(
+            statistic(Counter::SecurityEventsVerified, whose),
+            "provider=.=main;.;transmitter=.=https___ssf_example;.;phantom_token.security_events.verified"
+        );
         assert_eq!(
             statistic(Counter::Unavailable, whose),
             "provider=.=main;.;policy=.=default;.;reason=.=missing_token;.;phantom_token.requests.unavailable"
@@ -127,7 +154,12 @@ mod tests {
 
     #[test]
     fn a_metric_has_the_labels_of_its_kind_alone() {
-        let whose = Whose { provider: Some("main"), policy: Some("default"), reason: Some("missing_token") };
+        let whose = Whose {
+            provider: Some("main"),
+            policy: Some("default"),
+            reason: Some("missing_token"),
+            ..Whose::NOBODY
+        };
         assert_eq!(
             statistic(Counter::Forwarded, whose),
             "policy=.=default;.;phantom_token.requests.forwarded"

@@ -4,6 +4,7 @@ use serde_json::json;
 
 use super::admin::{AdminRefused, Withdrawal};
 use super::back_channel_logout::LogoutRefused;
+use super::global_token_revocation::OrderRefused;
 use super::security_event::{SetError, SetRefused};
 use super::sources::Receiver;
 use crate::challenge::Answer;
@@ -16,6 +17,21 @@ pub fn logout_received() -> Answer {
 /// A security event token was applied, now or before (RFC 8935 §2.2).
 pub fn event_received() -> Answer {
     answer(202, String::new(), "security_event_received")
+}
+
+/// All tokens of a user are withdrawn (Global Token Revocation §3.4.1).
+pub fn order_done() -> Answer {
+    answer(204, String::new(), "order_done")
+}
+
+/// An order to withdraw all tokens of a user is refused (§3.4.2).
+pub fn order_refused(reason: OrderRefused) -> Answer {
+    let body = json!({ "error": reason.code(), "error_description": reason.to_string() });
+    let mut answer = answer(reason.status(), body.to_string(), "order_refused");
+    if reason.status() == 401 {
+        answer.headers.push(("www-authenticate", "Bearer".to_owned()));
+    }
+    answer
 }
 
 /// The operator's order was carried out.
@@ -51,7 +67,9 @@ pub fn not_authenticated(receiver: Receiver) -> Answer {
         Receiver::Push(_) => {
             SetError::AuthenticationFailed.because("the authorization header is not the agreed one").to_json()
         }
-        Receiver::Admin | Receiver::Endpoint | Receiver::Logout(_) => json!({ "error": "unauthorized" }),
+        Receiver::Admin | Receiver::Endpoint | Receiver::Logout(_) | Receiver::Order => {
+            json!({ "error": "unauthorized" })
+        }
     };
     let mut answer = answer(401, body.to_string(), "signal_not_authenticated");
     answer.headers.push(("www-authenticate", "Bearer".to_owned()));

@@ -6,6 +6,7 @@
 //! | RFC 7009 requests that pass through | [`revocation_endpoint`] |
 //! | OpenID Connect Back-Channel Logout 1.0 | [`back_channel_logout`] |
 //! | Security Event Tokens (RFC 8417), pushed (RFC 8935) or polled (RFC 8936) | [`security_event`], [`subject_identifier`] |
+//! | Global Token Revocation, a draft | [`global_token_revocation`] |
 //! | Token Status List, for tokens that nobody is asked about | [`status_list`] |
 //! | The operator | [`admin`] |
 //!
@@ -17,6 +18,7 @@ pub mod admin;
 pub mod answer;
 pub mod back_channel_logout;
 mod claim;
+pub mod global_token_revocation;
 pub mod replay;
 pub mod revocation_endpoint;
 pub mod security_event;

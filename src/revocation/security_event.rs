@@ -51,6 +51,8 @@ pub enum StreamStatus {
     Paused,
     /// The transmitter drops events.
     Disabled,
+    /// What it sends arrives: that is all that a verification says (SSF 1.0 §8.1.4).
+    Verified,
     /// Something else.
     Other,
 }
@@ -167,12 +169,17 @@ impl SecurityEventRules {
             let event = event.as_object().ok_or_else(|| bad("an event is not an object"))?;
             match event_type.strip_prefix(PREFIX) {
                 Some(STREAM_UPDATED) => stream = Some(StreamStatus::of(event)),
+                // It needs no answer but the acknowledgement.
+                Some(VERIFICATION) => stream = stream.or(Some(StreamStatus::Verified)),
                 Some(event_type) if ACTED_ON.contains(&event_type) => {
                     let is_session = event_type.contains("session") || event_type.contains("token");
                     withdraws.extend(self.withdrawn(claims, event, is_session)?);
                     date = date.max(Some(date_of(event, claims, iat)));
                 }
-                // A verification needs no answer but the acknowledgement; others are of no concern here.
+                Some(event_type) if OF_CLIENTS.contains(&event_type) => {
+                    withdraws.extend(self.of_client(claims, event)?);
+                }
+                // Others are of no concern here.
                 _ => {}
             }
         }
@@ -187,13 +194,37 @@ impl SecurityEventRules {
         event: &Map<String, Value>,
         is_session: bool,
     ) -> Result<Vec<Which>, SetRefused> {
-        let bad = |description| SetError::InvalidRequest.because(description);
-        if let Some(subject) = claims.get("sub_id").or_else(|| event.get("subject")) {
-            return verdicts_about(subject, &self.subject_issuer, is_session)
-                .map_err(|_| bad("the subject is not what its format says"));
+        if let Some(subject) = subject(claims, event) {
+            return self.about(subject, is_session);
         }
-        let sub = text(claims, "sub").ok_or_else(|| bad("the event has no subject"))?;
+        let sub = text(claims, "sub");
+        let sub = sub.ok_or_else(|| SetError::InvalidRequest.because("the event has no subject"))?;
         Ok(vec![Which::Sub(sub.to_owned())])
+    }
+
+    /// Where no subject names the client, `aud` does (OAuth Event Types 1.0, draft, §1).
+    fn of_client(
+        &self,
+        claims: &Map<String, Value>,
+        event: &Map<String, Value>,
+    ) -> Result<Vec<Which>, SetRefused> {
+        if let Some(subject) = subject(claims, event) {
+            return self.about(subject, false);
+        }
+        let named = match claims.get("aud") {
+            Some(Value::Array(all)) => all.as_slice(),
+            Some(one) => std::slice::from_ref(one),
+            None => &[],
+        };
+        if named.len() > MAX_EVENTS {
+            return Ok(vec![Which::All]);
+        }
+        Ok(named.iter().filter_map(Value::as_str).map(|client| Which::Client(client.to_owned())).collect())
+    }
+
+    fn about(&self, subject: &Value, is_session: bool) -> Result<Vec<Which>, SetRefused> {
+        verdicts_about(subject, &self.subject_issuer, is_session)
+            .map_err(|_| SetError::InvalidRequest.because("the subject is not what its format says"))
     }
 }
 
@@ -221,10 +252,25 @@ impl StreamStatus {
     }
 }
 
+/// Whom or what an event is about. Of a token, which is often a refresh token or named by a digest of the transmitter's own,
+/// the account whose it is (`token_subject`), where that is named.
+fn subject<'c>(claims: &'c Map<String, Value>, event: &'c Map<String, Value>) -> Option<&'c Value> {
+    let subject = claims.get("sub_id").or_else(|| event.get("subject"))?;
+    let format = subject.get("format").or_else(|| subject.get("subject_type")).and_then(Value::as_str);
+    let is_token = matches!(format, Some("oauth_token" | "oauth-token"));
+    Some(event.get("token_subject").filter(|_| is_token).unwrap_or(subject))
+}
+
 /// What all event types begin with.
 const PREFIX: &str = "https://schemas.openid.net/secevent/";
 
 const STREAM_UPDATED: &str = "ssf/event-type/stream-updated";
+
+const VERIFICATION: &str = "ssf/event-type/verification";
+
+/// Events after which the tokens of a client may not hold any more.
+const OF_CLIENTS: [&str; 2] =
+    ["oauth/event-type/client-credential-changed", "oauth/event-type/client-disabled"];
 
 /// Events after which what a server said before may not hold any more.
 const ACTED_ON: [&str; 19] = [

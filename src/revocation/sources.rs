@@ -4,13 +4,15 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use super::back_channel_logout::LogoutRules;
+use super::global_token_revocation::{OrderRefused, OrderRules, ordered};
 use super::security_event::SecurityEventRules;
-use crate::cache::ProviderTag;
+use crate::cache::{ProviderTag, Which};
 use crate::client::{Authorization, ClientCredentials};
 use crate::fingerprint::{fingerprint, texts};
 use crate::fleet::{Credentials, Fleet};
 use crate::http::{ACCEPT_ENCODING, HttpCall, Scheme, USER_AGENT};
 use crate::jwt::{Algorithm, JwksEndpoint};
+use crate::metrics::Whose;
 use crate::request::{RequestView, has_host, has_path};
 use crate::target::Target;
 use crate::token::Secret;
@@ -24,6 +26,8 @@ pub struct Sources {
     pub back_channel_logout: Vec<LogoutReceiver>,
     /// Security event tokens, by transmitter.
     pub security_events: Vec<Rc<SecurityEvents>>,
+    /// Orders to revoke all tokens of a user.
+    pub global_token_revocation: Option<RevocationReceiver>,
     /// The operator.
     pub admin: Option<AdminReceiver>,
     /// Other Envoys.
@@ -42,6 +46,7 @@ impl Sources {
         self.endpoint.is_some()
             || !self.back_channel_logout.is_empty()
             || !self.security_events.is_empty()
+            || self.global_token_revocation.is_some()
             || self.admin.is_some()
             || self.fleet.is_some()
     }
@@ -59,7 +64,8 @@ impl Sources {
         let pushes = self.security_events.iter().enumerate();
         let pushes = pushes.filter_map(|(place, it)| Some((Receiver::Push(place), &*it.push.as_ref()?.path)));
         let admin = self.admin.iter().map(|it| (Receiver::Admin, &*it.path));
-        endpoint.chain(logouts).chain(pushes).chain(admin)
+        let orders = self.global_token_revocation.iter().map(|it| (Receiver::Order, &*it.path));
+        endpoint.chain(logouts).chain(pushes).chain(orders).chain(admin)
     }
 
     /// Access tokens of our own that are needed for them.
@@ -75,7 +81,11 @@ impl Sources {
     /// Where the keys are that verify signals.
     pub fn jwks(&self) -> impl Iterator<Item = &Rc<JwksEndpoint>> {
         let logouts = self.back_channel_logout.iter().map(|it| &it.signer.jwks);
-        logouts.chain(self.security_events.iter().map(|it| &it.signer.jwks))
+        let orders = self.global_token_revocation.iter().filter_map(|it| match &it.ordered_by {
+            OrderedBy::Jwt(signer, _) => Some(&signer.jwks),
+            OrderedBy::Secret(_) => None,
+        });
+        logouts.chain(self.security_events.iter().map(|it| &it.signer.jwks)).chain(orders)
     }
 }
 
@@ -88,6 +98,8 @@ pub enum Receiver {
     Endpoint,
     /// Logout tokens, for the one at this place.
     Logout(usize),
+    /// Orders to revoke all tokens of a user.
+    Order,
     /// Security event tokens, pushed by the transmitter at this place.
     Push(usize),
 }
@@ -190,6 +202,11 @@ pub struct SecurityEvents {
 }
 
 impl SecurityEvents {
+    /// Whose its metrics are.
+    pub fn whose(&self) -> Whose<'_> {
+        Whose::provider(&self.signer.provider).transmitter(&self.rules.issuer)
+    }
+
     /// Stands for who sends here: what others call by the same `jti` is something else.
     pub fn sender(&self) -> [u8; 32] {
         let SecurityEventRules { issuer, audiences, .. } = &self.rules;
@@ -223,6 +240,53 @@ pub struct Poll {
     pub timeout: Duration,
     /// What `authorization` is: this, or `Bearer` and this.
     pub authorization: Option<Authorization>,
+}
+
+/// Receives orders to revoke all tokens of a user (Global Token Revocation, a draft).
+#[derive(Clone, Debug)]
+pub struct RevocationReceiver {
+    /// Where.
+    pub path: String,
+    /// Whose verdicts are withdrawn.
+    pub tag: ProviderTag,
+    /// Whose `sub` verdicts have: the provider's issuer.
+    pub subject_issuer: String,
+    /// How it is known who orders.
+    pub ordered_by: OrderedBy,
+}
+
+/// How it is known who orders.
+#[derive(Clone, Debug)]
+pub enum OrderedBy {
+    /// By this, or `Bearer` and this, in `authorization`.
+    Secret(Secret),
+    /// By a JWT there.
+    Jwt(Signer, OrderRules),
+}
+
+impl RevocationReceiver {
+    /// What an order withdraws; `body` is `None` if it is too long.
+    ///
+    /// # Errors
+    ///
+    /// [`OrderRefused`] with the first reason.
+    pub fn read(&self, content_type: &[u8], body: Option<&[u8]>) -> Result<Vec<Which>, OrderRefused> {
+        let orderer = match &self.ordered_by {
+            OrderedBy::Secret(_) => None,
+            OrderedBy::Jwt(_, rules) => Some(&*rules.issuer),
+        };
+        ordered(content_type, body, &self.subject_issuer, orderer)
+    }
+
+    /// Stands for who sends here: what others call by the same `jti` is something else.
+    pub fn sender(&self) -> [u8; 32] {
+        match &self.ordered_by {
+            OrderedBy::Secret(_) => fingerprint(&[&["order", &self.path]]),
+            OrderedBy::Jwt(signer, OrderRules { issuer, audiences }) => {
+                fingerprint(&[&["order", issuer], &texts(audiences), &signer.texts()])
+            }
+        }
+    }
 }
 
 /// Receives the operator's orders.
@@ -270,6 +334,13 @@ pub fn is_authorized(secret: &Secret, authorization: Option<&[u8]>) -> bool {
         || presented.split_at_checked(BEARER.len()).is_some_and(|(scheme, token)| {
             scheme.eq_ignore_ascii_case(BEARER) && secret.is(token.trim_ascii())
         })
+}
+
+/// The token that `authorization` has under `Bearer`.
+pub fn bearer_token(authorization: &[u8]) -> Option<String> {
+    let (scheme, token) = authorization.split_at_checked(BEARER.len())?;
+    let token = std::str::from_utf8(token.trim_ascii()).ok();
+    token.filter(|token| scheme.eq_ignore_ascii_case(BEARER) && !token.is_empty()).map(str::to_owned)
 }
 
 /// A secret as the value of `authorization`: what has a scheme already stays as it is.

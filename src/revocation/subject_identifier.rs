@@ -6,6 +6,7 @@
 //! | `email` | verdicts with this `email`, and those that have none |
 //! | `opaque` | verdicts whose `sub` or `sid` it is; of a session's event also those without `sid` |
 //! | `jwt_id` of the provider | verdicts with this `jti`, and those that have none |
+//! | `oauth_client` | verdicts with this `client_id` |
 //! | complex, with `user` and perhaps `session` | the user's and the session's |
 //! | complex, with `session` alone | the session's, and verdicts without `sid` |
 //! | `aliases` | those of every alias that is one of the above |
@@ -64,6 +65,8 @@ fn related(
             let jti = member("jti")?;
             is_ours()?.then(|| vec![Which::Jti(jti), Which::WithoutJti])
         }
+        // OAuth Event Types 1.0, a draft.
+        "oauth_client" => Some(vec![Which::Client(member("client_id")?)]),
         "complex" => complex(subject, issuer, depth)?,
         "aliases" => {
             let aliases = subject.get("identifiers").and_then(Value::as_array).ok_or(Malformed)?;

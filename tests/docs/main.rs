@@ -107,6 +107,10 @@ fn with(section: &str) -> Value {
                 "audiences": ["gateway"], "jwks": {"cluster": "ssf", "path": "/jwks"},
                 "push": {"path": "/events", "authorization": secret},
             },
+            "global_token_revocation": {
+                "path": "/global-token-revocation", "audiences": ["https://gateway.example"],
+                "jwks": {"cluster": "idp", "path": "/keys"},
+            },
             "admin": {"path": "/revocations", "token": secret},
             "fleet": {"cluster": "etcd", "prefix": "/fleet"},
         });
@@ -341,8 +345,9 @@ fn is_documented(metric: impl Metric) {
         line.strip_prefix("| ").and_then(|line| line.split(" |").next()).is_some_and(|it| it.contains(&name))
     });
     let labels = row.and_then(|row| row.split('|').nth(2)).map(str::trim);
-    let Kinds { provider, policy, reason } = metric.kinds();
-    let kinds = [("provider", provider), ("policy", policy), ("reason", reason)];
+    let Kinds { provider, transmitter, policy, reason } = metric.kinds();
+    let kinds =
+        [("provider", provider), ("transmitter", transmitter), ("policy", policy), ("reason", reason)];
     let kinds: Vec<&str> = kinds.into_iter().filter(|(_, has)| *has).map(|(name, _)| name).collect();
     assert_eq!(labels, Some(kinds.join(", ").as_str()), "{name}");
 }

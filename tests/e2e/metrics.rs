@@ -72,10 +72,11 @@ fn of_sample() -> Value {
     serde_yaml_ng::from_str::<Value>(&sample).expect("YAML")["stats_config"].clone()
 }
 
-/// What Istio 1.31 makes of `sidecar.istio.io/extraStatTags: provider,policy,reason`, with the tags of its own that may
+/// What Istio 1.31 makes of `sidecar.istio.io/extraStatTags: provider,transmitter,policy,reason`, with the tags of its own that may
 /// stand anywhere in a name.
 fn of_istio() -> Value {
-    let extra = ["provider", "policy", "reason"].map(|tag| (tag, format!(r"({tag}=\.=(.*?);\.;)")));
+    let extra =
+        ["provider", "transmitter", "policy", "reason"].map(|tag| (tag, format!(r"({tag}=\.=(.*?);\.;)")));
     let own = [
         ("response_code", r"_rq(_(\d{3}))$"),
         ("response_code_class", r"_rq(_(\dxx))$"),

@@ -155,6 +155,10 @@ async fn under_load() -> (Gateway, Etcd, Traffic) {
     ]);
     plugin["revocation"] = json!({
         "admin": {"path": "/revocations", "token": {"inline": "admin-secret-admin-secret"}},
+        "security_events": {
+            "audiences": ["https://gateway.example"],
+            "poll": {"cluster": "transmitter", "path": "/poll", "interval": "1s"},
+        },
         "fleet": {"cluster": "etcd", "prefix": "/phantom-token/test"},
     });
     let etcd = Etcd::start().await;
@@ -169,8 +173,8 @@ async fn under_load() -> (Gateway, Etcd, Traffic) {
     }
     let gateway = Gateway::with_server(server, plugin, |envoy| {
         let stats_config = yaml("envoy/envoy.yaml")["stats_config"].clone();
-        let envoy = envoy.workers(2).reloadable().allow_on_headers_stop_iteration().fleet(store);
-        envoy.stats_config(stats_config)
+        let envoy = envoy.empty_cluster("transmitter").fleet(store);
+        envoy.workers(2).reloadable().allow_on_headers_stop_iteration().stats_config(stats_config)
     })
     .await;
     // After this answer Envoy closes the connection, which would cut off those that come after it.

@@ -38,6 +38,9 @@ async fn patient_plugin(issuer: &str, jwks: &str) -> Value {
             "audiences": ["https://gateway.example"],
             "push": {"path": "/ssf/events", "authorization": {"inline": "push-secret-push-secret"}},
         },
+        "global_token_revocation": {
+            "path": "/global-token-revocation", "audiences": ["https://gateway.example/global-token-revocation"],
+        },
         "admin": {"path": "/revocations", "token": {"inline": "admin-secret-admin-secret"}},
     });
     plugin
@@ -248,6 +251,35 @@ async fn a_forged_signal_withdraws_nothing() {
     assert_eq!(forger.gateway.get("token-1").await.status, 200, "by the verdict that is remembered");
     assert_eq!(forger.gateway.envoy.counter("revocation.refused").await, 2);
     assert_eq!(forger.gateway.upstream.requests(), 2, "no signal reaches the service");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_may_order_it_has_a_user_s_tokens_refused_with_the_next_request() {
+    let revocable = Revocable::start(two_workers).await;
+    let order = |signer: &Signer, user: &str| {
+        let claims = json!({"iss": "https://as.example", "aud": "https://gateway.example/global-token-revocation",
+            "jti": format!("order-of-{user}"), "nbf": now() - 300, "exp": now() + 300});
+        let header = json!({"alg": "ES256", "kid": "as", "typ": "global-token-revocation+jwt"});
+        let body = json!({"sub_id": {"format": "iss_sub", "iss": "https://as.example", "sub": user}});
+        let request = Request::post("/global-token-revocation", body.to_string())
+            .header("content-type", "application/json")
+            .bearer(&signer.sign(&header, &claims));
+        revocable.gateway.send(request)
+    };
+    for token in ["token-1", "token-2"] {
+        assert_eq!(revocable.gateway.get(token).await.status, 200);
+    }
+    revocable.good_from.store(100, Ordering::SeqCst);
+    assert_eq!(order(&Signer::new("ES256", "as"), "user-1").await.status, 401);
+    assert_eq!(revocable.gateway.get("token-1").await.status, 200, "by the verdict that is remembered");
+    let reply = order(&revocable.signer, "user-1").await;
+    assert_eq!((reply.status, reply.body.len()), (204, 0));
+    for _ in 0..10 {
+        assert_eq!(revocable.gateway.get("token-1").await.status, 401);
+    }
+    assert_eq!(revocable.gateway.get("token-2").await.status, 200, "another user");
+    assert_eq!(order(&revocable.signer, "user-1").await.status, 401, "once");
+    assert_eq!(revocable.gateway.upstream.requests(), 4, "no order reaches the service");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use phantom_token_filter::jwt::Algorithm;
-use phantom_token_filter::metrics::Counter;
+use phantom_token_filter::metrics::{Counter, Gauge};
 use serde_json::{Value, json};
 
 use crate::support::issuer::{jwk, sign};
@@ -307,4 +307,44 @@ fn keys_of_a_transmitter_verify_no_tokens_of_its_provider() {
         answer_call(&mut worker, "/main/jwks", 200, &keys(Algorithm::ES256));
         assert_eq!(worker.fate(stream).status(), 401, "{}", alg.name());
     }
+}
+
+#[test]
+fn a_verification_is_counted_and_withdraws_nothing_and_its_transmitter_was_heard() {
+    let mut worker = worker(json!({}));
+    remember(&mut worker, "/", "tok", json!({}));
+    assert_eq!(worker.level(Gauge::SecurityEventsHeard), None);
+    let verification = |jti: &str| {
+        let mut claims = json!({"iss": RISC, "aud": "https://gateway.example", "iat": START.as_secs(), "jti": jti,
+            "sub_id": {"format": "opaque", "id": "the-stream"}});
+        claims["events"] =
+            json!({"https://schemas.openid.net/secevent/ssf/event-type/verification": {"state": "s"}});
+        sign(Algorithm::RS256, json!({"typ": "secevent+jwt"}), &claims)
+    };
+    assert_eq!(push(&mut worker, "risc", &verification("v1")).status(), 202);
+    let heard = worker.now.as_secs();
+    let level = |worker: &Worker| worker.level(Gauge::SecurityEventsHeard).map(i64::cast_unsigned);
+    assert_eq!((worker.count(Counter::SecurityEventsVerified), level(&worker)), (1, Some(heard)));
+    assert!(is_remembered(&mut worker, "/", "tok"));
+    // Whoever has seen it cannot make the transmitter look alive.
+    worker.pass(Duration::from_secs(60));
+    assert_eq!(push(&mut worker, "risc", &verification("v1")).status(), 202);
+    assert_eq!(push(&mut worker, "risc", &event(Algorithm::EdDSA, RISC, json!({}))).status(), 400);
+    assert_eq!((worker.count(Counter::SecurityEventsVerified), level(&worker)), (1, Some(heard)));
+}
+
+#[test]
+fn whether_polls_are_answered_shows_and_when_last() {
+    let mut worker = Worker::new(settings(json!({})));
+    worker.start();
+    assert_eq!(worker.level(Gauge::SecurityEventsAnswers), None);
+    answer_call(&mut worker, "/risc/poll", 200, &json!({"sets": {}}));
+    let levels = |worker: &Worker| {
+        (worker.level(Gauge::SecurityEventsAnswers), worker.level(Gauge::SecurityEventsHeard))
+    };
+    let start = START.as_secs().cast_signed();
+    assert_eq!(levels(&worker), (Some(1), Some(start)));
+    worker.pass(Duration::from_secs(5)).give_tick();
+    answer_call(&mut worker, "/risc/poll", 500, &json!({}));
+    assert_eq!(levels(&worker), (Some(0), Some(start)));
 }

@@ -11,6 +11,7 @@ const NOW: UnixMillis = UnixMillis::from_secs(1_795_377_700);
 
 const CAEP: &str = "https://schemas.openid.net/secevent/caep/event-type/";
 const RISC: &str = "https://schemas.openid.net/secevent/risc/event-type/";
+const OAUTH: &str = "https://schemas.openid.net/secevent/oauth/event-type/";
 const SSF: &str = "https://schemas.openid.net/secevent/ssf/event-type/";
 
 fn event(typ: Option<&str>, patch: Value) -> Result<SecurityEvent, SetRefused> {
@@ -52,7 +53,17 @@ fn events_after_which_verdicts_may_not_hold_withdraw_them() {
         let found = withdraws(json!({"events": {format!("{CAEP}{event_type}"): {}}}));
         assert_eq!(found, [Which::Sub(text("alice"))], "{event_type}");
     }
-    for event_type in ["account-disabled", "account-purged", "credential-compromise", "sessions-revoked"] {
+    for event_type in [
+        "account-credential-change-required",
+        "account-disabled",
+        "account-purged",
+        "credential-compromise",
+        "identifier-changed",
+        "identifier-recycled",
+        "recovery-activated",
+        "recovery-information-changed",
+        "sessions-revoked",
+    ] {
         let found = withdraws(json!({"events": {format!("{RISC}{event_type}"): {}}}));
         assert_eq!(found, [Which::Sub(text("alice"))], "{event_type}");
     }
@@ -62,8 +73,14 @@ fn events_after_which_verdicts_may_not_hold_withdraw_them() {
 fn other_events_are_acknowledged_and_withdraw_nothing() {
     for event_type in [
         format!("{CAEP}session-established"),
+        format!("{CAEP}session-presented"),
         format!("{RISC}account-enabled"),
-        format!("{SSF}verification"),
+        format!("{RISC}opt-in"),
+        format!("{RISC}opt-out-initiated"),
+        format!("{RISC}opt-out-cancelled"),
+        format!("{RISC}opt-out-effective"),
+        format!("{OAUTH}token-issued"),
+        format!("{OAUTH}client-enabled"),
         "urn:example:unheard-of".to_owned(),
         "session-revoked".to_owned(),
     ] {
@@ -78,7 +95,49 @@ fn other_events_are_acknowledged_and_withdraw_nothing() {
 }
 
 #[test]
+fn a_client_that_is_disabled_loses_its_verdicts() {
+    for event_type in ["client-disabled", "client-credential-changed"] {
+        let patch = |more: Value| {
+            let mut patch = json!({"sub_id": null, "events": {format!("{OAUTH}{event_type}"): {}}});
+            crate::support::merge(&mut patch, more);
+            patch
+        };
+        // As the draft says, by the audience; or by the identifier that it defines for clients.
+        let by_audience = withdraws(patch(json!({"aud": ["https://gateway.example", "app"]})));
+        let client = |name: &str| Which::Client(text(name));
+        assert_eq!(by_audience, [client("https://gateway.example"), client("app")]);
+        let subject = json!({"subject_type": "oauth_client", "client_id": "app"});
+        let events = json!({format!("{OAUTH}{event_type}"): {"subject": subject}});
+        assert_eq!(withdraws(patch(json!({"events": events}))), [client("app")]);
+        let named = json!({"format": "oauth_client", "client_id": "app"});
+        assert_eq!(withdraws(patch(json!({"sub_id": named}))), [client("app")]);
+        let mut many = vec!["https://gateway.example".to_owned()];
+        many.extend((0..16).map(|number| format!("app-{number}")));
+        assert_eq!(withdraws(patch(json!({"aud": many}))), [Which::All], "bounded");
+        let nameless = event(Some("secevent+jwt"), patch(json!({"sub_id": {"format": "oauth_client"}})));
+        assert_eq!(nameless.map(|_| ()).unwrap_err().error, SetError::InvalidRequest);
+    }
+}
+
+#[test]
+fn of_a_token_that_is_revoked_the_account_loses_its_verdicts() {
+    let revoked = |more: Value| {
+        let mut told = json!({"subject": {"subject_type": "oauth_token", "token_type": "refresh_token",
+            "token_identifier_alg": "hash_base64_sha512_sha512", "token": "x"}});
+        crate::support::merge(&mut told, more);
+        withdraws(json!({"sub_id": null, "events": {format!("{OAUTH}token-revoked"): told}}))
+    };
+    let account = json!({"subject_type": "iss-sub", "iss": "https://as.example", "sub": "bob"});
+    assert_eq!(revoked(json!({"token_subject": account})), [Which::Sub(text("bob"))]);
+    assert_eq!(revoked(json!({})), [Which::All], "nobody knows whose it was");
+}
+
+#[test]
 fn a_stream_that_is_paused_is_told_of() {
+    let verified = json!({"sub_id": {"format": "opaque", "id": "stream"},
+        "events": {format!("{SSF}verification"): {"state": "x"}}});
+    let verified = event(Some("secevent+jwt"), verified).unwrap();
+    assert_eq!((verified.withdraws, verified.stream), (vec![], Some(StreamStatus::Verified)));
     for (status, told) in
         [("paused", StreamStatus::Paused), ("disabled", StreamStatus::Disabled), ("?", StreamStatus::Other)]
     {

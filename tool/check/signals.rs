@@ -100,5 +100,9 @@ fn is_same(one: &Plugin<'_>, other: &Plugin<'_>) -> bool {
 }
 
 /// What receives, and the key under which it does.
-const RECEIVERS: [(&str, Option<&str>); 3] =
-    [("back_channel_logout", None), ("security_events", Some("push")), ("admin", None)];
+const RECEIVERS: [(&str, Option<&str>); 4] = [
+    ("back_channel_logout", None),
+    ("security_events", Some("push")),
+    ("global_token_revocation", None),
+    ("admin", None),
+];

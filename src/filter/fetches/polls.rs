@@ -20,7 +20,7 @@ use crate::filter::security_events;
 use crate::filter::step::Step;
 use crate::http::{Reply, called};
 use crate::json;
-use crate::metrics::{Counter, Whose};
+use crate::metrics::{Counter, Gauge, Whose};
 use crate::revocation::security_event::{SecurityEventRules, SetError, SetRefused};
 use crate::revocation::sources::{Poll, SecurityEvents};
 use crate::token::{TokenDigest, UnixMillis};
@@ -160,6 +160,8 @@ impl Polling {
                 let is_next_at_once = is_any && (more || has_to_say);
                 let pause = if is_next_at_once { Duration::ZERO } else { self.poll.interval };
                 self.schedule.succeeded(step.now.plus(pause));
+                step.set(Gauge::SecurityEventsAnswers, self.events.whose(), 1);
+                step.set(Gauge::SecurityEventsHeard, self.events.whose(), step.now.as_secs());
             }
             Err(_) if reply.is_some_and(|reply| reply.status == 401) && self.renews_token(step) => {
                 self.schedule.put_off(step.now);
@@ -174,6 +176,7 @@ impl Polling {
                     "provider {provider:?}: no security events polled: {reason}; {called}{seen}{}",
                     in_words(asked)
                 );
+                step.set(Gauge::SecurityEventsAnswers, self.events.whose(), 0);
                 // The others leave the transmitter alone as long as we do.
                 step.worker.leases.release(&self.lease);
                 self.become_the_one_that_polls(self.schedule.due().since(step.now), step);

@@ -16,9 +16,11 @@ use super::event::{Effect, StreamId};
 use super::fetches::keys::KeyRings;
 use super::part::{Pace, Part};
 use super::step::Step;
+use crate::cache::Which;
 use crate::challenge::Answer;
 use crate::metrics::{Counter, Whose};
 use crate::revocation::answer;
+use crate::revocation::global_token_revocation::OrderRefused;
 use crate::revocation::sources::Receiver;
 use crate::token::UnixMillis;
 use deferred::{Deferred, take_first};
@@ -47,6 +49,8 @@ pub(super) struct Signals {
 struct Signal {
     receiver: Receiver,
     token: String,
+    /// What is withdrawn, where that does not stand in the token.
+    ordered: Result<Vec<Which>, OrderRefused>,
     /// Whether keys were fetched for its sake already: then there is no other fetch.
     has_waited: bool,
 }

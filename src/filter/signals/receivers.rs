@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::Signals;
 use super::incoming::Incoming;
-use crate::cache::{Jwts, Which};
+use crate::cache::{Jwts, Subject, Which};
 use crate::filter::clock::is_fresh;
 use crate::filter::event::{Effect, StreamId};
 use crate::filter::fetches::keys::KeyRings;
@@ -17,9 +17,12 @@ use crate::request::{HeaderEditsBuf, RequestView};
 use crate::revocation::admin::Withdrawal;
 use crate::revocation::answer;
 use crate::revocation::back_channel_logout::logout_token;
+use crate::revocation::global_token_revocation::OrderRefused;
 use crate::revocation::revocation_endpoint::{RevocationRequest, RevokedClients};
 use crate::revocation::security_event::SetError;
-use crate::revocation::sources::{Receiver, WatchedEndpoint, is_authorized};
+use crate::revocation::sources::{
+    OrderedBy, Receiver, RevocationReceiver, WatchedEndpoint, bearer_token, is_authorized,
+};
 use crate::token::{AccessToken, Secret, UnixMillis};
 
 impl Signals {
@@ -51,7 +54,12 @@ impl Signals {
             self.refuse(stream, answer, step);
             return true;
         }
-        self.await_body(stream, Incoming::new(receiver, peer, request, step.now), step);
+        // That of an order may be a JWT, which is looked at once it is known what is ordered.
+        let authorization = (request.authorization())
+            .filter(|it| receiver == Receiver::Order && it.len() <= MAX_AUTHORIZATION_BYTES)
+            .map(Cow::into_owned);
+        let incoming = Incoming::new(receiver, peer, request, step.now);
+        self.await_body(stream, Incoming { authorization, ..incoming }, step);
         step.push(Effect::Receive(stream));
         true
     }
@@ -129,6 +137,9 @@ impl Signals {
         let Incoming { receiver, content_type, authorization, .. } = &incoming;
         match receiver {
             Receiver::Admin => self.order(stream, &incoming.peer, body, step),
+            Receiver::Order => {
+                self.revoke_user(stream, content_type, authorization.as_deref(), body, keys, step);
+            }
             Receiver::Endpoint => {
                 let request = RevocationRequest::read(content_type, authorization.as_deref(), body);
                 incoming.revocation = Some(request);
@@ -136,7 +147,7 @@ impl Signals {
                 self.incoming.insert(stream, incoming);
             }
             Receiver::Logout(_) => match body.and_then(|body| logout_token(content_type, body)) {
-                Some(token) => self.signal(stream, *receiver, token, keys, step),
+                Some(token) => self.signal(stream, *receiver, (token, Ok(Vec::new())), keys, step),
                 None => {
                     let reason = "expected a form with one logout_token";
                     self.refuse(stream, answer::logout_not_verified(reason), step);
@@ -146,7 +157,10 @@ impl Signals {
                 let is_event = is_media_type(content_type, "application/secevent+jwt");
                 let token = body.filter(|_| is_event).and_then(|body| std::str::from_utf8(body).ok());
                 match token {
-                    Some(token) => self.signal(stream, *receiver, token.trim().to_owned(), keys, step),
+                    Some(token) => {
+                        let token = token.trim().to_owned();
+                        self.signal(stream, *receiver, (token, Ok(Vec::new())), keys, step);
+                    }
                     None => {
                         let reason = SetError::InvalidRequest.because("expected application/secevent+jwt");
                         self.refuse(stream, answer::event_refused(reason), step);
@@ -193,6 +207,50 @@ impl Signals {
         }
     }
 
+    /// All tokens of a user are to be revoked.
+    fn revoke_user(
+        &mut self,
+        stream: StreamId,
+        content_type: &[u8],
+        authorization: Option<&[u8]>,
+        body: Option<&[u8]>,
+        keys: &mut KeyRings,
+        step: &mut Step<'_>,
+    ) {
+        let Some(receiver) = &step.worker.config.revocation.global_token_revocation else { return };
+        let ordered = receiver.read(content_type, body);
+        match &receiver.ordered_by {
+            // It was looked at before the body was read.
+            OrderedBy::Secret(_) => self.carry_out(receiver, ordered, stream, step),
+            OrderedBy::Jwt(..) => match authorization.and_then(bearer_token) {
+                Some(token) => self.signal(stream, Receiver::Order, (token, ordered), keys, step),
+                None => {
+                    let reason = OrderRefused::Unauthenticated("authorization has no bearer token");
+                    self.refuse(stream, answer::order_refused(reason), step);
+                }
+            },
+        }
+    }
+
+    /// Withdraws what was ordered by who may.
+    pub(super) fn carry_out(
+        &mut self,
+        receiver: &RevocationReceiver,
+        ordered: Result<Vec<Which>, OrderRefused>,
+        stream: StreamId,
+        step: &mut Step<'_>,
+    ) {
+        match ordered {
+            Ok(ordered) => {
+                let subject = |which| Subject::Of(receiver.tag, which);
+                let subjects: Vec<Subject> = ordered.into_iter().map(subject).collect();
+                step.withdraw(&subjects, Jwts::Named(step.now), step.worker.config.revocation.settle);
+                step.push(Effect::Answer(stream, answer::order_done()));
+            }
+            Err(reason) => self.refuse(stream, answer::order_refused(reason), step),
+        }
+    }
+
     /// The operator's order.
     fn order(&mut self, stream: StreamId, peer: &[u8], body: Option<&[u8]>, step: &mut Step<'_>) {
         let body = body.filter(|body| body.len() <= Withdrawal::MAX_BODY_BYTES);
@@ -214,6 +272,10 @@ fn secret_of<'w>(receiver: Receiver, step: &Step<'w>) -> Option<&'w Secret> {
     match receiver {
         Receiver::Admin => sources.admin.as_ref().map(|admin| &admin.token),
         Receiver::Push(place) => Some(&sources.security_events.get(place)?.push.as_ref()?.authorization),
+        Receiver::Order => match &sources.global_token_revocation.as_ref()?.ordered_by {
+            OrderedBy::Secret(secret) => Some(secret),
+            OrderedBy::Jwt(..) => None,
+        },
         Receiver::Endpoint | Receiver::Logout(_) => None,
     }
 }

@@ -12,23 +12,24 @@ use crate::filter::step::Step;
 use crate::jwt::VerifiedJwt;
 use crate::revocation::answer;
 use crate::revocation::back_channel_logout::{LogoutRefused, LogoutRules};
+use crate::revocation::global_token_revocation::{OrderRefused, OrderRules, Ordered};
 use crate::revocation::security_event::SecurityEventRules;
 use crate::revocation::sources::{
-    LogoutReceiver, Receiver, SecurityEvents, Signer, Sources, UnknownSessions,
+    LogoutReceiver, OrderedBy, Receiver, RevocationReceiver, SecurityEvents, Signer, Sources, UnknownSessions,
 };
 use crate::token::UnixMillis;
 
 impl Signals {
-    /// A signal's body is here.
+    /// A signal's body is here: its token, and what is ordered where that does not stand in the token.
     pub(super) fn signal(
         &mut self,
         stream: StreamId,
         receiver: Receiver,
-        token: String,
+        (token, ordered): (String, Result<Vec<Which>, OrderRefused>),
         keys: &mut KeyRings,
         step: &mut Step<'_>,
     ) {
-        self.check(stream, Signal { receiver, token, has_waited: false }, keys, step);
+        self.check(stream, Signal { receiver, token, ordered, has_waited: false }, keys, step);
     }
 
     /// Takes a signal up again that has waited for keys.
@@ -65,6 +66,10 @@ impl Signals {
                 let answer = match sent_to {
                     SentTo::Logout(_) => answer::logout_not_verified(&reason.text()),
                     SentTo::Events(_) => answer::event_refused(reason.of_event()),
+                    SentTo::Order(..) => {
+                        let reason = OrderRefused::Unauthenticated("the JWT is not one of the sender's");
+                        answer::order_refused(reason)
+                    }
                 };
                 return self.refuse(stream, answer, step);
             }
@@ -81,6 +86,16 @@ impl Signals {
                 .map(|event| security_events::apply(events, event, step))
                 .map(|()| answer::event_received())
                 .map_err(answer::event_refused),
+            SentTo::Order(receiver, _, rules) => {
+                let checked = rules.check(verified.typ(), verified.claims(), step.now);
+                // What cannot be carried out uses up no JWT.
+                let checked = checked.and_then(|it| match signal.ordered {
+                    Ok(_) => is_first(receiver, &it, step),
+                    Err(_) => Ok(()),
+                });
+                let ordered = checked.and(signal.ordered);
+                return self.carry_out(receiver, ordered, stream, step);
+            }
         };
         match done {
             Ok(answer) => step.push(Effect::Answer(stream, answer)),
@@ -142,11 +157,23 @@ impl Signals {
     }
 }
 
+/// Whether the JWT of an order is used for the first time: what is ordered does not stand in it.
+fn is_first(receiver: &RevocationReceiver, ordered: &Ordered, step: &Step<'_>) -> Result<(), OrderRefused> {
+    let Ordered { jti, replayable_until } = ordered;
+    let replay = &step.worker.replay;
+    let is_first = |jti: &String| replay.is_first(receiver.sender(), jti, *replayable_until, step.now);
+    match jti.as_ref().is_none_or(is_first) {
+        true => Ok(()),
+        false => Err(OrderRefused::Unauthenticated("the JWT was used before")),
+    }
+}
+
 /// What a signed signal was sent to.
 #[derive(Clone, Copy)]
 enum SentTo<'c> {
     Logout(&'c LogoutReceiver),
     Events(&'c SecurityEvents),
+    Order(&'c RevocationReceiver, &'c Signer, &'c OrderRules),
 }
 
 impl<'c> SentTo<'c> {
@@ -154,6 +181,13 @@ impl<'c> SentTo<'c> {
         match receiver {
             Receiver::Logout(place) => sources.back_channel_logout.get(place).map(Self::Logout),
             Receiver::Push(place) => Some(Self::Events(sources.security_events.get(place)?)),
+            Receiver::Order => {
+                let receiver = sources.global_token_revocation.as_ref()?;
+                match &receiver.ordered_by {
+                    OrderedBy::Jwt(signer, rules) => Some(Self::Order(receiver, signer, rules)),
+                    OrderedBy::Secret(_) => None,
+                }
+            }
             Receiver::Admin | Receiver::Endpoint => None,
         }
     }
@@ -163,6 +197,7 @@ impl<'c> SentTo<'c> {
         match self {
             Self::Logout(receiver) => &receiver.signer,
             Self::Events(events) => &events.signer,
+            Self::Order(_, signer, _) => signer,
         }
     }
 
@@ -171,6 +206,7 @@ impl<'c> SentTo<'c> {
         match self {
             Self::Logout(_) => LogoutRules::admits,
             Self::Events(_) => SecurityEventRules::admits,
+            Self::Order(..) => OrderRules::admits,
         }
     }
 }

@@ -16,7 +16,7 @@ fn sources() {
         (
             "a source that there is not",
             json!({"revocation.logout": {}}),
-            "revocation: expected one of the keys endpoint, back_channel_logout, security_events, admin, jwts, fleet, settle, got \"logout\"",
+            "revocation: expected one of the keys endpoint, back_channel_logout, security_events, global_token_revocation, admin, jwts, fleet, settle, got \"logout\"",
         ),
         (
             "withdrawn JWTs that are neither refused nor not",
@@ -179,7 +179,41 @@ fn several_senders() {
         (
             "events about nobody knows whose subjects",
             json!({events: [push("/a")], "revocation.security_events[0].jwks": {"cluster": "ssf", "path": "/jwks"}}),
-            "revocation.security_events[0].provider: expected a provider with issuer, for events name their subjects by it, got \"main\" without",
+            "revocation.security_events[0].provider: expected a provider with issuer, for subjects are named by it, got \"main\" without",
+        ),
+    ]);
+}
+
+#[test]
+fn orders() {
+    let with = |orders: serde_json::Value| {
+        json!({
+            "providers.main.issuer": "https://as.example",
+            "providers.main.jwks": {"cluster": "as", "path": "/jwks"},
+            "revocation.global_token_revocation": orders,
+        })
+    };
+    let secret = json!({"inline": "correct-horse-battery"});
+    refused(&[
+        (
+            "of anybody",
+            with(json!({"path": "/orders"})),
+            "revocation.global_token_revocation.audiences: expected a value here or in authorization, got none",
+        ),
+        (
+            "in two ways",
+            with(json!({"path": "/orders", "audiences": ["gateway"], "authorization": secret})),
+            "revocation.global_token_revocation.authorization: expected either this or audiences, got both",
+        ),
+        (
+            "nowhere",
+            with(json!({"authorization": secret})),
+            "revocation.global_token_revocation.path: expected a value, got none",
+        ),
+        (
+            "for users of nobody knows whom",
+            json!({"revocation.global_token_revocation": {"path": "/orders", "authorization": secret}}),
+            "revocation.global_token_revocation.provider: expected a provider with issuer, for subjects are named by it, got \"main\" without",
         ),
     ]);
 }

@@ -133,7 +133,7 @@ async fn write_identity(mesh: &Mesh, namespace: &str, directory: &Path) {
     // The pod's annotations, as docs/istio.md has them.
     let pod = directory.join("etc/istio/pod");
     fs::create_dir_all(&pod).expect("a folder");
-    let annotation = "sidecar.istio.io/extraStatTags=\"provider,policy,reason\"\n";
+    let annotation = "sidecar.istio.io/extraStatTags=\"provider,transmitter,policy,reason\"\n";
     fs::write(pod.join("annotations"), annotation).expect("the annotations, written");
 }
 
