@@ -37,6 +37,8 @@ pub struct SecurityEvent {
     pub withdraws: Vec<Which>,
     /// What the transmitter says of the stream itself, if it does.
     pub stream: Option<StreamStatus>,
+    /// `state` of a verification (SSF 1.0 §8.1.4), if it is one that was asked for.
+    pub verifies: Option<String>,
 }
 
 /// What became of a stream (SSF 1.0 §8.1.5), as far as an operator should know.
@@ -159,20 +161,21 @@ impl SecurityEventRules {
         if events.len() > MAX_EVENTS {
             return Err(bad("too many events in one token"));
         }
-        let (mut withdraws, mut stream) = (Vec::new(), None);
+        let (mut withdraws, mut stream, mut verifies) = (Vec::new(), None, None);
         for (event_type, event) in events {
             let event = event.as_object().ok_or_else(|| bad("an event is not an object"))?;
             match event_type.strip_prefix(PREFIX) {
                 Some(STREAM_UPDATED) => stream = Some(StreamStatus::of(event)),
+                Some(VERIFICATION) => verifies = text(event, "state").map(str::to_owned),
                 Some(event_type) if ACTED_ON.contains(&event_type) => {
                     let is_session = event_type.contains("session") || event_type.contains("token");
                     withdraws.extend(self.withdrawn(claims, event, is_session)?);
                 }
-                // A verification needs no answer but the acknowledgement; others are of no concern here.
+                // Others are of no concern here.
                 _ => {}
             }
         }
-        Ok(SecurityEvent { jti, replayable_until, withdraws, stream })
+        Ok(SecurityEvent { jti, replayable_until, withdraws, stream, verifies })
     }
 
     /// `sub_id` of the token (SSF 1.0), or `subject` of the event as in older drafts, or the token's `sub`.
@@ -208,10 +211,17 @@ impl StreamStatus {
     }
 }
 
+/// The types of the events that something follows from.
+pub fn acted_on() -> impl Iterator<Item = String> {
+    ACTED_ON.into_iter().map(|event_type| [PREFIX, event_type].concat())
+}
+
 /// What all event types begin with.
 const PREFIX: &str = "https://schemas.openid.net/secevent/";
 
 const STREAM_UPDATED: &str = "ssf/event-type/stream-updated";
+
+const VERIFICATION: &str = "ssf/event-type/verification";
 
 /// Events after which what a server said before may not hold any more.
 const ACTED_ON: [&str; 19] = [

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::back_channel_logout::LogoutRules;
 use super::security_event::SecurityEventRules;
+use super::stream::Stream;
 use crate::cache::ProviderTag;
 use crate::client::{Authorization, ClientCredentials};
 use crate::fingerprint::{fingerprint, texts};
@@ -60,14 +61,13 @@ impl Sources {
         endpoint.chain(logouts).chain(pushes).chain(admin)
     }
 
-    /// Access tokens of our own that are needed for them.
+    /// Access tokens of our own that are needed for them, each once.
     pub fn client_credentials(&self) -> impl Iterator<Item = &Rc<ClientCredentials>> {
-        let polls = self.security_events.iter().filter_map(|it| it.poll.as_ref()?.authorization.as_ref());
         let store = self.fleet.as_ref().and_then(|fleet| match &fleet.credentials {
-            Some(Credentials::Token(token)) => Some(token),
+            Some(Credentials::Token(token)) => token.client_credentials(),
             _ => None,
         });
-        polls.chain(store).filter_map(Authorization::client_credentials)
+        self.security_events.iter().flat_map(|it| it.client_credentials()).chain(store)
     }
 
     /// Where the keys are that verify signals.
@@ -175,9 +175,20 @@ pub struct SecurityEvents {
     pub push: Option<PushReceiver>,
     /// Fetches them.
     pub poll: Option<Poll>,
+    /// Where they are fetched, and for whom they are, is found out by this.
+    pub stream: Option<Rc<Stream>>,
 }
 
 impl SecurityEvents {
+    /// Access tokens of our own: a stream and its poll may share one.
+    fn client_credentials(&self) -> impl Iterator<Item = &Rc<ClientCredentials>> {
+        let stream =
+            self.stream.as_ref().and_then(|stream| stream.authorization.as_ref()?.client_credentials());
+        let poll = self.poll.as_ref().and_then(|poll| poll.authorization.as_ref()?.client_credentials());
+        let is_shared = stream.zip(poll).is_some_and(|(stream, poll)| Rc::ptr_eq(stream, poll));
+        stream.into_iter().chain(poll.filter(|_| !is_shared))
+    }
+
     /// Stands for who sends here: what others call by the same `jti` is something else.
     pub fn sender(&self) -> [u8; 32] {
         let SecurityEventRules { issuer, audiences, .. } = &self.rules;
@@ -231,22 +242,33 @@ impl Poll {
 
     /// A poll with this body. `fetched` is the access token, where one is fetched.
     pub fn request(&self, body: Vec<u8>, fetched: Option<&Secret>) -> HttpCall {
-        let mut headers: Vec<(String, String)> = [
-            (":method", "POST"),
-            (":path", &*self.path),
-            (":authority", &*self.authority),
-            ("content-type", "application/json"),
-            ("accept", "application/json"),
-            ACCEPT_ENCODING,
-            ("user-agent", USER_AGENT),
-        ]
-        .map(|(name, value)| (name.to_owned(), value.to_owned()))
-        .into();
-        headers.splice(0..0, Scheme::header(self.scheme));
-        if let Some(secret) = self.authorization.as_ref().and_then(|it| it.secret(fetched)) {
-            headers.push(("authorization".to_owned(), credentials(secret)));
-        }
-        HttpCall { cluster: self.cluster.clone(), headers, body, timeout: self.timeout }
+        let Self { cluster, scheme, authority, path, .. } = self.clone();
+        let secret = self.authorization.as_ref().and_then(|it| it.secret(fetched));
+        json_call("POST", &Target { cluster, scheme, authority, path }, Some(body), secret, self.timeout)
+    }
+}
+
+/// A call that asks for JSON, with JSON for its body if it has one. `secret` is what `authorization` is: this, or `Bearer` and
+/// this.
+pub(super) fn json_call(
+    method: &str,
+    target: &Target,
+    body: Option<Vec<u8>>,
+    secret: Option<&Secret>,
+    timeout: Duration,
+) -> HttpCall {
+    let Target { cluster, scheme, authority, path } = target;
+    let first = [(":method", method), (":path", path), (":authority", authority)];
+    let content_type = body.as_ref().map(|_| ("content-type", "application/json"));
+    let rest = [("accept", "application/json"), ACCEPT_ENCODING, ("user-agent", USER_AGENT)];
+    let fixed = first.into_iter().chain(content_type).chain(rest);
+    let fixed = fixed.map(|(name, value)| (name.to_owned(), value.to_owned()));
+    let secret = secret.map(|secret| ("authorization".to_owned(), credentials(secret)));
+    HttpCall {
+        cluster: cluster.clone(),
+        headers: Scheme::header(*scheme).into_iter().chain(fixed).chain(secret).collect(),
+        body: body.unwrap_or_default(),
+        timeout,
     }
 }
 
