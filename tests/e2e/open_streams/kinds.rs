@@ -173,7 +173,8 @@ impl Open {
 
     /// Waits until it has ended, as one does whose token was withdrawn.
     pub(super) async fn ends(&mut self) {
-        let end = within_limit("the end of a stream", &mut self.end).await.expect("a reader that lives");
+        let what = format!("the end of {:?}", self.kind);
+        let end = within_limit(&what, &mut self.end).await.expect("a reader that lives");
         let expected = if self.kind == Kind::WaitingOverHttp2 { "401" } else { "broken off" };
         assert_eq!(end, expected, "{:?}", self.kind);
     }
