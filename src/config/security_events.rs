@@ -51,7 +51,7 @@ pub(super) fn events(item: Item<'_>, providers: &[Provider]) -> Result<SecurityE
     }
     let push = section.get("push").map(push).transpose()?;
     if push.is_none() && poll.is_none() {
-        return Err(section.error("push", "expected a value here or in poll, got none"));
+        return Err(section.error("push", "expected a value here, in poll or in stream, got none"));
     }
     let stream = stream.map(|stream| {
         let authority = poll.as_ref().and_then(|poll| Host::parse(&poll.authority));

@@ -61,7 +61,7 @@ fn sources() {
         (
             "events that come from nowhere",
             jwks(json!({"revocation.security_events": {"audiences": ["gateway"]}})),
-            "revocation.security_events.push: expected a value here or in poll, got none",
+            "revocation.security_events.push: expected a value here, in poll or in stream, got none",
         ),
         (
             "events that anybody may send",
