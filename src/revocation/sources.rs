@@ -7,10 +7,10 @@ use super::back_channel_logout::LogoutRules;
 use super::security_event::SecurityEventRules;
 use super::stream::Stream;
 use crate::cache::ProviderTag;
-use crate::client::{Authorization, ClientCredentials};
+use crate::client::{Authorization, ClientCredentials, credentials};
 use crate::fingerprint::{fingerprint, texts};
 use crate::fleet::{Credentials, Fleet};
-use crate::http::{ACCEPT_ENCODING, HttpCall, Scheme, USER_AGENT};
+use crate::http::{HttpCall, Scheme};
 use crate::jwt::{Algorithm, JwksEndpoint};
 use crate::request::{RequestView, has_host, has_path};
 use crate::target::Target;
@@ -244,31 +244,8 @@ impl Poll {
     pub fn request(&self, body: Vec<u8>, fetched: Option<&Secret>) -> HttpCall {
         let Self { cluster, scheme, authority, path, .. } = self.clone();
         let secret = self.authorization.as_ref().and_then(|it| it.secret(fetched));
-        json_call("POST", &Target { cluster, scheme, authority, path }, Some(body), secret, self.timeout)
-    }
-}
-
-/// A call that asks for JSON, with JSON for its body if it has one. `secret` is what `authorization` is: this, or `Bearer` and
-/// this.
-pub(super) fn json_call(
-    method: &str,
-    target: &Target,
-    body: Option<Vec<u8>>,
-    secret: Option<&Secret>,
-    timeout: Duration,
-) -> HttpCall {
-    let Target { cluster, scheme, authority, path } = target;
-    let first = [(":method", method), (":path", path), (":authority", authority)];
-    let content_type = body.as_ref().map(|_| ("content-type", "application/json"));
-    let rest = [("accept", "application/json"), ACCEPT_ENCODING, ("user-agent", USER_AGENT)];
-    let fixed = first.into_iter().chain(content_type).chain(rest);
-    let fixed = fixed.map(|(name, value)| (name.to_owned(), value.to_owned()));
-    let secret = secret.map(|secret| ("authorization".to_owned(), credentials(secret)));
-    HttpCall {
-        cluster: cluster.clone(),
-        headers: Scheme::header(*scheme).into_iter().chain(fixed).chain(secret).collect(),
-        body: body.unwrap_or_default(),
-        timeout,
+        let target = Target { cluster, scheme, authority, path };
+        target.json("POST", Some(body), secret.map(credentials), self.timeout)
     }
 }
 
@@ -280,14 +257,6 @@ pub fn is_authorized(secret: &Secret, authorization: Option<&[u8]>) -> bool {
         || presented.split_at_checked(BEARER.len()).is_some_and(|(scheme, token)| {
             scheme.eq_ignore_ascii_case(BEARER) && secret.is(token.trim_ascii())
         })
-}
-
-/// A secret as the value of `authorization`: what has a scheme already stays as it is.
-fn credentials(secret: &Secret) -> String {
-    match secret.secret() {
-        whole if whole.contains(' ') => whole.to_owned(),
-        token => format!("Bearer {token}"),
-    }
 }
 
 const BEARER: &[u8] = b"bearer ";

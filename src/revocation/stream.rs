@@ -11,8 +11,7 @@ use std::time::Duration;
 use serde_json::{Map, Value, json};
 
 use super::claim::text;
-use super::sources::json_call;
-use crate::client::Authorization;
+use crate::client::{Authorization, credentials};
 use crate::http::{HttpCall, Reply, Unreadable};
 use crate::json::{self, NotAnObject};
 use crate::target::{Host, Target, Url};
@@ -157,7 +156,7 @@ impl Stream {
         let target = Target { path: path.to_owned(), ..self.target.clone() };
         let secret = self.authorization.as_ref().and_then(|it| it.secret(fetched));
         let body = body.map(|body| body.to_string().into_bytes());
-        json_call(method, &target, body, secret, self.timeout)
+        target.json(method, body, secret.map(credentials), self.timeout)
     }
 
     /// Ours of the streams that there are; `None`: it is yet to be made.
