@@ -25,23 +25,36 @@ use std::time::Instant;
 
 use phantom_token_filter::cache::SharedData;
 use phantom_token_filter::filter::{Outcome, StreamId};
+use phantom_token_filter::jwt::Algorithm;
 use phantom_token_filter::request::{RequestView, Unreadable};
 use serde_json::json;
-use support::{Request, Worker, active, config, inactive};
+use support::issuer::{jwk, sign};
+use support::{Request, START, Worker, active, config, inactive};
 
 /// The kinds of requests, each with what is done with one of it.
-const CASES: [(&str, Run); 5] = [
+const CASES: [(&str, Run); 7] = [
     ("first level, opaque token of 43 bytes", |bench| bench.served_again(OPAQUE)),
     ("first level, JWT of 900 bytes", |bench| bench.served_again(&JWT)),
     ("first level, 10 rules", |bench| bench.served_again(OPAQUE)),
     ("shared cache, opaque token of 43 bytes", |bench| bench.judged(OPAQUE)),
     ("shared cache, inactive token", |bench| bench.judged(INACTIVE)),
+    ("first level, JWT validated here", |bench| bench.served_again(&VALIDATED)),
+    ("shared cache, JWT validated here", |bench| bench.judged(&VALIDATED)),
 ];
 
 type Run = fn(&mut Bench);
 
 const OPAQUE: &str = "Bearer 0123456789abcdefghijklmnopqrstuvwxyzABCDEFG";
 const INACTIVE: &str = "Bearer 0123456789abcdefghijklmnopqrstuvwxyzHIJKLMN";
+
+/// Of an issuer whose keys are here.
+static VALIDATED: LazyLock<String> = LazyLock::new(|| {
+    let claims = json!({"iss": ISSUER, "sub": "alice", "client_id": "app", "aud": "https://api.example", "sid": "session-1",
+        "scope": "read write", "iat": START.as_secs(), "exp": START.as_secs() + 600, "jti": "1"});
+    format!("Bearer {}", sign(Algorithm::ES256, json!({"typ": "at+jwt"}), &claims))
+});
+
+const ISSUER: &str = "https://as.example";
 
 static JWT: LazyLock<String> =
     LazyLock::new(|| format!("Bearer {}.{}.{}", "h".repeat(80), "c".repeat(732), "s".repeat(86)));
@@ -81,7 +94,20 @@ impl Bench {
             |number: u32| json!({"match": {"path_prefix": format!("/service-{number}/")}, "policy": "other"});
         let rules: Vec<_> = (0..if case.contains("rules") { 10 } else { 0 }).map(rule).collect();
         let policies = json!({"default": {}, "other": {"require": {"scopes": ["other"]}}});
-        let mut worker = Worker::new(config(json!({"policies": policies, "rules": rules})));
+        let mut settings = json!({"policies": policies, "rules": rules});
+        let is_validated = case.contains("validated");
+        if is_validated {
+            let provider = json!({"issuer": ISSUER, "jwks": {"cluster": "as", "path": "/jwks"}});
+            settings["providers"] = json!({"main": provider});
+            settings["policies"]["default"] = json!({"strategy": "jwt"});
+        }
+        let mut worker = Worker::new(config(settings));
+        if is_validated {
+            worker.start().answer(&json!({"keys": [jwk(Algorithm::ES256, json!({}))]}));
+            let request = Request::get("/accounts/1").with("authorization", &VALIDATED);
+            (0..4).for_each(|_| _ = worker.call(&request, &active()));
+            return Self { worker };
+        }
         for (value, body) in [(OPAQUE, active()), (&JWT, active()), (INACTIVE, inactive())] {
             let request = Request::get("/accounts/1").with("authorization", value);
             (0..3).for_each(|_| _ = worker.call(&request, &body));

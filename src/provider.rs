@@ -93,8 +93,10 @@ pub enum OriginKind {
     Introspected,
     /// By the server, which also gives the JWT to forward.
     IntrospectedWithJwt,
-    /// Here: it is a JWT itself (RFC 9068). The server may have been asked besides.
+    /// Here: it is a JWT itself (RFC 9068).
     Validated,
+    /// The same, and by the server besides.
+    ValidatedAndAsked,
 }
 
 impl Origin {

@@ -94,12 +94,14 @@ impl TokenDigest {
     /// The digest of a token alone, whoever is asked about it: what it is withdrawn by. All spellings of a token that
     /// a lenient server takes for one have the same: of base64url (RFC 4648 §5) with padding, with the other
     /// alphabet, or with other bits where the last letter of a part has some to spare; and with dots at its end, which
-    /// Java's `split` drops (Keycloak). Should two tokens fall together
+    /// Java's `split` drops (Keycloak). So have all signatures over what a JWT says: of an ECDSA signature anybody can make
+    /// another that holds as well. Should two tokens fall together
     /// that are not one, a withdrawal costs a call more. No [`DigestSeed`] gives this one, for seeds take in a whole
     /// block first.
     pub fn of(token: &AccessToken) -> Self {
         let mut hasher = Sha256::new();
-        for (index, part) in token.secret().trim_end_matches('.').split('.').enumerate() {
+        let text = token.secret().trim_end_matches('.');
+        for (index, part) in signing_input(text).unwrap_or(text).split('.').enumerate() {
             if index > 0 {
                 hasher.update(b".");
             }
@@ -126,6 +128,15 @@ impl TokenDigest {
         }
         words
     }
+}
+
+/// What is signed of a token in the form of a JWT (RFC 7515 §7.1): three parts, the first of which begins as a JSON object
+/// does in base64url.
+fn signing_input(text: &str) -> Option<&str> {
+    let (input, _) = text.rsplit_once('.')?;
+    let [b'e', second, ..] = input.as_bytes() else { return None };
+    let is_object = BASE64URL.iter().skip(0b11_0000).any(|letter| letter == second);
+    (is_object && input.bytes().filter(|byte| *byte == b'.').count() == 1).then_some(input)
 }
 
 /// A part of a token, as base64url is written.
@@ -326,15 +337,24 @@ mod tests {
         for other in [
             "eyJhIjoxfR.eyJhIjoxfQ.c2k",
             "eyJhIjoxfQ.eyJhIjoxff.c2k",
-            "eyJhIjoxfQ.eyJhIjoxfQ.c2l",
+            // With another signature, which need not be a worse one.
+            "eyJhIjoxfQ.eyJhIjoxfQ.c2o",
+            "eyJhIjoxfQ.eyJhIjoxfQ.",
             "eyJhIjoxfQ.eyJhIjoxfQ.c2k=",
             "eyJhIjoxfQ.eyJhIjoxfQ.c2k..",
         ] {
             assert_eq!(of(other), written, "{other}");
         }
-        for other in ["eyJhIjoxfg.eyJhIjoxfQ.c2k", "eyJhIjoxfQ.eyJhIjoxfQ.c2o", "eyJhIjoxfQ.c2k"] {
+        for other in ["eyJhIjoxfg.eyJhIjoxfQ.c2k", "eyJhIjoxfQ.eyJhIjoxfg.c2k", "eyJhIjoxfQ.c2k"] {
             assert_ne!(of(other), written, "{other}");
         }
+        // What is no JWT says something in all its parts.
+        for (one, other) in
+            [("abc.def.ghij", "abc.def.ghik"), ("eyJh.b.c.d", "eyJh.b.c.e"), ("eyJh.b", "eyJh.c")]
+        {
+            assert_ne!(of(one), of(other), "{one}");
+        }
+        assert_eq!(of("abc.def.c2k"), of("abc.def.c2l"));
         assert_eq!(of("a-_b"), of("a+/b"));
         assert_ne!(of("abcd"), of("abcc"), "no bit is to spare");
     }

@@ -4,6 +4,8 @@
 
 #[path = "fleet/etcd.rs"]
 mod etcd;
+#[path = "fleet/jwts.rs"]
+mod jwts;
 #[path = "fleet/puts.rs"]
 mod puts;
 #[path = "fleet/silence.rs"]
@@ -242,7 +244,7 @@ fn more_than_a_page_is_read_page_by_page_at_one_revision() {
 fn more_than_can_be_told_apart_stands_for_everything() {
     let mut worker = worker(json!({}));
     remember(&mut worker, "tok");
-    for number in 0..64 {
+    for number in 0..2000 {
         let key = format!("/fleet/1/w/{number:08}");
         answer(&mut worker, "Range", &page(10, &[pair(key.as_bytes(), b"", 1)], true));
     }
@@ -312,9 +314,15 @@ fn answers_to_calls_that_were_given_up_change_nothing() {
 fn a_withdrawal_is_read_as_it_was_written_and_nothing_else_is_one() {
     let keys = Keys::new(PREFIX);
     let name = Name::of(&Subject::token(&AccessToken::parse(b"abc").unwrap()));
-    let notice = Notice { name, settle: Duration::from_secs(10), by: Envoy([7; 8]) };
+    let notice = Notice { name, settle: Duration::from_secs(10), jwts: None, by: Envoy([7; 8]) };
+    let refusing = Notice { jwts: Some(support::START), ..notice };
+    let (longer, value) = refusing.write(&keys);
+    assert_eq!(Notice::read(&keys, &longer, &value), Some(refusing));
     let (key, value) = notice.write(&keys);
     assert_eq!(Notice::read(&keys, &key, &value), Some(notice));
+    for cut in key.len() + 1..longer.len() {
+        assert_eq!(Notice::read(&keys, &longer[..cut], &value), None);
+    }
     for cut in 0..value.len() {
         assert_eq!(Notice::read(&keys, &key, &value[..cut]), None);
     }

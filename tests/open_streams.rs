@@ -8,14 +8,18 @@ mod support;
 use std::rc::Rc;
 use std::time::Duration;
 
-use phantom_token_filter::cache::{ProviderTag, Subject, Which, Withdrawals};
+use phantom_token_filter::cache::{Name, ProviderTag, Subject, Which, Withdrawals};
 use phantom_token_filter::filter::StreamId;
+use phantom_token_filter::jwt::Algorithm;
 use phantom_token_filter::metrics::Counter;
 use serde_json::{Value, json};
+use support::issuer::{jwk, sign};
 use support::withdrawing::order;
 use support::{Fate, Request, START, Worker, active, config, merge};
 
 const SECOND: Duration = Duration::from_secs(1);
+
+const ISSUER: &str = "https://as.example";
 
 fn settings(patch: Value) -> Value {
     let mut config = config(json!({
@@ -233,4 +237,57 @@ fn streams_beyond_those_that_can_be_noted_are_refused() {
     withdraw(&mut worker, json!({"sub": "alice"}));
     assert_eq!(ended_within_a_second(&mut worker).len(), opened);
     open(&mut worker, "a", long);
+}
+
+/// A worker that validates JWTs, with the key that they are signed with.
+fn validating() -> Worker {
+    let mut worker = Worker::new(settings(json!({
+        "providers": {"main": {"issuer": ISSUER, "jwks": {"cluster": "as", "path": "/jwks"}}},
+        "policies": {"default": {"strategy": "jwt"}},
+    })));
+    worker.start().answer(&json!({"keys": [jwk(Algorithm::ES256, json!({}))]}));
+    worker
+}
+
+fn jwt(sub: &str, iat: u64) -> String {
+    let claims = json!({"iss": ISSUER, "sub": sub, "iat": iat, "exp": START.as_secs() + 600});
+    sign(Algorithm::ES256, json!({"typ": "at+jwt"}), &claims)
+}
+
+#[test]
+fn a_stream_by_a_newer_jwt_is_not_ended_when_a_logout_is_settled() {
+    let mut worker = validating();
+    let bob = open(&mut worker, &jwt("bob", START.as_secs() - 10), json!({}));
+    let alice = open(&mut worker, &jwt("alice", START.as_secs() - 10), json!({}));
+    let alices = Subject::Of(ProviderTag::new(ISSUER), Which::Sub("alice".to_owned()));
+    let names = [(Name::of(&alices), Some(START))];
+    Withdrawals::new(Rc::new(worker.shared.clone())).withdraw_names(names, 3 * SECOND, worker.now);
+    worker.pass(SECOND);
+    let newer = open(&mut worker, &jwt("alice", START.as_secs() + 1), json!({}));
+    assert_eq!(ended_within_a_second(&mut worker), [alice]);
+    for _ in 0..10 {
+        assert_eq!(ended_within_a_second(&mut worker), []);
+    }
+    // What comes late, or withdraws more than was meant, ends nothing that is newer.
+    let clients = Subject::Of(ProviderTag::new(ISSUER), Which::All);
+    for (subject, date) in [(&alices, Some(START)), (&clients, None)] {
+        let withdrawals = Withdrawals::new(Rc::new(worker.shared.clone()));
+        withdrawals.withdraw_names([(Name::of(subject), date)], Duration::ZERO, worker.now);
+        assert_eq!(ended_within_a_second(&mut worker), []);
+    }
+    withdraw(&mut worker, json!({"sub": "alice"}));
+    assert_eq!(ended_within_a_second(&mut worker), [newer]);
+    withdraw(&mut worker, json!({"all": true}));
+    assert_eq!(ended_within_a_second(&mut worker), [bob]);
+}
+
+#[test]
+fn a_stream_that_was_passed_on_just_before_an_order_of_a_worker_whose_clock_is_behind_ends() {
+    let mut worker = validating();
+    worker.pass(SECOND / 2);
+    let alice = open(&mut worker, &jwt("alice", START.as_secs() - 10), json!({}));
+    let alices = Subject::Of(ProviderTag::new(ISSUER), Which::Sub("alice".to_owned()));
+    let names = [(Name::of(&alices), Some(START))];
+    Withdrawals::new(Rc::new(worker.shared.clone())).withdraw_names(names, Duration::ZERO, START);
+    assert_eq!(ended_within_a_second(&mut worker), [alice]);
 }

@@ -3,6 +3,8 @@
 
 #[path = "revocation/endpoint.rs"]
 mod endpoint;
+#[path = "revocation/jwts.rs"]
+mod jwts;
 #[path = "revocation/poll.rs"]
 mod poll;
 #[path = "revocation/senders.rs"]

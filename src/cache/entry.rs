@@ -5,14 +5,14 @@
 //!   · [ checked 8 · good_until 8 · token 32 · provider 8 · jwt id 8 · jwt exp 8 · jwt len 4 · jwt · claims ]
 //! ```
 //! Numbers are little-endian, times in milliseconds. The version changes with the form; what another version
-//! wrote is as good as nothing. The kind of an inactive entry says why it is that; the entry
-//! ends after `useful_until`. An active one holds as of `checked`,
+//! wrote is as good as nothing. The kind of an active entry says who vouches for it, that of an inactive one why it
+//! is not; that entry ends after `useful_until`. An active one holds as of `checked`,
 //! which is when its withdrawals were last looked at, and in any case not beyond `good_until`; `token` and
 //! `provider` are what it may be withdrawn by beside its claims.
 
 use std::ops::Range;
 
-use super::{Asked, Checked, Moment, ProviderTag, Withdrawable};
+use super::{Asked, Checked, Moment, ProviderTag, Vouched, Withdrawable};
 use crate::bytes::Reader;
 use crate::claims::{Claims, ClaimsBuf};
 use crate::jwt::{Minted, PhantomTokenId};
@@ -54,6 +54,8 @@ pub struct Verdict<'a> {
     pub token: TokenDigest,
     /// Who said so.
     pub provider: ProviderTag,
+    /// Who vouches for it.
+    pub vouched: Vouched,
     /// When the call was sent that said so.
     pub asked: UnixMillis,
     /// That it holds.
@@ -94,7 +96,7 @@ impl Entry {
             return None;
         }
         let (kind, refused) = match reader.u8()? {
-            ACTIVE => (Kind::Active, Refused::Inactive),
+            ACTIVE | ACTIVE_BY_ITSELF => (Kind::Active, Refused::Inactive),
             INACTIVE => (Kind::Inactive, Refused::Inactive),
             EXPIRED => (Kind::Inactive, Refused::Expired),
             NO_ACCESS_TOKEN => (Kind::Inactive, Refused::NoAccessToken),
@@ -111,6 +113,7 @@ impl Entry {
 #[derive(Clone, Debug)]
 pub struct ActiveEntry {
     bytes: Vec<u8>,
+    vouched: Vouched,
     asked: UnixMillis,
     digest: TokenDigest,
     checked: Moment,
@@ -151,12 +154,31 @@ impl ActiveEntry {
         Claims::parse(reader.rest())?;
         let Entry { asked, digest, .. } = entry;
         let jwt = start..start + len;
-        Some(Self { bytes, asked, digest, checked, good_until, token, provider, jwt_id, jwt_exp, jwt })
+        let vouched =
+            if bytes.get(1) == Some(&ACTIVE_BY_ITSELF) { Vouched::ByItself } else { Vouched::ByServer };
+        Some(Self {
+            bytes,
+            vouched,
+            asked,
+            digest,
+            checked,
+            good_until,
+            token,
+            provider,
+            jwt_id,
+            jwt_exp,
+            jwt,
+        })
     }
 
     /// When the call was sent that said so.
     pub fn asked(&self) -> UnixMillis {
         self.asked
+    }
+
+    /// Who vouches for it.
+    pub fn vouched(&self) -> Vouched {
+        self.vouched
     }
 
     /// What the token says.
@@ -235,7 +257,11 @@ impl ActiveEntry {
 
 /// The form of an active token's entry.
 pub(super) fn active(verdict: &Verdict<'_>) -> Vec<u8> {
-    let mut bytes = head(ACTIVE, verdict.digest, verdict.asked, verdict.useful_until);
+    let kind = match verdict.vouched {
+        Vouched::ByItself => ACTIVE_BY_ITSELF,
+        Vouched::ByServer => ACTIVE,
+    };
+    let mut bytes = head(kind, verdict.digest, verdict.asked, verdict.useful_until);
     bytes.extend_from_slice(&verdict.checked.moment.to_bytes());
     bytes.extend_from_slice(&verdict.checked.until.as_millis().to_le_bytes());
     bytes.extend_from_slice(verdict.token.as_bytes());
@@ -292,6 +318,7 @@ const ACTIVE: u8 = 1;
 const INACTIVE: u8 = 2;
 const EXPIRED: u8 = 3;
 const NO_ACCESS_TOKEN: u8 = 4;
+const ACTIVE_BY_ITSELF: u8 = 5;
 
 /// Longest entry that is kept.
 pub const MAX_ENTRY_BYTES: usize = 16 << 10;

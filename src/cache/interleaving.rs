@@ -1,6 +1,6 @@
 //! Workers that share one map and are interrupted between any two of their accesses to it, in an order that a
 //! number decides: no request is ever forwarded by a verdict that was asked for before a withdrawal that is done,
-//! nor by one that a worker has since heard to be inactive.
+//! nor by one that a worker has since heard to be inactive; and none with a JWT that such a withdrawal refuses.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Condvar, Mutex};
@@ -10,12 +10,13 @@ use serde_json::json;
 
 use super::*;
 use crate::claims::ClaimsBuf;
-use crate::token::Window;
+use crate::token::{AccessToken, Window};
 use baton::{Baton, Handle, History, Inactive, State};
 use random::Random;
 use withdrawal::{TOKENS, Token, withdrawal};
 
 mod baton;
+mod jwts;
 mod random;
 mod withdrawal;
 
@@ -39,6 +40,7 @@ impl Worker {
         for _ in 0..ACTIONS {
             match self.random.next(10) {
                 0 => self.withdraw(),
+                3..6 => self.jwt_request(),
                 1 => self.turn(|state| state.now += state.random.next(3)),
                 2 => self.turn(|state| state.now += state.random.next(TTL.as_millis() as u64)),
                 _ => self.request(),
@@ -53,13 +55,24 @@ impl Worker {
     }
 
     fn withdraw(&mut self) {
-        let withdrawal = withdrawal(&mut self.random);
+        let mut withdrawal = withdrawal(&mut self.random);
         let settle = Duration::from_millis(self.random.next(3) * 5);
-        let (began, now) = self.turn(|state| (state.step, UnixMillis::from_millis(state.now)));
-        self.cache.withdrawals().withdraw(&withdrawal.subjects, settle, now);
+        let (began, now) = self.turn(|state| {
+            state.history.under_way += 1;
+            (state.step, UnixMillis::from_millis(state.now))
+        });
+        withdrawal.jwts = self.jwts(now);
+        // Until it is begun, the clock goes on for others.
+        for _ in 0..self.random.next(30) {
+            self.turn(|_| ());
+        }
+        let names = withdrawal.subjects.iter().map(Name::of);
+        let names = names.map(|name| (name, withdrawal.jwts.issued_until(&name)));
+        self.cache.withdrawals().withdraw_names(names, settle, now);
         self.turn(|state| {
             // A clock that stands still would let calls be sent "before" that are sent after.
             state.now += 1;
+            state.history.under_way -= 1;
             state.history.withdrawals.push((withdrawal, began, state.step));
         });
     }
@@ -139,6 +152,7 @@ impl Worker {
             digest: &token.digest(),
             token: withdrawable.token,
             provider: withdrawable.provider,
+            vouched: Vouched::ByServer,
             asked: asked.at,
             checked,
             useful_until: asked.at.plus(TTL),
@@ -187,13 +201,16 @@ impl Worker {
 fn cache(handle: Handle, slots: u32) -> Cache {
     let mut cache = Cache::new(Rc::new(handle), slots, 1024);
     cache.withdrawals.shrink(slots / 4 + 1, 2);
+    cache.withdrawals.refusals.shrink(slots / 8 + 1, 2);
     cache.pushed_out.shrink(2, 2);
     cache
 }
 
-/// Runs three workers by the order that `seed` decides; says how many requests were forwarded, and how many of
-/// them by a verdict that was remembered.
-fn run(seed: u64, slots: u32) -> (u64, u64) {
+/// Requests: forwarded, of those by a verdict that was remembered, with a JWT forwarded, and refused.
+struct Ran([u64; 4]);
+
+/// Runs three workers by the order that `seed` decides.
+fn run(seed: u64, slots: u32) -> Ran {
     let state = State {
         random: Random(seed),
         turn: 0,
@@ -202,7 +219,7 @@ fn run(seed: u64, slots: u32) -> (u64, u64) {
         version: 0,
         epoch: 0,
         step: 0,
-        now: 1_000_000,
+        now: BEGIN,
         history: History::default(),
     };
     let baton = Arc::new(Baton { state: Mutex::new(state), passed: Condvar::new() });
@@ -231,20 +248,23 @@ fn run(seed: u64, slots: u32) -> (u64, u64) {
         thread.join().expect("the promise is broken by the order of the seed");
     }
     let state = baton.state.lock().unwrap();
-    (state.history.forwarded, state.history.looked_up)
+    let History { forwarded, looked_up, forwarded_jwts, refused_jwts, .. } = &state.history;
+    Ran([*forwarded, *looked_up, *forwarded_jwts, *refused_jwts])
 }
 
 #[test]
 fn nothing_that_was_withdrawn_is_ever_forwarded() {
-    let (mut forwarded, mut looked_up) = (0, 0);
+    let mut all = [0; 4];
     let first: u64 = std::env::var("SEED").map_or(0, |seed| seed.parse().unwrap());
     for seed in first..first + SEEDS {
-        let (all, remembered) = run(seed, [3, 8, 64][seed as usize % 3]);
-        forwarded += all;
-        looked_up += remembered;
+        let Ran(ran) = run(seed, [3, 8, 64][seed as usize % 3]);
+        all.iter_mut().zip(ran).for_each(|(all, ran)| *all += ran);
     }
-    assert!(forwarded > 20 * SEEDS && looked_up > 5 * SEEDS, "{forwarded} {looked_up}");
+    let least = [20, 5, 5, 5].map(|it| it * SEEDS);
+    assert!(all.iter().zip(least).all(|(all, least)| *all > least), "{all:?}");
 }
+
+const BEGIN: u64 = 1_000_000;
 
 const SEEDS: u64 = 150;
 

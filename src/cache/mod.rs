@@ -11,10 +11,12 @@ mod dated;
 mod entry;
 mod epoch;
 mod first_level;
+mod jwts;
 mod lease;
 mod memory;
 mod pushed_out;
 mod raised;
+mod refusals;
 mod seen;
 mod shared_data;
 mod subject;
@@ -36,9 +38,10 @@ pub use lease::{Claim, Leases, Mailbox};
 pub use memory::Memory;
 use pushed_out::PushedOut;
 pub use raised::{Raised, ShortNames};
+pub use refusals::Jwts;
 pub use seen::Seen;
 pub use shared_data::{SharedData, Version};
-pub use subject::{Name, ProviderTag, Subject, Which, Withdrawable};
+pub use subject::{Name, ProviderTag, Subject, Vouched, Which, Withdrawable};
 pub(crate) use table::Table;
 pub use withdrawals::{Asked, Checked, Standing, Withdrawals};
 
@@ -131,7 +134,7 @@ impl Cache {
             let key = self.active.key(place);
             let (bytes, version) = self.shared.read(&key);
             if let Some(entry) = bytes.and_then(|bytes| ActiveEntry::parse(bytes, digest))
-                && let Some(entry) = self.held(entry, Moment::of(epoch), (&key, version))
+                && let Some(entry) = self.held(entry, Moment::of(epoch), (&key, version), now)
                 && now < entry.good_until()
             {
                 return Some(Cached::Active(Rc::new(entry)));
@@ -151,7 +154,7 @@ impl Cache {
         } else {
             match self.withdrawals.standing(entry.asked_when(), &entry.withdrawable()) {
                 Standing::Good(checked) => entry.good_until().min(checked.until),
-                Standing::Void => return false,
+                Standing::Refused | Standing::Void => return false,
             }
         };
         now < good_until
@@ -164,18 +167,24 @@ impl Cache {
         mut entry: ActiveEntry,
         moment: Moment,
         (key, version): (&str, Version),
+        now: UnixMillis,
     ) -> Option<ActiveEntry> {
         if moment.is(entry.checked()) {
             return Some(entry);
         }
-        match self.withdrawals.standing(entry.asked_when(), &entry.withdrawable()) {
+        let (asked, verdict) = (entry.asked_when(), entry.withdrawable());
+        let standing = match entry.vouched() {
+            Vouched::ByItself => self.withdrawals.standing_of_jwt(asked, &verdict, now),
+            Vouched::ByServer => self.withdrawals.standing(asked, &verdict),
+        };
+        match standing {
             Standing::Good(checked) => {
                 entry.hold(checked);
                 // Unless somebody else wrote meanwhile: that must not be undone, and will be looked at itself.
                 self.shared.replace(key, entry.as_bytes(), version);
                 Some(entry)
             }
-            Standing::Void => None,
+            Standing::Refused | Standing::Void => None,
         }
     }
 

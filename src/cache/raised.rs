@@ -1,10 +1,10 @@
 //! A look at all watermarks at once: for what was let pass on verdicts and still goes on, which may be too much to be looked
 //! up one by one.
 
-use super::subject::{Kinds, Withdrawable};
+use super::subject::{Kinds, Vouched, Withdrawable};
 use super::withdrawals::{Mark, Marks, Withdrawals};
 use crate::numbered::Numbered;
-use crate::token::{TokenDigest, UnixMillis};
+use crate::token::{MAX_CLOCK_DIFFERENCE, TokenDigest, UnixMillis};
 
 /// What was withdrawn, as of one look.
 #[derive(Debug)]
@@ -52,10 +52,12 @@ impl Raised {
     /// When what was let pass on a verdict has to end, if at all; what is withdrawn, long ago.
     ///
     /// Servers tell others of a logout *before* they end the session. What they said in between is not withdrawn, but
-    /// counts only until the matter is settled.
+    /// counts only until the matter is settled. Of what vouches for itself they said nothing; that it may be
+    /// withdrawn is all that is said of it here, and of a moment too much, for clocks of workers differ.
     pub fn end_of(
         &self,
         asked: UnixMillis,
+        vouched: Vouched,
         verdict: &Withdrawable<'_>,
         names: &mut ShortNames,
     ) -> Option<UnixMillis> {
@@ -63,24 +65,28 @@ impl Raised {
         // settled: that ends nothing.
         let everything = Mark { at: self.everything.settled, ..self.everything };
         if self.marks.len() == 0 {
-            return everything.end_of(asked);
+            return everything.end_of(asked, vouched);
         }
         if names.kinds != self.kinds {
             let named = verdict.names(self.kinds).iter().map(|(_, name)| short(name)).collect();
             *names = ShortNames { kinds: self.kinds, names: named };
         }
         let marks = names.names.iter().filter_map(|name| self.marks.get(*name));
-        marks.chain([&everything]).filter_map(|mark| mark.end_of(asked)).min()
+        marks.chain([&everything]).filter_map(|mark| mark.end_of(asked, vouched)).min()
     }
 }
 
 impl Mark {
-    fn end_of(&self, asked: UnixMillis) -> Option<UnixMillis> {
-        if self.at >= asked {
+    fn end_of(&self, asked: UnixMillis, vouched: Vouched) -> Option<UnixMillis> {
+        let at = match vouched {
+            Vouched::ByItself => self.at.plus(MAX_CLOCK_DIFFERENCE),
+            Vouched::ByServer => self.at,
+        };
+        if at >= asked {
             // Not when it was raised: the clock of the worker that did may be ahead of ours.
             return Some(UnixMillis::from_millis(0));
         }
-        (self.settled >= asked).then_some(self.settled)
+        (vouched == Vouched::ByServer && self.settled >= asked).then_some(self.settled)
     }
 }
 

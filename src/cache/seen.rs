@@ -4,7 +4,7 @@
 //! shared data: it never forgets one that was there, and seldom takes one for known that never was.
 //!
 //! ```text
-//! version 1 · whether a verdict had a session 1 · bits of the clients
+//! version 1 · whether a verdict had a session, or a JWT that nobody is asked about 1 · bits of the clients
 //! ```
 
 use std::cell::RefCell;
@@ -42,7 +42,17 @@ impl Seen {
     pub fn note(&self, provider: ProviderTag, claims: &Claims<'_>) {
         let client = claims.client_id.and_then(|client| std::str::from_utf8(client).ok());
         let bits = client.map(|client| places(provider, client)).into_iter().flatten();
-        let bits: Vec<usize> = bits.chain(claims.sid.map(|_| SESSION)).collect();
+        self.note_bits(provider, &bits.chain(claims.sid.map(|_| SESSION)).collect::<Vec<_>>());
+    }
+
+    /// Notes what a JWT says that nobody is asked about.
+    pub fn note_jwt(&self, provider: ProviderTag, claims: &Claims<'_>) {
+        if claims.sid.is_some() {
+            self.note_bits(provider, &[SESSION_OF_JWT]);
+        }
+    }
+
+    fn note_bits(&self, provider: ProviderTag, bits: &[usize]) {
         let is_known = |bytes: &Vec<u8>| bits.iter().all(|bit| has(bytes, *bit));
         if self.known.borrow().get(provider.as_bytes()).is_some_and(is_known) {
             return;
@@ -70,6 +80,11 @@ impl Seen {
     /// Whether a verdict of the provider's has named a session.
     pub fn has_sessions(&self, provider: ProviderTag) -> bool {
         self.has(provider, &[SESSION])
+    }
+
+    /// Whether a JWT of the provider's has named a session.
+    pub fn has_sessions_of_jwts(&self, provider: ProviderTag) -> bool {
+        self.has(provider, &[SESSION_OF_JWT])
     }
 
     /// What cannot be read may have been anything.
@@ -108,6 +123,9 @@ fn raise(bytes: &mut [u8], bit: usize) {
 
 /// The bit that says that a verdict had a session.
 const SESSION: usize = 8;
+
+/// The same of a JWT.
+const SESSION_OF_JWT: usize = 9;
 
 const FIRST_CLIENT: usize = 16;
 

@@ -5,7 +5,8 @@
 //!
 //! A signal that names something that a verdict does not say is never lost on it: a verdict without `sid` falls
 //! under what is withdrawn by the session's `sub`, or with all verdicts that have no `sid`. Withdrawal asks the
-//! server anew and bans nobody, so too much of it costs calls, and too little would cost safety.
+//! server anew and bans nobody, so too much of it costs calls, and too little would cost safety. Where nobody is asked,
+//! only what is named counts ([`Jwts`](super::Jwts)).
 
 use std::fmt;
 
@@ -170,6 +171,15 @@ impl ProviderTag {
     }
 }
 
+/// Who vouches for a token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Vouched {
+    /// It does itself: it is a JWT that nobody is asked about. What is withdrawn refuses it.
+    ByItself,
+    /// A server, which is asked again when it is withdrawn.
+    ByServer,
+}
+
 /// A verdict, as far as it can be withdrawn.
 #[derive(Clone, Copy, Debug)]
 pub struct Withdrawable<'a> {
@@ -271,6 +281,11 @@ impl Kind {
             | Self::Sub
             | Self::SubWithoutSid => false,
         }
+    }
+
+    /// Whether it is of one token, or of a session that is over: whoever logs in again gets another.
+    pub(super) fn is_of_one(self) -> bool {
+        matches!(self, Self::Jti | Self::Sid | Self::Token)
     }
 }
 

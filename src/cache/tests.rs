@@ -102,6 +102,7 @@ fn insert(
         digest: &digest(token),
         token: TokenDigest::of(&AccessToken::parse(token.as_bytes()).unwrap()),
         provider: ProviderTag::new("main"),
+        vouched: Vouched::ByServer,
         asked,
         checked: Checked { moment: cache.withdrawals().moment(), until: UnixMillis::MAX },
         useful_until,

@@ -22,6 +22,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use super::epoch::{self, Moment};
+use super::refusals::Refusals;
 use super::subject::{Kind, Kinds, Name, Subject, Withdrawable};
 use super::{SharedData, Table, Version};
 use crate::bytes::Reader;
@@ -34,6 +35,8 @@ pub struct Withdrawals {
     pub(super) table: Table,
     /// In one slot.
     max_marks: usize,
+    /// What is refused besides.
+    pub(super) refusals: Refusals,
 }
 
 /// When a verdict was asked for.
@@ -50,6 +53,8 @@ pub struct Asked {
 pub enum Standing {
     /// It holds.
     Good(Checked),
+    /// It is by a JWT that nobody is asked about, and that was issued before what it is of was withdrawn.
+    Refused,
     /// It says nothing any more: the server is to be asked again.
     Void,
 }
@@ -66,7 +71,9 @@ pub struct Checked {
 impl Withdrawals {
     /// The withdrawals that lie in `shared`.
     pub fn new(shared: Rc<dyn SharedData>) -> Self {
-        Self { shared, table: Table { prefix: 'w', slots: SLOTS, words: (0, 0) }, max_marks: MAX_MARKS }
+        let refusals = Refusals::new(Rc::clone(&shared));
+        let table = Table { prefix: 'w', slots: SLOTS, words: (0, 0) };
+        Self { shared, table, max_marks: MAX_MARKS, refusals }
     }
 
     #[cfg(test)]
@@ -90,6 +97,7 @@ impl Withdrawals {
     /// withdrawals; the others only read. Done before any worker has requests; later it changes nothing.
     pub fn create(&self) {
         self.table.create(self.shared.as_ref(), CREATED);
+        self.refusals.create();
     }
 
     /// This moment; to be read before a call is sent.
@@ -103,17 +111,27 @@ impl Withdrawals {
     }
 
     /// Makes every verdict on `subjects` void that was asked for until `now`. Done when it returns, for all
-    /// workers. For `settle` from now on, new verdicts on them are not remembered.
+    /// workers. For `settle` from now on, new verdicts on them are not remembered. JWTs that nobody is asked about are
+    /// spared.
     pub fn withdraw(&self, subjects: &[Subject], settle: Duration, now: UnixMillis) {
-        self.withdraw_names(subjects.iter().map(Name::of), settle, now);
+        self.withdraw_names(subjects.iter().map(|subject| (Name::of(subject), None)), settle, now);
     }
 
-    /// The same by names, as other Envoys say it.
-    pub fn withdraw_names(&self, names: impl IntoIterator<Item = Name>, settle: Duration, now: UnixMillis) {
+    /// The same by names, as other Envoys say it; of each, JWTs are refused that were issued up to the date beside it.
+    pub fn withdraw_names(
+        &self,
+        names: impl IntoIterator<Item = (Name, Option<UnixMillis>)>,
+        settle: Duration,
+        now: UnixMillis,
+    ) {
         let mark = Mark { at: now, settled: now.plus(settle) };
         let mut is_any = false;
-        for Name { kind, digest } in names {
+        for (name, jwts) in names {
             is_any = true;
+            if let Some(date) = jwts {
+                self.refusals.refuse(&name, date, settle, now);
+            }
+            let Name { kind, digest } = name;
             let is_done = kind != Kind::Everything
                 && self.update(|summary| summary.kinds = summary.kinds.with(kind))
                 && self.raise(&digest, mark, now);

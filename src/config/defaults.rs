@@ -9,7 +9,7 @@ use crate::discovery::WellKnown;
 use crate::fleet::OnSilence;
 use crate::jwt::Algorithm;
 use crate::policy::AllowMissing;
-use crate::revocation::sources::UnknownSessions;
+use crate::revocation::sources::{UnknownSessions, WithdrawnJwts};
 use crate::sender_constrained::SenderConstrained;
 
 pub(super) const DOCUMENT: &[WellKnown] = &[WellKnown::Oauth, WellKnown::Openid];
@@ -71,6 +71,7 @@ pub(super) const JITTER: f64 = 0.1;
 /// oidc-provider gives the receivers of its logout tokens 2.5 s before it ends the session.
 pub(super) const REVOCATION_SETTLE: Duration = Duration::from_secs(10);
 pub(super) const REQUIRE_EXP: bool = false;
+pub(super) const JWTS: WithdrawnJwts = WithdrawnJwts::Refuse;
 pub(super) const POLL_INTERVAL: Duration = Duration::from_secs(5);
 pub(super) const POLL_TIMEOUT: Duration = Duration::from_secs(5);
 pub(super) const STREAM_DESCRIPTION: &str = "phantom-token-filter";

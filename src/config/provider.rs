@@ -127,7 +127,7 @@ fn validator(name: &str, rules: JwtRules, token_format: &TokenFormat, jwks: Rc<J
     let expects = Expectation { issuer: Some(issuer.clone()), exp_leeway: *leeway, nbf_leeway: *leeway };
     let where_asked = Expectation { exp_leeway: Duration::ZERO, ..expects.clone() };
     Validator {
-        asked_origin: origin(name, where_asked, OriginKind::Validated),
+        asked_origin: origin(name, where_asked, OriginKind::ValidatedAndAsked),
         origin: origin(name, expects, OriginKind::Validated),
         fingerprint: validator_fingerprint(name, &rules, &jwks),
         rules,

@@ -12,7 +12,7 @@ use crate::cache::ProviderTag;
 use crate::provider::Provider;
 use crate::revocation::back_channel_logout::LogoutRules;
 use crate::revocation::sources::{
-    AdminReceiver, LogoutReceiver, Receiver, Sources, UnknownSessions, WatchedEndpoint,
+    AdminReceiver, LogoutReceiver, Receiver, Sources, UnknownSessions, WatchedEndpoint, WithdrawnJwts,
 };
 use crate::token::Secret;
 
@@ -24,17 +24,21 @@ pub(super) fn sources(
 ) -> Result<Sources, ConfigError> {
     let section = root.section(
         "revocation",
-        &["endpoint", "back_channel_logout", "security_events", "admin", "fleet", "settle"],
+        &["endpoint", "back_channel_logout", "security_events", "admin", "jwts", "fleet", "settle"],
     )?;
     let settles = Duration::ZERO..=Duration::from_secs(5 * 60);
     let of = |key: &str| section.get(key);
     let admin = section.noted(of("admin").map(admin).transpose());
     let fleet = section.noted(of("fleet").map(fleet::fleet).transpose());
+    let jwts = section.noted(of("jwts").map_or(Ok(defaults::JWTS), |item| {
+        item.one_of(&[("refuse", WithdrawnJwts::Refuse), ("ignore", WithdrawnJwts::Ignore)])
+    }));
     let providers = providers.as_deref().map_err(Clone::clone)?;
     let endpoint = section.noted(of("endpoint").map(|item| endpoint(item, providers)).transpose());
     let logouts = section.noted(several(&section, "back_channel_logout", |item| logout(item, providers)));
     let events = section.noted(several(&section, "security_events", |item| events(item, providers)));
     let sources = Sources {
+        jwts: jwts?,
         endpoint: endpoint?,
         back_channel_logout: logouts?,
         security_events: events?.into_iter().map(Rc::new).collect(),

@@ -80,6 +80,7 @@ use introspections::renewal::Unasked;
 pub use judge::Passage;
 use judge::ready::Likeness;
 pub use judge::ready::{Outcome, Ready};
+use judge::validate::is_good_by_itself;
 use levels::Levels;
 use open_streams::{OpenStreams, Word};
 use parking::Parking;
@@ -354,12 +355,14 @@ impl Filter {
     fn answered(&mut self, stream: StreamId, status: u16, step: &mut Step<'_>) {
         let Self { worker, discoveries, keys, introspections, signals, .. } = self;
         let now = step.now;
-        // Whether there is a verdict on a token of this provider, or one is asked for.
+        // Whether there is a verdict on a token of this provider, or one is asked for; or it is a JWT that vouches for
+        // itself, though nobody has sent it yet.
         let knows = |provider: &str, token: &AccessToken| {
             let provider = worker.config.providers.iter().find(|it| it.name == provider);
-            let digests = |it| keys.digests(it, discoveries.introspector(it), token);
-            let digests = provider.map(digests).unwrap_or_default();
+            let Some(provider) = provider else { return false };
+            let digests = keys.digests(provider, discoveries.introspector(provider), token);
             digests.iter().any(|digest| introspections.ask_about(digest) || worker.knows(digest, now))
+                || provider.validator.iter().any(|it| is_good_by_itself(it, token, keys, worker, now))
         };
         signals.answered(stream, status, &knows, step);
     }

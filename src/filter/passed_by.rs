@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use super::case::Case;
 use super::inquiry::Question;
-use crate::cache::{ProviderTag, Withdrawable};
+use crate::cache::{ProviderTag, Vouched, Withdrawable};
 use crate::claims::ClaimsBuf;
 use crate::policy::Policy;
 use crate::token::{TokenDigest, UnixMillis};
@@ -17,6 +17,8 @@ pub struct PassedBy {
     provider: ProviderTag,
     /// What the verdict says, as far as it is withdrawn by it.
     claims: ClaimsBuf,
+    /// Who vouched for it.
+    pub(super) vouched: Vouched,
     /// When the call was sent that said so.
     pub(super) asked: UnixMillis,
     /// When the token ends.
@@ -29,6 +31,7 @@ impl PassedBy {
     /// To be noted, if the policy ends streams.
     pub(super) fn of<'c>(
         Case { policy, origin, question, .. }: &Case,
+        vouched: Vouched,
         asked: UnixMillis,
         verdict: impl FnOnce() -> Withdrawable<'c>,
     ) -> Option<Rc<Self>> {
@@ -36,7 +39,7 @@ impl PassedBy {
             let Withdrawable { token, provider, claims } = verdict();
             let (policy, end) = (Rc::clone(policy), origin.expects.end(claims.exp));
             let (claims, question) = (claims.to_withdraw_by(), question.clone());
-            Rc::new(Self { policy, token, provider, claims, asked, end, question })
+            Rc::new(Self { policy, token, provider, claims, vouched, asked, end, question })
         })
     }
 

@@ -1,6 +1,6 @@
 //! Security event tokens that were received or polled, and hold: what they say is done, once.
 
-use crate::cache::{Subject, Which};
+use crate::cache::{Jwts, Subject, Which};
 use crate::metrics::{Counter, Whose};
 use crate::revocation::security_event::{SecurityEvent, StreamStatus};
 use crate::revocation::sources::{SecurityEvents, Signer};
@@ -25,7 +25,8 @@ pub(super) fn apply(events: &SecurityEvents, event: SecurityEvent, step: &mut St
         }
         None => {}
     }
-    step.withdraw(&subjects(signer, event.withdraws), step.worker.config.revocation.settle);
+    let (subjects, settle) = (subjects(signer, event.withdraws), step.worker.config.revocation.settle);
+    step.withdraw(&subjects, Jwts::Named(event.date), settle);
 }
 
 /// What a signal of this signer's withdraws.

@@ -6,10 +6,11 @@ use std::time::Duration;
 use super::event::{CallId, Effect, StreamId, Told};
 use super::passed_by::PassedBy;
 use super::worker::Worker;
-use crate::cache::{Name, Subject};
+use crate::cache::{Jwts, Name, Subject};
 use crate::grpc::GrpcCall;
 use crate::http::HttpCall;
 use crate::metrics::{Change, Counter, Gauge, IntrospectionDuration, Whose};
+use crate::revocation::sources::WithdrawnJwts;
 use crate::token::{TokenDigest, UnixMillis};
 
 /// A step under way.
@@ -76,11 +77,17 @@ impl<'w> Step<'w> {
         id
     }
 
-    /// Withdraws, for all workers, before anybody is answered; other Envoys of the fleet are told.
-    pub(super) fn withdraw(&mut self, subjects: &[Subject], settle: Duration) {
-        self.worker.cache.withdrawals().withdraw(subjects, settle, self.now);
+    /// Withdraws, for all workers, before anybody is answered; other Envoys of the fleet are told. `jwts`: which of those
+    /// are refused that nobody is asked about, where they are refused at all.
+    pub(super) fn withdraw(&mut self, subjects: &[Subject], jwts: Jwts, settle: Duration) {
+        let jwts = match self.worker.config.revocation.jwts {
+            WithdrawnJwts::Ignore => Jwts::Spared,
+            WithdrawnJwts::Refuse => jwts,
+        };
+        let names = subjects.iter().map(Name::of).map(|name| (name, jwts.issued_until(&name)));
+        self.worker.cache.withdrawals().withdraw_names(names.clone(), settle, self.now);
         if let Some(fleet) = self.worker.fleet.as_ref().filter(|_| !subjects.is_empty()) {
-            match fleet.tell(subjects.iter().map(Name::of), settle, self.now) {
+            match fleet.tell(names, settle, self.now) {
                 Some(by) if by == self.worker.mailbox => self.push(Effect::AskForTurn),
                 Some(by) => self.push(Effect::Wake(by)),
                 // Nobody speaks with the store yet. Whoever does, looks.

@@ -10,12 +10,14 @@ use super::complaints::Complaints;
 use super::event::CallId;
 use super::first_verdicts::FirstVerdicts;
 use super::judge::ready::Ready;
-use crate::cache::{Cache, Cached, FirstLevel, Leases, Mailbox, ProviderTag, SharedData};
+use crate::cache::{Cache, Cached, FirstLevel, Leases, Mailbox, ProviderTag, SharedData, Vouched};
 use crate::config::Config;
 use crate::fleet;
 use crate::jwt::Signatures;
 use crate::metrics::Names;
+use crate::provider::{Origin, OriginKind};
 use crate::revocation::Replay;
+use crate::revocation::sources::WithdrawnJwts;
 use crate::sender_constrained::dpop::SeenProofs;
 use crate::token::{TokenDigest, UnixMillis};
 
@@ -113,6 +115,14 @@ impl Worker {
     /// Numbers for calls; no two get the same.
     pub(super) fn call_ids(&self) -> &CallIds {
         &self.ids
+    }
+
+    /// Who vouches for tokens of this origin.
+    pub(super) fn vouched(&self, origin: &Origin) -> Vouched {
+        match (origin.kind, self.config.revocation.jwts) {
+            (OriginKind::Validated, WithdrawnJwts::Refuse) => Vouched::ByItself,
+            _ => Vouched::ByServer,
+        }
     }
 
     /// Whether there is a verdict under this digest, or another worker asks for one.

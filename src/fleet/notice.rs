@@ -2,11 +2,13 @@
 //!
 //! ```text
 //! key:   PREFIX/1/w/ · kind, two hex digits · name, 64 hex digits
+//!      [ · / · date of the JWTs that it refuses, in milliseconds, 16 hex digits ]
 //! value: version 1 · Envoy 8 · settle 4, in milliseconds, little-endian
 //! key:   PREFIX/1/store, whose value is the store's identity, 16 bytes
 //! ```
 //!
-//! The 1 in the key is the version of all this: Envoys of another one would have keys of their own.
+//! The date is in the key, so that no withdrawal of the same takes the place of one that refuses JWTs, or later ones. The 1 in
+//! the key is the version of all this: Envoys of another one would have keys of their own.
 
 use std::fmt::Write;
 use std::time::Duration;
@@ -14,7 +16,7 @@ use std::time::Duration;
 use super::identity::Envoy;
 use crate::bytes::{Reader, hex_byte};
 use crate::cache::Name;
-use crate::token::TokenDigest;
+use crate::token::{TokenDigest, UnixMillis};
 
 /// The keys of a fleet.
 #[derive(Clone, Debug)]
@@ -27,6 +29,8 @@ pub struct Notice {
     pub name: Name,
     /// For how long new verdicts on it are not remembered.
     pub settle: Duration,
+    /// Up to when the JWTs were issued that are refused, if any are.
+    pub jwts: Option<UnixMillis>,
     /// Who tells; what is our own is done already.
     pub by: Envoy,
 }
@@ -69,6 +73,9 @@ impl Notice {
             // A text grows, whatever is written.
             _ = write!(key, "{byte:02x}");
         }
+        if let Some(date) = self.jwts {
+            _ = write!(key, "/{:016x}", date.as_millis());
+        }
         let mut value = vec![VERSION];
         value.extend_from_slice(&self.by.0);
         let settle = u32::try_from(self.settle.as_millis()).unwrap_or(u32::MAX);
@@ -79,11 +86,13 @@ impl Notice {
     /// Reads one; `None` if it is none that this version knows.
     pub fn read(keys: &Keys, key: &[u8], value: &[u8]) -> Option<Self> {
         let mut digits = Reader::new(key.strip_prefix(keys.withdrawals().as_bytes())?);
-        let kind = byte(&mut digits)?;
-        let mut digest = [0; 32];
-        for place in &mut digest {
-            *place = byte(&mut digits)?;
-        }
+        let [kind] = bytes(&mut digits)?;
+        let digest = bytes(&mut digits)?;
+        let jwts = match digits.u8() {
+            None => None,
+            Some(b'/') => Some(UnixMillis::from_millis(u64::from_be_bytes(bytes(&mut digits)?))),
+            Some(_) => return None,
+        };
         let mut value = Reader::new(value);
         if !digits.rest().is_empty() || value.u8()? != VERSION {
             return None;
@@ -91,13 +100,18 @@ impl Notice {
         let (by, settle) = (Envoy(value.array()?), Duration::from_millis(value.u32()?.into()));
         let is_whole = value.rest().is_empty() && settle <= LONGEST_SETTLE;
         let name = Name::new(kind, TokenDigest::from_bytes(digest))?;
-        is_whole.then_some(Self { name, settle, by })
+        is_whole.then_some(Self { name, settle, jwts, by })
     }
 }
 
-/// The byte of two hex digits in lower case.
-fn byte(digits: &mut Reader<'_>) -> Option<u8> {
-    digits.array().filter(|pair: &[u8; 2]| !pair.iter().any(u8::is_ascii_uppercase)).and_then(hex_byte)
+/// Bytes, each of two hex digits in lower case.
+fn bytes<const N: usize>(digits: &mut Reader<'_>) -> Option<[u8; N]> {
+    let mut bytes = [0; N];
+    for byte in &mut bytes {
+        let pair = digits.array().filter(|pair: &[u8; 2]| !pair.iter().any(u8::is_ascii_uppercase));
+        *byte = pair.and_then(hex_byte)?;
+    }
+    Some(bytes)
 }
 
 const VERSION: u8 = 1;

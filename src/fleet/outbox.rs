@@ -2,12 +2,12 @@
 //! with the worker that made it, or with a configuration.
 //!
 //! Memory is bounded. Where a slot is full, everything is to be withdrawn instead of what it held, which stands for all of
-//! that.
+//! that; and all JWTs are refused once that were issued up to the latest date of these.
 //!
 //! Whoever puts one in changes a mark, too, so that whoever found all slots empty need not look again.
 //!
 //! ```text
-//! slot: version 1 · ( kind 1 · name 32 · settle 4 · at 8 ) of each
+//! slot: version 2 · ( kind 1 · name 32 · settle 4 · jwts 8 · at 8 ) of each
 //! ```
 
 use std::rc::Rc;
@@ -31,8 +31,17 @@ pub struct Waiting {
     pub name: Name,
     /// For how long new verdicts on it are not remembered.
     pub settle: Duration,
+    /// Up to when the JWTs were issued that are refused, if any are.
+    pub jwts: Option<UnixMillis>,
     /// Since when.
     pub at: UnixMillis,
+}
+
+impl Waiting {
+    /// This, in the place of another, too.
+    fn and(self, other: &Self) -> Self {
+        Self { settle: self.settle.max(other.settle), jwts: self.jwts.max(other.jwts), ..self }
+    }
 }
 
 impl Outbox {
@@ -51,11 +60,9 @@ impl Outbox {
         self.change(&self.table.first(waiting.name.digest()), |slot| {
             let same =
                 slot.iter().position(|it| it.name == waiting.name).map(|place| slot.swap_remove(place));
-            let settle = same.map_or(waiting.settle, |same| same.settle.max(waiting.settle));
-            let mut waiting = Waiting { settle, ..waiting };
+            let mut waiting = same.iter().fold(waiting, Waiting::and);
             if slot.len() >= MAX_WAITING {
-                let longest = slot.iter().map(|it| it.settle).max().unwrap_or_default();
-                waiting = Waiting { name: Name::everything(), settle: settle.max(longest), ..waiting };
+                waiting = Waiting { name: Name::everything(), ..slot.iter().fold(waiting, Waiting::and) };
                 slot.clear();
             }
             slot.push(waiting);
@@ -118,25 +125,28 @@ fn read(bytes: Option<&[u8]>) -> Vec<Waiting> {
     let next = || {
         let (kind, digest) = (reader.u8()?, TokenDigest::from_bytes(reader.array()?));
         let settle = Duration::from_millis(reader.u32()?.into());
-        Some(Waiting { name: Name::new(kind, digest)?, settle, at: UnixMillis::from_millis(reader.u64()?) })
+        let mut time = || reader.u64().map(UnixMillis::from_millis);
+        let (jwts, at) = (Some(time()?).filter(|jwts| *jwts > NEVER), time()?);
+        Some(Waiting { name: Name::new(kind, digest)?, settle, jwts, at })
     };
     std::iter::from_fn(next).collect()
 }
 
 fn write(slot: &[Waiting]) -> Vec<u8> {
     let mut bytes = vec![VERSION];
-    for Waiting { name, settle, at } in slot {
+    for Waiting { name, settle, jwts, at } in slot {
         bytes.push(name.kind());
         bytes.extend_from_slice(name.digest().as_bytes());
         let settle = u32::try_from(settle.as_millis()).unwrap_or(u32::MAX);
         bytes.extend_from_slice(&settle.to_le_bytes());
+        bytes.extend_from_slice(&jwts.unwrap_or(NEVER).as_millis().to_le_bytes());
         bytes.extend_from_slice(&at.as_millis().to_le_bytes());
     }
     bytes
 }
 
 /// With [`MAX_WAITING`], about 5,000 withdrawals wait for a store that is down before everything is withdrawn instead, in
-/// at most 370 KiB.
+/// at most 430 KiB.
 const SLOTS: u32 = 128;
 
 /// In one slot.
@@ -150,4 +160,6 @@ const CREATED: &str = "outbox";
 /// Every failed swap is another worker's success; so many in a row mean a crowd.
 const MAX_TRIES: u32 = 64;
 
-const VERSION: u8 = 1;
+const NEVER: UnixMillis = UnixMillis::from_millis(0);
+
+const VERSION: u8 = 2;

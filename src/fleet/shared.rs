@@ -92,14 +92,14 @@ impl Shared {
         }))
     }
 
-    /// Lets withdrawals wait to be put. Returns who is to be woken.
+    /// Lets withdrawals wait to be put, beside each the date of the JWTs that are refused. Returns who is to be woken.
     pub fn tell(
         &self,
-        names: impl Iterator<Item = Name>,
+        names: impl Iterator<Item = (Name, Option<UnixMillis>)>,
         settle: Duration,
         now: UnixMillis,
     ) -> Option<Mailbox> {
-        names.for_each(|name| self.outbox.add(Waiting { name, settle, at: now }));
+        names.for_each(|(name, jwts)| self.outbox.add(Waiting { name, settle, jwts, at: now }));
         self.known().map(|known| known.by)
     }
 }

@@ -84,6 +84,8 @@ pub enum InvalidToken {
     Revoked,
     /// It names a status list that is not to be looked into, or has no place in it.
     UnknownStatus,
+    /// It is a JWT that was issued before its subject, session, client or itself was withdrawn.
+    Withdrawn,
 }
 
 /// Why there is no verdict.
@@ -195,6 +197,7 @@ impl Denial {
                 InvalidToken::Revoked => "token_revoked",
                 InvalidToken::TooLong => "token_too_long",
                 InvalidToken::UnknownStatus => "token_of_unknown_status",
+                InvalidToken::Withdrawn => "token_withdrawn",
             },
             Self::MissingToken => "missing_token",
             Self::Unavailable(reason) => match reason {

@@ -152,7 +152,7 @@ impl Policy {
     pub fn authorization(&self, origin: &Origin) -> Authorization {
         match origin.kind {
             OriginKind::Introspected | OriginKind::IntrospectedWithJwt => self.authorization,
-            OriginKind::Validated => self.validated_authorization,
+            OriginKind::Validated | OriginKind::ValidatedAndAsked => self.validated_authorization,
         }
     }
 }

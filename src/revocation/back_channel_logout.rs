@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use serde_json::{Map, Value};
 
-use super::claim::{LEEWAY, is_form, text, time};
+use super::claim::{LEEWAY, is_form, text, time, whole_second};
 use crate::cache::Which;
 use crate::jwt::is_type;
 use crate::token::UnixMillis;
@@ -30,6 +30,8 @@ pub struct LogoutRules {
 pub struct Logout {
     /// The token's identifier.
     pub jti: String,
+    /// When it was, by the server's clock: to the end of that second.
+    pub date: UnixMillis,
     /// Until when it could be played again.
     pub replayable_until: UnixMillis,
     /// What it withdraws.
@@ -123,7 +125,8 @@ impl LogoutRules {
         if !crate::claims::is_for(claims, &self.audiences) {
             return Err(LogoutRefused::OtherAudience);
         }
-        let replayable_until = self.replayable_until(claims, now)?;
+        let iat = time(claims, "iat").ok_or(LogoutRefused::NotUsable("iat"))?;
+        let replayable_until = self.replayable_until(iat, claims, now)?;
         let is_logout =
             claims.get("events").and_then(|events| events.get(EVENT)).is_some_and(Value::is_object);
         if !is_logout {
@@ -133,15 +136,15 @@ impl LogoutRules {
             return Err(LogoutRefused::HasNonce);
         }
         let jti = text(claims, "jti").ok_or(LogoutRefused::NotUsable("jti"))?.to_owned();
-        Ok(Logout { jti, replayable_until, withdraws: withdrawn(claims)? })
+        Ok(Logout { jti, date: whole_second(iat), replayable_until, withdraws: withdrawn(claims)? })
     }
 
     fn replayable_until(
         &self,
+        iat: UnixMillis,
         claims: &Map<String, Value>,
         now: UnixMillis,
     ) -> Result<UnixMillis, LogoutRefused> {
-        let iat = time(claims, "iat").ok_or(LogoutRefused::NotUsable("iat"))?;
         if iat > now.plus(LEEWAY) {
             return Err(LogoutRefused::FromTheFuture);
         }

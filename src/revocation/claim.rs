@@ -17,6 +17,12 @@ pub(super) fn time(claims: &Map<String, Value>, name: &'static str) -> Option<Un
     crate::claims::numeric_date(claims, name).ok()?
 }
 
+/// The end of the second that a date is of. A NumericDate is a whole second to most: what happened in the same one may have
+/// happened before.
+pub(super) fn whole_second(date: UnixMillis) -> UnixMillis {
+    UnixMillis::from_secs(date.as_secs()).plus(Duration::from_millis(999))
+}
+
 /// `application/x-www-form-urlencoded`, in any case and with any parameters (RFC 9110 §8.3.1).
 pub(super) fn is_form(content_type: &[u8]) -> bool {
     is_media_type(content_type, "application/x-www-form-urlencoded")

@@ -11,7 +11,8 @@
 //! | The operator | [`admin`] |
 //!
 //! A withdrawal makes the filter ask again and bans nobody. So wherever a signal cannot be related to verdicts
-//! for certain, more is withdrawn rather than less.
+//! for certain, more is withdrawn rather than less. JWTs that nobody is asked about it refuses; of those none more than
+//! are named, and none that were issued later.
 
 pub mod admin;
 pub mod answer;

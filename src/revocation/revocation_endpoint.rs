@@ -10,9 +10,10 @@
 use base64ct::{Base64, Base64UrlUnpadded, Encoding};
 
 use super::claim::is_form;
-use crate::cache::Subject;
+use crate::cache::{Jwts, Subject};
 use crate::json;
-use crate::token::AccessToken;
+use crate::jwt::looks_like_jwt;
+use crate::token::{AccessToken, UnixMillis};
 
 /// What a revocation request names.
 #[derive(Clone, Default)]
@@ -89,6 +90,12 @@ impl RevocationRequest {
             authenticated.into_iter().for_each(|client| add(&mut request.named, client));
         }
         request
+    }
+
+    /// Which JWTs are refused that nobody is asked about, once it is done: those that it names, if it names any.
+    pub fn jwts(&self, now: UnixMillis) -> Jwts {
+        let is_jwt = |token: &AccessToken| looks_like_jwt(token.secret().as_bytes());
+        if self.tokens.iter().any(is_jwt) { Jwts::Named(now) } else { Jwts::Spared }
     }
 
     /// What is withdrawn once the server has answered 2xx. `is_known` says whether there is a verdict on a token, or

@@ -9,9 +9,10 @@ use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 
-use super::claim::{LEEWAY, text, time};
+use super::claim::{LEEWAY, text, time, whole_second};
 use super::subject_identifier::verdicts_about;
 use crate::cache::Which;
+use crate::claims::point_in_time;
 use crate::jwt::is_type;
 use crate::token::UnixMillis;
 
@@ -31,6 +32,8 @@ pub struct SecurityEventRules {
 pub struct SecurityEvent {
     /// Its identifier, which polling acknowledges it by.
     pub jti: String,
+    /// When the latest of its events was that are of concern here, by the transmitter's clock: to the end of that second.
+    pub date: UnixMillis,
     /// Until when it could be played again.
     pub replayable_until: UnixMillis,
     /// What it withdraws; nothing, if its events are of no concern here.
@@ -161,7 +164,7 @@ impl SecurityEventRules {
         if events.len() > MAX_EVENTS {
             return Err(bad("too many events in one token"));
         }
-        let (mut withdraws, mut stream, mut verifies) = (Vec::new(), None, None);
+        let (mut withdraws, mut stream, mut date, mut verifies) = (Vec::new(), None, None, None);
         for (event_type, event) in events {
             let event = event.as_object().ok_or_else(|| bad("an event is not an object"))?;
             match event_type.strip_prefix(PREFIX) {
@@ -170,12 +173,14 @@ impl SecurityEventRules {
                 Some(event_type) if ACTED_ON.contains(&event_type) => {
                     let is_session = event_type.contains("session") || event_type.contains("token");
                     withdraws.extend(self.withdrawn(claims, event, is_session)?);
+                    date = date.max(Some(date_of(event, claims, iat)));
                 }
                 // Others are of no concern here.
                 _ => {}
             }
         }
-        Ok(SecurityEvent { jti, replayable_until, withdraws, stream, verifies })
+        let date = whole_second(date.unwrap_or(iat));
+        Ok(SecurityEvent { jti, date, replayable_until, withdraws, stream, verifies })
     }
 
     /// `sub_id` of the token (SSF 1.0), or `subject` of the event as in older drafts, or the token's `sub`.
@@ -193,6 +198,14 @@ impl SecurityEventRules {
         let sub = text(claims, "sub").ok_or_else(|| bad("the event has no subject"))?;
         Ok(vec![Which::Sub(sub.to_owned())])
     }
+}
+
+/// When an event was: `event_timestamp` (CAEP 1.0 §2), or `toe` of the token (RFC 8417 §2.2), where that can be; `iat` of the
+/// token otherwise, than which it is not later. CAEP's drafts had milliseconds, and some transmitters still do.
+fn date_of(event: &Map<String, Value>, claims: &Map<String, Value>, iat: UnixMillis) -> UnixMillis {
+    let written = [event.get("event_timestamp"), claims.get("toe")].into_iter().flatten();
+    let readings = written.filter_map(Value::as_f64).flat_map(|it| [it, it / 1000.0]).map(point_in_time);
+    readings.into_iter().find(|it| (iat.minus(MAX_AGE)..=iat).contains(it)).unwrap_or(iat)
 }
 
 impl StreamStatus {

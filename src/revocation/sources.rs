@@ -31,6 +31,8 @@ pub struct Sources {
     pub fleet: Option<Rc<Fleet>>,
     /// How long a server may take to do what its signal announced: verdicts are not remembered meanwhile.
     pub settle: Duration,
+    /// What becomes of JWTs that nobody is asked about.
+    pub jwts: WithdrawnJwts,
     /// All providers, by name.
     pub providers: Vec<(String, ProviderTag)>,
 }
@@ -162,6 +164,16 @@ pub enum UnknownSessions {
     Refuse,
     /// All verdicts are withdrawn that name no session: every one of them may belong to it.
     Withdraw,
+}
+
+/// What becomes of a JWT that is validated here, and that nobody is asked about, when what it is of is withdrawn.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum WithdrawnJwts {
+    /// It stays good until its `exp`.
+    Ignore,
+    /// It is refused, if it was issued before.
+    #[default]
+    Refuse,
 }
 
 /// Security event tokens.

@@ -58,4 +58,5 @@ mod unsent_calls;
 mod uploads;
 mod validated;
 mod waiting_bodies;
+mod withdrawn_jwts;
 mod workers;

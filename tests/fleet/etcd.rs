@@ -55,7 +55,7 @@ pub(crate) fn identity(revision: u64) -> Vec<u8> {
 /// What another Envoy puts about a token.
 pub(crate) fn withdrawal(token: &str, revision: u64) -> Vec<u8> {
     let name = Name::of(&Subject::token(&AccessToken::parse(token.as_bytes()).unwrap()));
-    let notice = Notice { name, settle: Duration::ZERO, by: Envoy(*b"another1") };
+    let notice = Notice { name, settle: Duration::ZERO, jwts: None, by: Envoy(*b"another1") };
     let (key, value) = notice.write(&Keys::new(PREFIX));
     pair(&key, &value, revision)
 }

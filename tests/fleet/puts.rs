@@ -22,9 +22,9 @@ fn what_is_withdrawn_here_is_put_under_a_lease_that_many_share() {
     withdraw(&mut two, "first");
     assert_eq!(two.woken, [one.mailbox]);
     one.wake();
-    // As long as a verdict may live, and the minute that the lease is used for.
+    // As long as a verdict or a JWT may live, and the minute that the lease is used for.
     let life = request(&one, "LeaseGrant").message;
-    let seconds = 600 + 60;
+    let seconds = 3600 + 60;
     assert!((seconds..seconds + 30).any(|life_of| life == number(1, life_of)), "{life:?}");
     answer(&mut one, "LeaseGrant", &[header(10), number(2, 4711), number(3, 660)].concat());
     let put = request(&one, "Txn").message;
@@ -99,7 +99,7 @@ fn what_is_its_own_is_not_done_twice_and_a_store_without_identity_gets_one() {
     answer(&mut worker, "LeaseGrant", &[header(11), number(2, 1)].concat());
     // What it has put, as the store tells it.
     let put = request(&worker, "Txn").message;
-    let key = put.windows(77).find(|part| part.starts_with(b"/fleet/1/w/01")).unwrap().to_vec();
+    let key = put.windows(94).find(|part| part.starts_with(b"/fleet/1/w/01")).unwrap().to_vec();
     let value = put.windows(13).rfind(|part| part[0] == 1 && part.ends_with(&[0, 0, 0, 0])).unwrap().to_vec();
     worker.pass(SECOND);
     remember(&mut worker, "ours");

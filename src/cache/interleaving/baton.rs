@@ -18,6 +18,10 @@ pub(super) struct History {
     pub(super) inactive: Vec<Inactive>,
     /// Which worker is writing an active verdict on which token.
     pub(super) writing: Vec<(usize, u64)>,
+    /// Withdrawals that are not done yet.
+    pub(super) under_way: u64,
+    pub(super) forwarded_jwts: u64,
+    pub(super) refused_jwts: u64,
     pub(super) forwarded: u64,
     pub(super) looked_up: u64,
 }

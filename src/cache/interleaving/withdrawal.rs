@@ -37,6 +37,7 @@ pub(super) struct Withdrawal {
     pub(super) subjects: Vec<Subject>,
     pub(super) means: fn(Token, u64) -> bool,
     pub(super) about: u64,
+    pub(super) jwts: Jwts,
 }
 
 pub(super) fn withdrawal(random: &mut Random) -> Withdrawal {
@@ -59,7 +60,7 @@ pub(super) fn withdrawal(random: &mut Random) -> Withdrawal {
         },
         _ => (vec![Subject::token(&token.access_token())], |token, of| token.0 == of),
     };
-    Withdrawal { subjects, means, about }
+    Withdrawal { subjects, means, about, jwts: Jwts::Spared }
 }
 
 pub(super) const TOKENS: u64 = 6;

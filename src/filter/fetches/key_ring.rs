@@ -14,6 +14,7 @@ use crate::http::{Reply, Unreadable};
 use crate::jwt::{JwksEndpoint, KeySet, KeySetError, KeyWarning, UnusableKey};
 use crate::metrics::{Counter, Gauge, Whose};
 use crate::provider::{Introspector, Validator};
+use crate::revocation::sources::WithdrawnJwts;
 use crate::target::Target;
 use crate::token::{DigestSeed, UnixMillis};
 
@@ -23,6 +24,8 @@ pub(super) struct KeyRing {
     place: Place,
     validator: Option<Rc<Validator>>,
     introspector: Option<Rc<Introspector>>,
+    /// What becomes of its JWTs when they are withdrawn: a verdict that came about otherwise is another.
+    jwts: WithdrawnJwts,
     current: Option<Current>,
     /// How often they have changed.
     generation: u64,
@@ -81,6 +84,7 @@ impl KeyRing {
         jwks: Rc<JwksEndpoint>,
         validator: Option<Rc<Validator>>,
         introspector: Option<Rc<Introspector>>,
+        jwts: WithdrawnJwts,
     ) -> Self {
         let mut schedule = Schedule::new();
         schedule.want();
@@ -90,6 +94,7 @@ impl KeyRing {
             place,
             validator,
             introspector,
+            jwts,
             current: None,
             generation: 0,
             schedule,
@@ -266,7 +271,8 @@ impl KeyRing {
     fn with_seeds(&self, set: KeySet) -> Current {
         let seed = |parts: &[&[u8; 32]]| DigestSeed::combining(parts);
         let keys = set.fingerprint();
-        let validated = self.validator.as_ref().map(|it| seed(&[&it.fingerprint, &keys]));
+        let jwts = [self.jwts as u8; 32];
+        let validated = self.validator.as_ref().map(|it| seed(&[&it.fingerprint, &keys, &jwts]));
         let both = self.validator.as_ref().zip(self.introspector.as_ref());
         let validated_and_asked = both.map(|(v, i)| seed(&[&v.fingerprint, &i.fingerprint, &keys]));
         Current { set, validated, validated_and_asked }

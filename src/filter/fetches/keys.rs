@@ -31,10 +31,12 @@ impl KeyRings {
     pub(in crate::filter) fn new(config: &Config) -> Self {
         let ring = |provider: &Provider| {
             let jwks = Rc::clone(config.needed_keys(provider)?);
-            Some(KeyRing::new(jwks, provider.validator.clone(), provider.introspector.clone()))
+            let (validator, introspector) = (provider.validator.clone(), provider.introspector.clone());
+            Some(KeyRing::new(jwks, validator, introspector, config.revocation.jwts))
         };
         let of_transmitters = config.revocation.jwks().filter(|jwks| jwks.transmitter.is_some());
-        let of_transmitters = of_transmitters.map(|jwks| KeyRing::new(Rc::clone(jwks), None, None));
+        let of_transmitters =
+            of_transmitters.map(|jwks| KeyRing::new(Rc::clone(jwks), None, None, config.revocation.jwts));
         Self { rings: config.providers.iter().filter_map(ring).chain(of_transmitters).collect() }
     }
 

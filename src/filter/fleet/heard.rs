@@ -10,6 +10,8 @@ use crate::filter::step::Step;
 use crate::fleet::etcd::Pair;
 use crate::fleet::{Envoy, Notice, StoreId};
 use crate::metrics::{Counter, Whose};
+use crate::revocation::sources::WithdrawnJwts;
+use crate::token::UnixMillis;
 
 impl Link {
     /// Does what these say, but for those that were put up to revision `since`, or by ourselves: these are done. Returns the
@@ -23,14 +25,18 @@ impl Link {
     ) -> Option<StoreId> {
         let store = self.keys.store();
         let mut id = None;
-        let mut by_settle: LiteMap<Duration, Vec<Name>> = LiteMap::new();
+        let refuses = step.worker.config.revocation.jwts == WithdrawnJwts::Refuse;
+        let mut by_settle: LiteMap<Duration, Vec<(Name, Option<UnixMillis>)>> = LiteMap::new();
         for pair in pairs {
             if pair.key == store {
                 id = StoreId::read(pair.value);
             } else if pair.revision > since {
                 match Notice::read(&self.keys, pair.key, pair.value) {
                     Some(notice) if notice.by == us => {}
-                    Some(notice) => by_settle.entry(notice.settle).or_default().push(notice.name),
+                    Some(notice) => {
+                        let jwts = notice.jwts.filter(|_| refuses);
+                        by_settle.entry(notice.settle).or_default().push((notice.name, jwts));
+                    }
                     None => self.is_unreadable = true,
                 }
             }
@@ -59,7 +65,8 @@ impl Link {
         }
     }
 
-    /// In the place of what cannot be told: no verdict serves that is older, and streams that are open go on.
+    /// In the place of what cannot be told: no verdict serves that is older. Streams that are open go on, and JWTs that
+    /// nobody is asked about: to refuse them would be a ban for all whom nothing was said of.
     pub(super) fn withdraw_everything(&self, step: &Step<'_>) {
         step.worker.cache.withdrawals().withdraw_all_until(step.now);
     }

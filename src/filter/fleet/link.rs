@@ -361,5 +361,5 @@ const LEAD: Duration = Duration::from_secs(3);
 /// Keys that are read at once: 100 KiB of withdrawals.
 const PAGE: u64 = 500;
 
-/// More pages are not read: no memory of ours holds so many withdrawals apart.
-const MAX_PAGES: u32 = 64;
+/// More pages are not read: a million withdrawals, fifty times what our memory tells apart.
+const MAX_PAGES: u32 = 2000;

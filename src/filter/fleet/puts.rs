@@ -12,6 +12,7 @@ use crate::filter::step::Step;
 use crate::fleet::{Notice, Outbox, Waiting, etcd};
 use crate::grpc::GrpcStatus;
 use crate::metrics::{Counter, Whose};
+use crate::revocation::sources::WithdrawnJwts;
 
 impl Link {
     /// Puts what has yet to be put, if nothing is being put; only in the root's callbacks.
@@ -39,14 +40,21 @@ impl Link {
                 let by = shared.envoy();
                 let pairs: Vec<_> = waiting
                     .iter()
-                    .map(|it| Notice { name: it.name, settle: it.settle, by }.write(&self.keys))
+                    .map(|it| {
+                        Notice { name: it.name, settle: it.settle, jwts: it.jwts, by }.write(&self.keys)
+                    })
                     .collect();
                 let pairs = pairs.iter().map(|(key, value)| (&**key, &**value));
                 (etcd::put_all(pairs, lease), Doing::Withdrawals(waiting))
             }
             None => {
-                // From when it is asked for, it lives for as long as any verdict from now to the end of its use.
-                let life = step.worker.cache.withdrawals().retention().saturating_add(LEASE_IN_USE);
+                // From when it is asked for, it lives for as long as any verdict or JWT from now to the end of its use.
+                let withdrawals = step.worker.cache.withdrawals();
+                let kept = match step.worker.config.revocation.jwts {
+                    WithdrawnJwts::Ignore => withdrawals.retention(),
+                    WithdrawnJwts::Refuse => withdrawals.retention().max(withdrawals.refusals_kept()),
+                };
+                let life = kept.saturating_add(LEASE_IN_USE);
                 (etcd::lease_grant(life), Doing::Lease(now.plus(LEASE_IN_USE)))
             }
         };

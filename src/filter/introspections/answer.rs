@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::Introspections;
 use super::calls::{Asker, Call};
 use super::settlement::Outcome;
-use crate::cache::{Refused, Standing, Verdict};
+use crate::cache::{Refused, Standing, Verdict, Vouched};
 use crate::claims::{Claims, ClaimsBuf};
 use crate::filter::case::Case;
 use crate::filter::event::Told;
@@ -83,6 +83,7 @@ impl Introspections {
                 digest: &call.digest,
                 token: withdrawable.token,
                 provider: withdrawable.provider,
+                vouched: Vouched::ByServer,
                 asked: asked.at,
                 checked,
                 useful_until: asked.at.plus(longest).min(call.origin.expects.end(claims.view().exp)),

@@ -4,6 +4,7 @@ use super::Introspections;
 use super::calls::Call;
 use super::overtaken::is_overtaken;
 use super::settlement::{Outcome, Settlement};
+use crate::cache::Vouched;
 use crate::filter::batch::Batch;
 use crate::filter::case::Waiter;
 use crate::filter::judge::{conclude, refuse, without_verdict};
@@ -57,7 +58,7 @@ fn settle_one(waiter: Waiter, Settlement { call, outcome }: &Settlement, step: &
     match outcome {
         Outcome::Active { claims, jwt, asked } => {
             let verdict = || call.withdrawable(claims.view());
-            let passed_by = PassedBy::of(&waiter.case, asked.at, verdict);
+            let passed_by = PassedBy::of(&waiter.case, Vouched::ByServer, asked.at, verdict);
             conclude(waiter.case, claims.view(), jwt.as_ref(), passed_by, step);
         }
         Outcome::Denied(denial) => refuse(&waiter.case, denial, step),

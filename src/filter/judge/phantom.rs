@@ -34,9 +34,7 @@ impl Phantom<'_> {
 pub(super) fn phantom<'w>(case: &Case, worker: &'w Worker) -> Phantom<'w> {
     match (case.policy.authorization(&case.origin), case.origin.kind, &worker.config.phantom_token) {
         (Authorization::Jwt, OriginKind::IntrospectedWithJwt, _) => Phantom::OfServer,
-        (Authorization::Jwt, OriginKind::Introspected | OriginKind::Validated, Some(phantom_token)) => {
-            Phantom::Minted(phantom_token)
-        }
+        (Authorization::Jwt, _, Some(phantom_token)) => Phantom::Minted(phantom_token),
         _ => Phantom::None,
     }
 }

@@ -1,19 +1,21 @@
 //! Validating a JWT here (RFC 9068 §4): with keys that are at hand, without asking anybody.
 
 use super::conclude;
+use super::outcome::refuse_client;
 use super::phantom::{jwt_id, mint_for};
 use super::remember::remember;
-use crate::cache::{Asked, ProviderTag, Standing, Verdict, Withdrawable};
+use crate::cache::{Asked, ProviderTag, Standing, Verdict, Vouched, Withdrawable};
 use crate::claims::ClaimsBuf;
 use crate::filter::case::{Case, Source};
 use crate::filter::fetches::keys::KeyRings;
 use crate::filter::passed_by::PassedBy;
 use crate::filter::step::Step;
+use crate::filter::worker::Worker;
 use crate::jwt::UntrustedJwt;
 use crate::metrics::Counter;
 use crate::policy::{Denial, InvalidToken, Unavailable};
 use crate::provider::{Origin, Validator};
-use crate::token::{AccessToken, TokenDigest};
+use crate::token::{AccessToken, TokenDigest, UnixMillis};
 
 /// Why a JWT is not good.
 pub(in crate::filter) enum Invalid {
@@ -61,6 +63,27 @@ pub(in crate::filter) fn validate(
     Err(Invalid::For(denial))
 }
 
+/// Whether a token is a JWT that is good, that nobody is asked about, and that was not withdrawn before.
+pub(in crate::filter) fn is_good_by_itself(
+    validator: &Validator,
+    token: &AccessToken,
+    keys: &KeyRings,
+    worker: &Worker,
+    now: UnixMillis,
+) -> bool {
+    let Some(set) =
+        keys.set(&validator.jwks).filter(|_| worker.vouched(&validator.origin) == Vouched::ByItself)
+    else {
+        return false;
+    };
+    let claims = validator.rules.verify(token.secret().as_bytes(), set, worker.signatures(), now);
+    claims.is_ok_and(|claims| {
+        let (token, provider) = (TokenDigest::of(token), ProviderTag::new(validator.origin.identity()));
+        let verdict_on = Withdrawable { token, provider, claims: claims.view() };
+        !worker.cache.withdrawals().refuses(&verdict_on, now)
+    })
+}
+
 /// A JWT is good: remembers what it says, and judges the request.
 pub(in crate::filter) fn validated(
     mut case: Case,
@@ -71,14 +94,25 @@ pub(in crate::filter) fn validated(
 ) {
     step.count(Counter::CacheMiss, case.whose());
     case.source = Source::Miss;
-    let minted = mint_for(std::iter::once(&case), claims.view(), step);
-    let ttl = case.origin.max_cache_ttl;
+    let (ttl, vouched) = (case.origin.max_cache_ttl, step.worker.vouched(&case.origin));
+    let end = case.origin.expects.end(claims.view().exp);
     let (token, provider) = (TokenDigest::of(token), ProviderTag::new(case.origin.identity()));
     let verdict_on = Withdrawable { token, provider, claims: claims.view() };
     let withdrawals = step.worker.cache.withdrawals();
     let asked = Asked { at: step.now, moment: withdrawals.moment() };
-    // Nothing was withdrawn since we looked; but what was may still be settling.
-    let standing = withdrawals.standing(asked, &verdict_on);
+    let standing = match vouched {
+        Vouched::ByItself => {
+            step.worker.cache.seen().note_jwt(provider, &verdict_on.claims);
+            withdrawals.note_life(&verdict_on.claims, end, step.now);
+            withdrawals.standing_of_jwt(asked, &verdict_on, step.now)
+        }
+        // Nothing was withdrawn since we looked; but what was may still be settling.
+        Vouched::ByServer => withdrawals.standing(asked, &verdict_on),
+    };
+    if standing == Standing::Refused {
+        return refuse_client(&case, &InvalidToken::Withdrawn.into(), verdict_on.claims.client_id, step);
+    }
+    let minted = mint_for(std::iter::once(&case), claims.view(), step);
     if let Standing::Good(checked) = standing
         && !ttl.is_zero()
     {
@@ -86,9 +120,10 @@ pub(in crate::filter) fn validated(
             digest,
             token,
             provider,
+            vouched,
             asked: step.now,
             checked,
-            useful_until: case.origin.expects.end(claims.view().exp).min(step.now.plus(ttl)),
+            useful_until: end.min(step.now.plus(ttl)),
             claims: &claims,
             jwt: jwt_id(&case, step.worker).zip(minted.as_ref()),
         };
@@ -98,6 +133,6 @@ pub(in crate::filter) fn validated(
     let Origin { provider, expects, .. } = &*case.origin;
     step.worker.first_verdicts.note(provider, denial.as_ref(), expects, claims.view().iss);
     step.worker.first_verdicts.note_lack(provider, &case.policy, denial.as_ref(), claims.view());
-    let passed_by = PassedBy::of(&case, asked.at, || verdict_on);
+    let passed_by = PassedBy::of(&case, vouched, asked.at, || verdict_on);
     conclude(case, claims.view(), minted.as_ref(), passed_by, step);
 }

@@ -15,7 +15,7 @@ mod rechecks;
 use std::collections::VecDeque;
 use std::rc::Rc;
 
-use crate::cache::{Moment, Raised, ShortNames};
+use crate::cache::{Moment, Raised, ShortNames, Vouched};
 use crate::challenge::Occasion;
 use crate::filter::event::{Effect, StreamId};
 use crate::filter::inquiry::Question;
@@ -160,18 +160,21 @@ impl OpenStreams {
         let Look { withdrawn, at } = &mut look;
         let looked_at = open.look_after(*at, MAX_LOOKED_AT, |stream, open| {
             *at = Some(stream);
+            let PassedBy { policy, vouched, .. } = &*open.by;
             let end = match withdrawn {
-                _ if !open.by.policy.open_streams.on_revocation => None,
+                _ if !policy.open_streams.on_revocation => None,
                 Withdrawn::Nothing => None,
-                Withdrawn::By(raised) => raised.end_of(open.asked, &open.by.verdict(), &mut open.names),
+                Withdrawn::By(raised) => {
+                    raised.end_of(open.asked, *vouched, &open.by.verdict(), &mut open.names)
+                }
                 Withdrawn::Anything => Some(step.now),
             };
             match end {
-                Some(end) if end <= step.now => {
+                Some(end) if end > step.now => *next_settled = (*next_settled).min(end),
+                Some(_) if is_withdrawn(&open.by, step) => {
                     return ending.push_back((stream, InvalidToken::Revoked.into()));
                 }
-                Some(end) => *next_settled = (*next_settled).min(end),
-                None => {}
+                _ => {}
             }
             let refused = rechecks.look(&open.by, &mut open.asked, step);
             ending.extend(refused.map(|denial| (stream, denial)));
@@ -221,6 +224,11 @@ impl OpenStreams {
         // Tokens that end one after the other are not looked for one by one.
         self.next_expiry = next.max(now.plus(NOW_AND_THEN));
     }
+}
+
+/// Whether what may be withdrawn is. By a JWT that nobody is asked about a stream goes on, unless that is refused.
+fn is_withdrawn(by: &PassedBy, step: &Step<'_>) -> bool {
+    by.vouched == Vouched::ByServer || step.worker.cache.withdrawals().refuses(&by.verdict(), step.now)
 }
 
 impl Part for OpenStreams {

@@ -1,12 +1,12 @@
 //! Withdrawals that others can bring about as often as they like: each subject's at most once in a span. What comes
 //! within the span of an earlier one is not lost: one more, at its end, stands for all of it. A filter that ends before
-//! does it then. Who is answered by us is answered once it is done.
+//! does it then. Of JWTs that nobody is asked about they refuse none. Who is answered by us is answered once it is done.
 
 use std::time::Duration;
 
 use litemap::LiteMap;
 
-use crate::cache::{ProviderTag, Subject, Which};
+use crate::cache::{Jwts, ProviderTag, Subject, Which};
 use crate::filter::event::StreamId;
 use crate::filter::step::Step;
 use crate::token::UnixMillis;
@@ -125,7 +125,7 @@ impl Deferred {
                 Some(due)
             }
             _ => {
-                step.withdraw(&[subject], settle);
+                step.withdraw(&[subject], Jwts::Spared, settle);
                 None
             }
         }
@@ -155,7 +155,7 @@ pub(super) fn take_first<T>(streams: &mut LiteMap<StreamId, T>) -> Option<(Strea
 fn withdraw_now(deferred: Vec<Deferral>, step: &mut Step<'_>) {
     for Deferral { subject, asked, settle, .. } in deferred {
         if step.worker.cache.withdrawals().since(&subject).is_none_or(|last| last < asked) {
-            step.withdraw(&[subject], settle);
+            step.withdraw(&[subject], Jwts::Spared, settle);
         }
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::Signals;
 use super::incoming::Incoming;
-use crate::cache::Which;
+use crate::cache::{Jwts, Which};
 use crate::filter::clock::is_fresh;
 use crate::filter::event::{Effect, StreamId};
 use crate::filter::fetches::keys::KeyRings;
@@ -176,7 +176,7 @@ impl Signals {
         let revoked = request.withdraws(|token| knows(&endpoint.provider, token));
         // The server has done what it says.
         if !revoked.tokens.is_empty() {
-            step.withdraw(&revoked.tokens, Duration::ZERO);
+            step.withdraw(&revoked.tokens, request.jwts(step.now), Duration::ZERO);
         }
         let (clients, span, may_be_made_up) = match revoked.clients {
             RevokedClients::None => return,
@@ -198,7 +198,7 @@ impl Signals {
         let body = body.filter(|body| body.len() <= Withdrawal::MAX_BODY_BYTES);
         match Withdrawal::read(body, &step.worker.config.revocation.providers) {
             Ok(withdrawal) => {
-                step.withdraw(withdrawal.subjects(), Duration::ZERO);
+                step.withdraw(withdrawal.subjects(), Jwts::All(step.now), Duration::ZERO);
                 // For whoever asks later who it was: what was withdrawn by, and not whose it was.
                 log::warn!("revocation.admin: {withdrawal}, as {} ordered", peer.escape_ascii());
                 step.push(Effect::Answer(stream, answer::withdrawn(&withdrawal)));

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{Signal, Signals};
-use crate::cache::Which;
+use crate::cache::{Jwts, Which};
 use crate::filter::event::{Effect, StreamId};
 use crate::filter::fetches::keys::{KeyRings, Wait};
 use crate::filter::fetches::signed::NotVerified;
@@ -106,10 +106,12 @@ impl Signals {
         let Signer { provider, tag, .. } = &receiver.signer;
         let logout = receiver.rules.check(verified.typ(), verified.claims(), step.now)?;
         // A session that nothing here can be related to.
-        let is_unknown =
-            logout.withdraws.contains(&Which::WithoutSid) && !step.worker.cache.seen().has_sessions(*tag);
-        let is_refused = is_unknown && receiver.unknown_sessions == UnknownSessions::Refuse;
-        if is_unknown && self.may_complain(step.now) {
+        let seen = step.worker.cache.seen();
+        let is_unknown = logout.withdraws.contains(&Which::WithoutSid) && !seen.has_sessions(*tag);
+        let is_of_none = is_unknown && receiver.unknown_sessions == UnknownSessions::Refuse;
+        // It may be that of a JWT.
+        let is_refused = is_of_none && !seen.has_sessions_of_jwts(*tag);
+        if is_unknown && (is_refused || !is_of_none) && self.may_complain(step.now) {
             let done = if is_refused { "refused" } else { "taken for all verdicts without one" };
             log::warn!(
                 "provider {provider:?}: a logout token names only a session (sid), and no introspection reply ever \
@@ -123,9 +125,12 @@ impl Signals {
         if !replay.is_first(receiver.sender(), &logout.jti, logout.replayable_until, step.now) {
             return Err(LogoutRefused::Replayed);
         }
-        let (broad, exact): (Vec<_>, Vec<_>) =
+        let (mut broad, exact): (Vec<_>, Vec<_>) =
             logout.withdraws.into_iter().partition(|which| is_unknown && *which == Which::WithoutSid);
-        step.withdraw(&subjects(&receiver.signer, exact), settle);
+        if is_of_none {
+            broad.clear();
+        }
+        step.withdraw(&subjects(&receiver.signer, exact), Jwts::Named(logout.date), settle);
         // Each takes what the one before it took: many in a row would leave nothing in the cache. More than may wait for
         // their answer wait for nothing.
         let span = if self.deferred.has_room() { SPAN_OF_UNKNOWN } else { Duration::ZERO };

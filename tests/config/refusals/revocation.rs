@@ -16,7 +16,12 @@ fn sources() {
         (
             "a source that there is not",
             json!({"revocation.logout": {}}),
-            "revocation: expected one of the keys endpoint, back_channel_logout, security_events, admin, fleet, settle, got \"logout\"",
+            "revocation: expected one of the keys endpoint, back_channel_logout, security_events, admin, jwts, fleet, settle, got \"logout\"",
+        ),
+        (
+            "withdrawn JWTs that are neither refused nor not",
+            json!({"revocation.jwts": true}),
+            "revocation.jwts: expected one of refuse, ignore, got true",
         ),
         (
             "a server that takes an hour",

@@ -62,6 +62,18 @@ impl Bootstrap {
         self
     }
 
+    /// The cluster that was named last has this host, too.
+    pub fn another_host(mut self, address: SocketAddr) -> Self {
+        let (ip, port) = (address.ip().to_string(), address.port());
+        let address = json!({"socket_address": {"address": ip, "port_value": port}});
+        let hosts =
+            self.clusters.last_mut().map(|it| &mut it["load_assignment"]["endpoints"][0]["lb_endpoints"]);
+        if let Some(Value::Array(hosts)) = hosts {
+            hosts.push(json!({"endpoint": {"address": address}}));
+        }
+        self
+    }
+
     /// A cluster as it is written.
     pub fn cluster_of(mut self, cluster: Value) -> Self {
         self.clusters.push(cluster);

@@ -1,6 +1,11 @@
-//! A real etcd, one member, on ports of its own: killed, stopped, restored and asked by its JSON gateway.
+//! A real etcd of one member or three, on ports of its own: killed, stopped, restored and asked by its JSON gateway.
 
-use std::{fs, net::SocketAddr, path::Path, process::Command};
+use std::{
+    fs,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    process::Command,
+};
 
 use base64ct::{Base64, Encoding};
 use serde_json::{Value, json};
@@ -18,18 +23,61 @@ pub struct Etcd {
     process: Option<Process>,
     directory: TempDir,
     address: SocketAddr,
+    /// Where it says whether it is well, also where clients need TLS.
+    health: SocketAddr,
     peers: SocketAddr,
+    name: String,
+    /// All members: their names, and where each listens to the others.
+    members: String,
+    /// What it shows its clients, of `tests/keys`; without one they need no TLS.
+    pub certificate: Option<&'static str>,
     /// Numbers its data: another one after it was emptied.
     data: u32,
 }
 
 impl Etcd {
+    /// The only member.
     pub async fn start() -> Self {
-        let directory = tempfile::tempdir().expect("a temporary directory");
-        let (address, peers) = (free_port(), free_port());
-        let mut etcd = Self { process: None, directory, address, peers, data: 0 };
+        let mut only = Self::members(1);
+        let mut etcd = only.remove(0);
         etcd.start_again().await;
         etcd
+    }
+
+    /// The only member, which shows its clients this certificate.
+    pub async fn secured(certificate: &'static str) -> Self {
+        let mut etcd = Self { certificate: Some(certificate), ..Self::members(1).remove(0) };
+        etcd.start_again().await;
+        etcd
+    }
+
+    /// Three members of one cluster.
+    pub async fn three() -> Vec<Self> {
+        let mut members = Self::members(3);
+        // None is well before most of them are there.
+        members.iter_mut().for_each(Self::spawn);
+        for member in &mut members {
+            member.until_well().await;
+        }
+        members
+    }
+
+    fn members(count: usize) -> Vec<Self> {
+        let peers: Vec<SocketAddr> = (0..count).map(|_| free_port()).collect();
+        let member = |(number, peers): (usize, &SocketAddr)| format!("member-{number}=http://{peers}");
+        let members = peers.iter().enumerate().map(member).collect::<Vec<_>>().join(",");
+        let etcd = |(number, peers): (usize, &SocketAddr)| Self {
+            process: None,
+            directory: tempfile::tempdir().expect("a temporary directory"),
+            address: free_port(),
+            health: free_port(),
+            peers: *peers,
+            name: format!("member-{number}"),
+            members: members.clone(),
+            certificate: None,
+            data: 0,
+        };
+        peers.iter().enumerate().map(etcd).collect()
     }
 
     /// Where its clients connect.
@@ -48,20 +96,38 @@ impl Etcd {
 
     /// Starts it with what it had.
     pub async fn start_again(&mut self) {
+        self.spawn();
+        self.until_well().await;
+    }
+
+    fn spawn(&mut self) {
         let data = self.directory.path().join(format!("data-{}", self.data));
-        let (client, peer) = (format!("http://{}", self.address), format!("http://{}", self.peers));
-        let path = self.directory.path().join("log");
-        let log = fs::File::create(&path).expect("a log file");
+        let scheme = if self.certificate.is_some() { "https" } else { "http" };
+        let (client, peer) = (format!("{scheme}://{}", self.address), format!("http://{}", self.peers));
+        let log = fs::File::create(self.log()).expect("a log file");
         let mut command = Command::new(program());
-        command.args(["--name", "one", "--data-dir"]).arg(data);
+        command.args(["--name", &self.name, "--data-dir"]).arg(data);
         command.args(["--listen-client-urls", &client, "--advertise-client-urls", &client]);
+        command.args(["--listen-metrics-urls", &format!("http://{}", self.health)]);
         command.args(["--listen-peer-urls", &peer, "--initial-advertise-peer-urls", &peer]);
-        command.args(["--initial-cluster", &format!("one={peer}"), "--logger", "zap"]);
+        command.args(["--initial-cluster", &self.members, "--logger", "zap"]);
+        if let Some(certificate) = self.certificate {
+            command.args(["--cert-file", &format!("{ROOT}/tests/keys/{certificate}")]);
+            command.args(["--key-file", &format!("{ROOT}/tests/keys/ec256.pem")]);
+        }
         // As it says itself, Go's own compatibility of old names: none of the tests' variables are its options.
         command.env_clear().stdout(log.try_clone().expect("the log")).stderr(log);
-        let mut process = Process::start(&mut command);
-        until_ready(&mut process, self.address, Request::get("/health"), &path).await;
-        self.process = Some(process);
+        self.process = Some(Process::start(&mut command));
+    }
+
+    async fn until_well(&mut self) {
+        let log = self.log();
+        let process = self.process.as_mut().expect("a running etcd");
+        until_ready(process, self.health, Request::get("/health"), &log).await;
+    }
+
+    fn log(&self) -> PathBuf {
+        self.directory.path().join("log")
     }
 
     /// Starts it with nothing.

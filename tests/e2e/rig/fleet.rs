@@ -16,6 +16,8 @@ const REVOCATION_TOKEN: &str = "admin-secret-admin-secret";
 /// Envoys that share a store, an authorization server and an upstream.
 pub struct Fleet {
     pub etcd: Etcd,
+    /// Other members of the store's cluster.
+    pub others: Vec<Etcd>,
     pub server: AuthorizationServer,
     pub upstream: Upstream,
     pub plugin: Value,
@@ -28,6 +30,12 @@ impl Fleet {
     }
 
     pub async fn with(etcd: Etcd, count: usize, fleet: Value) -> Self {
+        Self::with_members(vec![etcd], count, fleet).await
+    }
+
+    /// With a store of several members.
+    pub async fn with_members(mut others: Vec<Etcd>, count: usize, fleet: Value) -> Self {
+        let etcd = others.remove(0);
         let mut plugin = plugin().await;
         plugin["policies"] = json!({"default": {"cache_ttl": "10m"}});
         plugin["cache"] = json!({"refresh_ahead": 0});
@@ -40,7 +48,7 @@ impl Fleet {
         }
         let (server, upstream) = (AuthorizationServer::start().await, Upstream::start().await);
         server.answer_all(Answer::active(json!({})));
-        let mut fleet = Self { etcd, server, upstream, plugin, envoys: Vec::new() };
+        let mut fleet = Self { etcd, others, server, upstream, plugin, envoys: Vec::new() };
         for _ in 0..count {
             fleet.add().await;
         }
@@ -54,7 +62,14 @@ impl Fleet {
     }
 
     pub fn bootstrap(&self) -> Bootstrap {
-        self.bootstrap_with(self.etcd.address())
+        let mut bootstrap = self.bootstrap_with(self.etcd.address());
+        for other in &self.others {
+            bootstrap = bootstrap.another_host(other.address());
+        }
+        match self.etcd.certificate {
+            Some(_) => bootstrap.over_tls("as.example").over_http2(),
+            None => bootstrap,
+        }
     }
 
     /// With another store.

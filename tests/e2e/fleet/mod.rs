@@ -1,5 +1,7 @@
 //! Three Envoys and a real etcd: what is withdrawn at one is withdrawn at all, whatever becomes of the store.
 
+mod members;
+
 use std::{
     sync::{
         Arc,

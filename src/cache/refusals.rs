@@ -1,0 +1,364 @@
+//! What refuses JWTs that nobody is asked about: a refusal says that the JWTs of a subject are good no more that were
+//! issued up to a date; those of a session, those with a `jti` and a token by itself, whatever their date.
+//!
+//! It is another matter than a [watermark](super::withdrawals). That makes a verdict void, and the server is asked
+//! again. A JWT that is validated here would only be validated again, and be good. So a refusal goes by when the
+//! *token* was issued, by the clock of who issued it, and is kept until no JWT of that age can be good any more. And as
+//! nobody asks again, none is refused that was not meant: what a signal withdraws besides, because it cannot be related
+//! to single verdicts, refuses no JWT.
+//!
+//! Refusals lie in a table of fixed size in shared data. One that is over makes room. Where none is, the eldest of its
+//! slot become coarse: they refuse every JWT of which a name falls into that slot, issued up to the eldest's date. None
+//! that was refused passes then; and what is issued later passes always, so nobody is kept out who gets a new one.
+//!
+//! ```text
+//! slot:    version 1 · coarse: issued 8 · at 8 · ( name 32 · issued 8 · at 8 ) of each refusal
+//! summary: version 1 · kinds 4 · life 8 · latest 8 · everything: issued 8 · at 8
+//! ```
+
+use std::cell::{Cell, OnceCell};
+use std::rc::Rc;
+use std::time::Duration;
+
+use super::subject::{Kind, Kinds, Name, Withdrawable};
+use super::{SharedData, Table, Version};
+use crate::bytes::Reader;
+use crate::claims::{Claims, numeric_date};
+use crate::token::{TokenDigest, UnixMillis};
+
+/// Which JWTs a withdrawal refuses that nobody is asked about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Jwts {
+    /// All that fall under what is withdrawn, and were issued up to this date.
+    All(UnixMillis),
+    /// The same, of what is withdrawn by a name of its own. What has none is withdrawn for want of something better.
+    Named(UnixMillis),
+    /// None: anybody may have asked for it.
+    Spared,
+}
+
+impl Jwts {
+    /// Up to which date those of this name are refused, if they are.
+    pub fn issued_until(self, name: &Name) -> Option<UnixMillis> {
+        match self {
+            Self::All(date) => Some(date),
+            Self::Named(date) => (!name.kind.is_broad()).then_some(date),
+            Self::Spared => None,
+        }
+    }
+}
+
+/// The refusals of all workers.
+#[derive(Clone)]
+pub(super) struct Refusals {
+    shared: Rc<dyn SharedData>,
+    table: Table,
+    /// In one slot.
+    max_refusals: usize,
+    /// What this worker knows to be known of how long JWTs live, in milliseconds.
+    known_life: Cell<u64>,
+}
+
+impl Refusals {
+    pub(super) fn new(shared: Rc<dyn SharedData>) -> Self {
+        let table = Table { prefix: 'r', slots: SLOTS, words: (1, 1) };
+        Self { shared, table, max_refusals: MAX_REFUSALS, known_life: Cell::default() }
+    }
+
+    #[cfg(test)]
+    pub(super) fn shrink(&mut self, slots: u32, max_refusals: usize) {
+        self.table.slots = slots;
+        self.max_refusals = max_refusals;
+    }
+
+    /// Makes every slot exist: shared data can compare and swap only what is there.
+    pub(super) fn create(&self) {
+        self.table.create(self.shared.as_ref(), CREATED);
+        self.update(|_| ());
+    }
+
+    /// Notes until when a JWT is good: refusals are kept for as long as the one that lives longest, if that is not
+    /// [too long](LONGEST). A host call only where it is longer than this worker knows.
+    pub(super) fn note_life(&self, claims: &Claims<'_>, end: UnixMillis, now: UnixMillis) {
+        let longest = millis(LONGEST);
+        if self.known_life.get() >= longest {
+            return;
+        }
+        let life = millis(end.since(issued(claims).unwrap_or(now))).min(longest);
+        if life > self.known_life.get() {
+            self.update(|summary| summary.life = summary.life.max(life));
+            self.known_life.set(self.summary().life);
+        }
+    }
+
+    /// How long a refusal is kept.
+    pub(super) fn kept(&self) -> Duration {
+        self.summary().kept()
+    }
+
+    /// Refuses JWTs of this name that were issued up to `date`; `settle`: for how long the server may yet issue some of
+    /// a session that it has said is over.
+    pub(super) fn refuse(&self, name: &Name, date: UnixMillis, settle: Duration, now: UnixMillis) {
+        let date = date.min(now.plus(AHEAD));
+        let issued = if name.kind.is_of_one() { date.plus(settle) } else { date };
+        let refusal = Refusal { issued, at: now };
+        let is_done = name.kind != Kind::Everything
+            && self.update(|summary| {
+                summary.kinds = summary.kinds.with(name.kind);
+                summary.latest = summary.latest.max(now);
+            })
+            && self.add(&name.digest, refusal, now);
+        if is_done {
+            return;
+        }
+        // All that there are now: closed on failure, and over for whoever gets a new one.
+        let everything = Refusal { issued: date, at: now };
+        let raise = |summary: &mut Summary| {
+            summary.latest = summary.latest.max(now);
+            summary.everything = summary.everything.max(everything);
+        };
+        if !self.update(raise) {
+            let mut summary = self.summary();
+            raise(&mut summary);
+            self.shared.set(SUMMARY, &summary.write());
+        }
+    }
+
+    /// Whether a JWT that nobody is asked about is refused.
+    pub(super) fn has(&self, verdict: &Withdrawable<'_>, now: UnixMillis) -> bool {
+        let summary = self.summary();
+        if summary.is_over(summary.latest, now) {
+            return false;
+        }
+        // Read from its JSON, and so only where it matters.
+        let issued_at = OnceCell::new();
+        let is_hit = |refusal: &Refusal| {
+            // What does not say when it was issued may have been issued before.
+            !summary.is_over(refusal.at, now)
+                && issued_at
+                    .get_or_init(|| issued(&verdict.claims))
+                    .is_none_or(|issued| issued <= refusal.issued)
+        };
+        let is_named = |(kind, name): &(Kind, TokenDigest)| {
+            let slot = self.shared.get(&self.table.first(name));
+            let Some(slot) = slot.as_deref().and_then(Slot::parse) else { return false };
+            is_hit(&slot.coarse)
+                || slot.refusals.iter().filter(|(of, _)| of == name).any(|(_, refusal)| {
+                    is_hit(refusal) || kind.is_of_one() && !summary.is_over(refusal.at, now)
+                })
+        };
+        is_hit(&summary.everything) || verdict.names(summary.kinds).iter().any(is_named)
+    }
+
+    /// Adds a refusal. Returns whether it did: a crowd may keep us from it, or a slot that does not exist.
+    fn add(&self, name: &TokenDigest, refusal: Refusal, now: UnixMillis) -> bool {
+        let key = self.table.first(name);
+        for _ in 0..MAX_TRIES {
+            let (bytes, version) = self.shared.read(&key);
+            // What was never set cannot be guarded against another worker.
+            if version == Version::NEVER_SET {
+                return false;
+            }
+            let summary = self.summary();
+            let mut slot = bytes.as_deref().and_then(Slot::parse).unwrap_or_default();
+            slot.add(name, refusal, self.max_refusals, |at| summary.is_over(at, now), now);
+            if self.shared.replace(&key, &slot.write(), version) {
+                return true;
+            }
+        }
+        false
+    }
+
+    /// What another version wrote is as good as nothing.
+    fn summary(&self) -> Summary {
+        self.shared.get(SUMMARY).as_deref().and_then(Summary::parse).unwrap_or_default()
+    }
+
+    /// Changes the summary. Returns whether it did: a crowd may keep us from it.
+    fn update(&self, change: impl Fn(&mut Summary)) -> bool {
+        for _ in 0..MAX_TRIES {
+            let (bytes, version) = self.shared.read(SUMMARY);
+            let was = bytes.as_deref().and_then(Summary::parse);
+            let mut summary = was.unwrap_or_default();
+            change(&mut summary);
+            if was == Some(summary) || self.shared.replace(SUMMARY, &summary.write(), version) {
+                return true;
+            }
+        }
+        false
+    }
+}
+
+/// When a JWT was issued, by the clock of who did.
+fn issued(claims: &Claims<'_>) -> Option<UnixMillis> {
+    numeric_date(&claims.members(), "iat").ok().flatten()
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// JWTs that were issued up to a date are refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Refusal {
+    /// The date.
+    issued: UnixMillis,
+    /// When we were told.
+    at: UnixMillis,
+}
+
+impl Refusal {
+    const NONE: Self = Self { issued: UnixMillis::from_millis(0), at: NEVER };
+
+    fn max(self, other: Self) -> Self {
+        Self { issued: self.issued.max(other.issued), at: self.at.max(other.at) }
+    }
+
+    fn read(reader: &mut Reader<'_>) -> Option<Self> {
+        Some(Self {
+            issued: UnixMillis::from_millis(reader.u64()?),
+            at: UnixMillis::from_millis(reader.u64()?),
+        })
+    }
+
+    fn write(self, bytes: &mut Vec<u8>) {
+        bytes.extend_from_slice(&self.issued.as_millis().to_le_bytes());
+        bytes.extend_from_slice(&self.at.as_millis().to_le_bytes());
+    }
+}
+
+/// The refusals of one slot.
+struct Slot {
+    /// Of every name that falls here.
+    coarse: Refusal,
+    refusals: Vec<(TokenDigest, Refusal)>,
+}
+
+impl Default for Slot {
+    fn default() -> Self {
+        Self { coarse: Refusal::NONE, refusals: Vec::new() }
+    }
+}
+
+impl Slot {
+    fn parse(bytes: &[u8]) -> Option<Self> {
+        let mut reader = Reader::new(bytes);
+        if reader.u8()? != VERSION {
+            return None;
+        }
+        let coarse = Refusal::read(&mut reader)?;
+        let next = || Some((TokenDigest::from_bytes(reader.array()?), Refusal::read(&mut reader)?));
+        Some(Self { coarse, refusals: std::iter::from_fn(next).collect() })
+    }
+
+    fn write(&self) -> Vec<u8> {
+        let mut bytes = vec![VERSION];
+        self.coarse.write(&mut bytes);
+        for (name, refusal) in &self.refusals {
+            bytes.extend_from_slice(name.as_bytes());
+            refusal.write(&mut bytes);
+        }
+        bytes
+    }
+
+    /// Adds one; of those that are too many the eldest become coarse.
+    fn add(
+        &mut self,
+        name: &TokenDigest,
+        refusal: Refusal,
+        most: usize,
+        is_over: impl Fn(UnixMillis) -> bool,
+        now: UnixMillis,
+    ) {
+        let same = self.refusals.iter().filter(|(of, _)| of == name);
+        let refusal = same.fold(refusal, |refusal, (_, other)| refusal.max(*other));
+        self.refusals.retain(|(of, other)| of != name && !is_over(other.at));
+        self.refusals.push((*name, refusal));
+        // The last are the eldest.
+        self.refusals.sort_by_key(|(_, refusal)| std::cmp::Reverse(refusal.issued));
+        for (_, Refusal { issued, at }) in self.refusals.drain(most.min(self.refusals.len())..) {
+            // What is issued from now on is nobody's whom these were meant for.
+            self.coarse = self.coarse.max(Refusal { issued: issued.min(now), at });
+        }
+    }
+}
+
+/// What all refusals have in common.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Summary {
+    /// Those that there ever was a refusal of; others are not looked for.
+    kinds: Kinds,
+    /// How long a JWT lives, as far as was seen, in milliseconds.
+    life: u64,
+    /// When the last one came.
+    latest: UnixMillis,
+    /// Of every JWT.
+    everything: Refusal,
+}
+
+impl Default for Summary {
+    fn default() -> Self {
+        Self { kinds: Kinds::default(), life: 0, latest: NEVER, everything: Refusal::NONE }
+    }
+}
+
+impl Summary {
+    fn kept(&self) -> Duration {
+        Duration::from_millis(self.life).clamp(SHORTEST, LONGEST)
+    }
+
+    /// Whether a refusal of then says nothing that matters any more.
+    fn is_over(&self, at: UnixMillis, now: UnixMillis) -> bool {
+        at.plus(self.kept()) < now
+    }
+
+    fn parse(bytes: &[u8]) -> Option<Self> {
+        let mut reader = Reader::new(bytes);
+        if reader.u8()? != VERSION {
+            return None;
+        }
+        Some(Self {
+            kinds: Kinds(reader.u32()?),
+            life: reader.u64()?,
+            latest: UnixMillis::from_millis(reader.u64()?),
+            everything: Refusal::read(&mut reader)?,
+        })
+    }
+
+    fn write(&self) -> Vec<u8> {
+        let mut bytes = vec![VERSION];
+        bytes.extend_from_slice(&self.kinds.0.to_le_bytes());
+        bytes.extend_from_slice(&self.life.to_le_bytes());
+        bytes.extend_from_slice(&self.latest.as_millis().to_le_bytes());
+        self.everything.write(&mut bytes);
+        bytes
+    }
+}
+
+/// Nothing happened then.
+const NEVER: UnixMillis = UnixMillis::from_millis(0);
+
+/// With [`MAX_REFUSALS`], about 20,000 refusals are told apart, in at most 1.6 MiB.
+const SLOTS: u32 = 1024;
+
+/// In one slot.
+const MAX_REFUSALS: usize = 32;
+
+/// A refusal is kept for so long, however short the lives of JWTs were that have been seen: others may come.
+const SHORTEST: Duration = Duration::from_secs(60 * 60);
+
+/// The same, however long they were.
+const LONGEST: Duration = Duration::from_secs(7 * 24 * 60 * 60);
+
+/// A date that is further ahead is believed only so far: what others say must not keep anybody out for long.
+const AHEAD: Duration = Duration::from_secs(5 * 60);
+
+/// Says how many slots exist.
+const CREATED: &str = "refusals";
+
+const SUMMARY: &str = "refused JWTs";
+
+/// Every failed swap is another worker's success; so many in a row mean a crowd.
+const MAX_TRIES: u32 = 64;
+
+const VERSION: u8 = 1;
