@@ -107,6 +107,24 @@ seeds("fleet_store", [
   Buffer.from([...header, ...field(2, text("abcdef.12"))]),
   Buffer.from([...header, 0x10, 0x85, 0x92, 0x01]),
 ]);
+seeds("access_token_reply", [
+  { access_token: "t", token_type: "Bearer", expires_in: 300 },
+  { access_token: "t", token_type: "bearer", expires_in: "300", scope: "ssf.read" },
+  { access_token: "t", token_type: "Bearer" },
+].map((it) => JSON.stringify(it)));
+const stream = {
+  stream_id: "4a7905dc", iss: "http://127.0.0.1:43080/realms/shop", aud: ["gateway/4a7905dc"],
+  events_requested: ["e"], events_supported: ["e", "f"], min_verification_interval: 0, description: "phantom-token-filter",
+  delivery: { method: "urn:ietf:rfc:8936", endpoint_url: "http://127.0.0.1:43080/poll/4a7905dc" },
+};
+seeds("event_stream", [
+  stream,
+  [stream, { ...stream, description: undefined, aud: "gateway" }],
+  {
+    issuer: stream.iss, default_subjects: "NONE", add_subject_endpoint: "http://127.0.0.1:43080/add",
+    verification_endpoint: "http://127.0.0.1:43080/verify",
+  },
+].map((it) => JSON.stringify(it)));
 seeds("status_list", [
   ...lists.map((it) => JSON.stringify({ status_list: it.status_list, ttl: 60, exp: 2000 })).filter((it) => it.length < 4000),
   JSON.stringify({ status_list: { bits: 8, lst: deflateSync(Buffer.alloc(3 << 20)).toString("base64url") } }),

@@ -45,9 +45,20 @@ impl fmt::Display for BadMember {
 ///
 /// [`NotAnObject`] with the reason.
 pub(crate) fn object(text: &[u8]) -> Result<Map<String, Value>, NotAnObject> {
+    match value(text)? {
+        Value::Object(members) => Ok(members),
+        _ => Err(NotAnObject::OtherValue),
+    }
+}
+
+/// Reads one JSON value.
+///
+/// # Errors
+///
+/// [`NotAnObject`] with the reason.
+pub(crate) fn value(text: &[u8]) -> Result<Value, NotAnObject> {
     match serde_json::from_slice(text) {
-        Ok(Unique(Value::Object(members))) => Ok(members),
-        Ok(_) => Err(NotAnObject::OtherValue),
+        Ok(Unique(value)) => Ok(value),
         Err(error) if error.classify() == serde_json::error::Category::Data => {
             Err(NotAnObject::DuplicateMember)
         }

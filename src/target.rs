@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use crate::http::{HttpCall, Scheme, called};
+use crate::http::{ACCEPT_ENCODING, HttpCall, Scheme, USER_AGENT, called};
 use crate::request::host_of;
 
 /// Where a call goes.
@@ -66,6 +66,28 @@ impl Target {
     /// A `GET` that accepts `media_types`.
     pub fn get(&self, media_types: &str, timeout: Duration) -> HttpCall {
         HttpCall::get(&self.cluster, self.scheme, &self.authority, &self.path, media_types, timeout)
+    }
+
+    /// A call that asks for JSON, with JSON for its body if it has one, and this for `authorization`.
+    pub fn json(
+        &self,
+        method: &str,
+        body: Option<Vec<u8>>,
+        authorization: Option<String>,
+        timeout: Duration,
+    ) -> HttpCall {
+        let first = [(":method", method), (":path", &self.path), (":authority", &self.authority)];
+        let content_type = body.as_ref().map(|_| ("content-type", "application/json"));
+        let rest = [("accept", "application/json"), ACCEPT_ENCODING, ("user-agent", USER_AGENT)];
+        let fixed = first.into_iter().chain(content_type).chain(rest);
+        let fixed = fixed.map(|(name, value)| (name.to_owned(), value.to_owned()));
+        let authorization = authorization.map(|value| ("authorization".to_owned(), value));
+        HttpCall {
+            cluster: self.cluster.clone(),
+            headers: Scheme::header(self.scheme).into_iter().chain(fixed).chain(authorization).collect(),
+            body: body.unwrap_or_default(),
+            timeout,
+        }
     }
 
     /// All of it, in texts.

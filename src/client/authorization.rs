@@ -40,3 +40,11 @@ impl Authorization {
         }
     }
 }
+
+/// A secret as the value of `authorization`: what has a scheme already stays as it is, everything else is a bearer token.
+pub fn credentials(secret: &Secret) -> String {
+    match secret.secret() {
+        whole if whole.contains(' ') => whole.to_owned(),
+        token => ["Bearer ", token].concat(),
+    }
+}

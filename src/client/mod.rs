@@ -6,5 +6,5 @@ mod credentials;
 
 pub(crate) use authentication::Form;
 pub use authentication::{ClientAuthentication, SecretEncoding};
-pub use authorization::Authorization;
+pub use authorization::{Authorization, credentials};
 pub use credentials::{ClientCredentials, Granted, NotGranted};

@@ -74,6 +74,7 @@ pub(super) const REQUIRE_EXP: bool = false;
 pub(super) const JWTS: WithdrawnJwts = WithdrawnJwts::Refuse;
 pub(super) const POLL_INTERVAL: Duration = Duration::from_secs(5);
 pub(super) const POLL_TIMEOUT: Duration = Duration::from_secs(5);
+pub(super) const STREAM_DESCRIPTION: &str = "phantom-token-filter";
 pub(super) const TOKEN_TIMEOUT: Duration = Duration::from_secs(2);
 
 pub(super) const MAX_SILENCE: Duration = Duration::from_secs(5);

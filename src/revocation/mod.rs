@@ -7,6 +7,7 @@
 //! | OpenID Connect Back-Channel Logout 1.0 | [`back_channel_logout`] |
 //! | Security Event Tokens (RFC 8417), pushed (RFC 8935) or polled (RFC 8936) | [`security_event`], [`subject_identifier`] |
 //! | Global Token Revocation, a draft | [`global_token_revocation`] |
+//! | The stream that events are polled from, found or made (SSF 1.0 §8.1) | [`stream`] |
 //! | Token Status List, for tokens that nobody is asked about | [`status_list`] |
 //! | The operator | [`admin`] |
 //!
@@ -24,6 +25,7 @@ pub mod revocation_endpoint;
 pub mod security_event;
 pub mod sources;
 pub mod status_list;
+pub mod stream;
 pub mod subject_identifier;
 
 pub use replay::Replay;

@@ -40,6 +40,8 @@ pub struct SecurityEvent {
     pub withdraws: Vec<Which>,
     /// What the transmitter says of the stream itself, if it does.
     pub stream: Option<StreamStatus>,
+    /// `state` of a verification (SSF 1.0 §8.1.4), if it is one that was asked for.
+    pub verifies: Option<String>,
 }
 
 /// What became of a stream (SSF 1.0 §8.1.5), as far as an operator should know.
@@ -164,13 +166,16 @@ impl SecurityEventRules {
         if events.len() > MAX_EVENTS {
             return Err(bad("too many events in one token"));
         }
-        let (mut withdraws, mut stream, mut date) = (Vec::new(), None, None);
+        let (mut withdraws, mut stream, mut date, mut verifies) = (Vec::new(), None, None, None);
         for (event_type, event) in events {
             let event = event.as_object().ok_or_else(|| bad("an event is not an object"))?;
             match event_type.strip_prefix(PREFIX) {
                 Some(STREAM_UPDATED) => stream = Some(StreamStatus::of(event)),
                 // It needs no answer but the acknowledgement.
-                Some(VERIFICATION) => stream = stream.or(Some(StreamStatus::Verified)),
+                Some(VERIFICATION) => {
+                    stream = stream.or(Some(StreamStatus::Verified));
+                    verifies = text(event, "state").map(str::to_owned);
+                }
                 Some(event_type) if ACTED_ON.contains(&event_type) => {
                     let is_session = event_type.contains("session") || event_type.contains("token");
                     withdraws.extend(self.withdrawn(claims, event, is_session)?);
@@ -178,13 +183,14 @@ impl SecurityEventRules {
                 }
                 Some(event_type) if OF_CLIENTS.contains(&event_type) => {
                     withdraws.extend(self.of_client(claims, event)?);
+                    date = date.max(Some(date_of(event, claims, iat)));
                 }
                 // Others are of no concern here.
                 _ => {}
             }
         }
         let date = whole_second(date.unwrap_or(iat));
-        Ok(SecurityEvent { jti, date, replayable_until, withdraws, stream })
+        Ok(SecurityEvent { jti, date, replayable_until, withdraws, stream, verifies })
     }
 
     /// `sub_id` of the token (SSF 1.0), or `subject` of the event as in older drafts, or the token's `sub`.
@@ -259,6 +265,11 @@ fn subject<'c>(claims: &'c Map<String, Value>, event: &'c Map<String, Value>) ->
     let format = subject.get("format").or_else(|| subject.get("subject_type")).and_then(Value::as_str);
     let is_token = matches!(format, Some("oauth_token" | "oauth-token"));
     Some(event.get("token_subject").filter(|_| is_token).unwrap_or(subject))
+}
+
+/// The types of the events that something follows from.
+pub fn acted_on() -> impl Iterator<Item = String> {
+    ACTED_ON.into_iter().chain(OF_CLIENTS).map(|event_type| [PREFIX, event_type].concat())
 }
 
 /// What all event types begin with.

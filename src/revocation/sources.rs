@@ -6,11 +6,12 @@ use std::time::Duration;
 use super::back_channel_logout::LogoutRules;
 use super::global_token_revocation::{OrderRefused, OrderRules, ordered};
 use super::security_event::SecurityEventRules;
+use super::stream::Stream;
 use crate::cache::{ProviderTag, Which};
-use crate::client::{Authorization, ClientCredentials};
+use crate::client::{Authorization, ClientCredentials, credentials};
 use crate::fingerprint::{fingerprint, texts};
 use crate::fleet::{Credentials, Fleet};
-use crate::http::{ACCEPT_ENCODING, HttpCall, Scheme, USER_AGENT};
+use crate::http::{HttpCall, Scheme};
 use crate::jwt::{Algorithm, JwksEndpoint};
 use crate::metrics::Whose;
 use crate::request::{RequestView, has_host, has_path};
@@ -68,14 +69,13 @@ impl Sources {
         endpoint.chain(logouts).chain(pushes).chain(orders).chain(admin)
     }
 
-    /// Access tokens of our own that are needed for them.
+    /// Access tokens of our own that are needed for them, each once.
     pub fn client_credentials(&self) -> impl Iterator<Item = &Rc<ClientCredentials>> {
-        let polls = self.security_events.iter().filter_map(|it| it.poll.as_ref()?.authorization.as_ref());
         let store = self.fleet.as_ref().and_then(|fleet| match &fleet.credentials {
-            Some(Credentials::Token(token)) => Some(token),
+            Some(Credentials::Token(token)) => token.client_credentials(),
             _ => None,
         });
-        polls.chain(store).filter_map(Authorization::client_credentials)
+        self.security_events.iter().flat_map(|it| it.client_credentials()).chain(store)
     }
 
     /// Where the keys are that verify signals.
@@ -199,12 +199,23 @@ pub struct SecurityEvents {
     pub push: Option<PushReceiver>,
     /// Fetches them.
     pub poll: Option<Poll>,
+    /// Where they are fetched, and for whom they are, is found out by this.
+    pub stream: Option<Rc<Stream>>,
 }
 
 impl SecurityEvents {
     /// Whose its metrics are.
     pub fn whose(&self) -> Whose<'_> {
         Whose::provider(&self.signer.provider).transmitter(&self.rules.issuer)
+    }
+
+    /// Access tokens of our own: a stream and its poll may share one.
+    fn client_credentials(&self) -> impl Iterator<Item = &Rc<ClientCredentials>> {
+        let stream =
+            self.stream.as_ref().and_then(|stream| stream.authorization.as_ref()?.client_credentials());
+        let poll = self.poll.as_ref().and_then(|poll| poll.authorization.as_ref()?.client_credentials());
+        let is_shared = stream.zip(poll).is_some_and(|(stream, poll)| Rc::ptr_eq(stream, poll));
+        stream.into_iter().chain(poll.filter(|_| !is_shared))
     }
 
     /// Stands for who sends here: what others call by the same `jti` is something else.
@@ -307,22 +318,10 @@ impl Poll {
 
     /// A poll with this body. `fetched` is the access token, where one is fetched.
     pub fn request(&self, body: Vec<u8>, fetched: Option<&Secret>) -> HttpCall {
-        let mut headers: Vec<(String, String)> = [
-            (":method", "POST"),
-            (":path", &*self.path),
-            (":authority", &*self.authority),
-            ("content-type", "application/json"),
-            ("accept", "application/json"),
-            ACCEPT_ENCODING,
-            ("user-agent", USER_AGENT),
-        ]
-        .map(|(name, value)| (name.to_owned(), value.to_owned()))
-        .into();
-        headers.splice(0..0, Scheme::header(self.scheme));
-        if let Some(secret) = self.authorization.as_ref().and_then(|it| it.secret(fetched)) {
-            headers.push(("authorization".to_owned(), credentials(secret)));
-        }
-        HttpCall { cluster: self.cluster.clone(), headers, body, timeout: self.timeout }
+        let Self { cluster, scheme, authority, path, .. } = self.clone();
+        let secret = self.authorization.as_ref().and_then(|it| it.secret(fetched));
+        let target = Target { cluster, scheme, authority, path };
+        target.json("POST", Some(body), secret.map(credentials), self.timeout)
     }
 }
 
@@ -341,14 +340,6 @@ pub fn bearer_token(authorization: &[u8]) -> Option<String> {
     let (scheme, token) = authorization.split_at_checked(BEARER.len())?;
     let token = std::str::from_utf8(token.trim_ascii()).ok();
     token.filter(|token| scheme.eq_ignore_ascii_case(BEARER) && !token.is_empty()).map(str::to_owned)
-}
-
-/// A secret as the value of `authorization`: what has a scheme already stays as it is.
-fn credentials(secret: &Secret) -> String {
-    match secret.secret() {
-        whole if whole.contains(' ') => whole.to_owned(),
-        token => format!("Bearer {token}"),
-    }
 }
 
 const BEARER: &[u8] = b"bearer ";

@@ -117,6 +117,9 @@ fn with(section: &str) -> Value {
         if section == "revocation.fleet.user" {
             sources["fleet"]["user"] = json!({"name": "gateway", "password": secret});
         }
+        if section == "revocation.security_events.stream" {
+            sources["security_events"] = json!({"stream": {"cluster": "ssf", "path": "/streams"}});
+        }
         if section == "revocation.security_events.poll" {
             sources["security_events"]["poll"] = json!({"cluster": "ssf", "path": "/poll"});
         }
@@ -228,6 +231,11 @@ fn types_and_ranges_are_as_documented() {
             "duration" => (json!("10000h"), format!("a {kind}"), "\"10000h\""),
             "number" => (json!(1.5), format!("a {kind}"), "1.5"),
             "whole" => (json!(u32::MAX), format!("a {kind}"), "4294967295"),
+            "one" if kind.ends_with("list of objects") => {
+                // Not shown: a subject may be somebody's address.
+                let wanted = "all, none, or a list of subject identifiers (RFC 9493)";
+                (json!("?"), wanted.to_owned(), "a string")
+            }
             "one" => (json!("?"), kind.clone(), "\"?\""),
             "exactly" => (json!(7), kind.clone(), "a number"),
             "true" | "true," => (json!("?"), kind.clone(), "\"?\""),

@@ -52,6 +52,7 @@ mod signed_replies;
 mod soak;
 mod statistics;
 mod strategies;
+mod streams;
 mod token_sources;
 mod unsent_calls;
 mod uploads;

@@ -157,6 +157,10 @@ impl Server for Keycloak {
         assert_eq!(reply.status, 204, "{reply:?}");
     }
 
+    async fn sign_out(&self, session: Session) {
+        self.end(SIGNED_OUT, session).await;
+    }
+
     async fn end(&self, way: &str, session: Session) {
         let mut user = self.administer("GET", "/users?username=alice", &Value::Null).await[0].take();
         let path = format!("/users/{}", text(&user, "id"));
@@ -186,7 +190,7 @@ impl Keycloak {
         let log = File::create(directory.path().join("log")).expect("a log file");
         let mut command = Command::new(folder.join("bin/kc.sh"));
         command
-            .args(["start-dev", "--db", "dev-mem"])
+            .args(["start-dev", "--db", "dev-mem", "--features", "ssf"])
             .args(["--http-host", "127.0.0.1", "--hostname", "https://keycloak.example"])
             .args(["--http-port", &address.port().to_string()])
             .args(["--http-management-port", &free_port().port().to_string()])
@@ -245,12 +249,15 @@ impl Keycloak {
         let realm = json!({
             "realm": "api",
             "enabled": true,
+            "attributes": {"ssf.transmitterEnabled": "true"},
             "clients": [
                 {"clientId": "app", "secret": "app-secret", "directAccessGrantsEnabled": true,
                  "redirectUris": [REDIRECT_URI], "protocolMappers": [audience("gateway"), audience("gateway-jwt")]},
                 {"clientId": "gateway", "secret": Gateway::SECRET, "standardFlowEnabled": false},
                 {"clientId": "gateway-jwt", "clientAuthenticatorType": "client-jwt", "attributes": by_jwt,
                  "standardFlowEnabled": false},
+                {"clientId": "gateway-events", "secret": Gateway::SECRET, "serviceAccountsEnabled": true,
+                 "standardFlowEnabled": false, "attributes": {"ssf.enabled": "true", "access.token.lifespan": "6"}},
                 bound("app-dpop", "dpop.bound.access.tokens"),
                 bound("app-mtls", "tls.client.certificate.bound.access.tokens"),
             ],
@@ -261,6 +268,15 @@ impl Keycloak {
             }],
         });
         self.request("POST", "/admin/realms", &realm).await;
+        let clients = self.administer("GET", "/clients?clientId=gateway-events", &Value::Null).await;
+        let client = text(&clients[0], "id");
+        let scopes = self.administer("GET", "/client-scopes", &Value::Null).await;
+        for name in ["ssf.read", "ssf.manage"] {
+            let scope = scopes.as_array().and_then(|all| all.iter().find(|scope| scope["name"] == name));
+            let scope = text(scope.unwrap_or_else(|| panic!("no {name} among {scopes}")), "id");
+            let path = format!("/clients/{client}/default-client-scopes/{scope}");
+            self.administer("PUT", &path, &json!({})).await;
+        }
     }
 
     /// Of the realm `api`.

@@ -102,6 +102,11 @@ pub trait Server: Sized {
         unreachable!("{} tells of no logout: {}", Self::NAME, session.id_token.len());
     }
 
+    /// An administrator ends a person's sessions, where the documented configuration has `security_events`.
+    async fn sign_out(&self, session: Session) {
+        unreachable!("{} tells of no event: {}", Self::NAME, session.id_token.len());
+    }
+
     /// Does what one of [`Self::ENDS`] is called.
     async fn end(&self, way: &str, session: Session);
 }

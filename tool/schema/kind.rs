@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 /// A type of the reference.
 pub(super) enum Kind<'t> {
     Any(Vec<Value>),
+    AnyOrObjects(Vec<Value>),
     Boolean,
     Duration,
     ExactlyOne(Vec<&'t str>),
@@ -47,6 +48,11 @@ impl<'t> Kind<'t> {
         if let Some(range) = words.strip_prefix("number ") {
             return numbers(range).map(Self::Number);
         }
+        if let Some(choices) =
+            words.strip_prefix("one of ").and_then(|it| it.strip_suffix(", or a list of objects"))
+        {
+            return Some(Self::AnyOrObjects(choices.split(", ").map(Value::from).collect()));
+        }
         if let Some(choices) = words.strip_prefix("one of ") {
             return Some(Self::Any(choices.split(", ").map(Value::from).collect()));
         }
@@ -71,6 +77,9 @@ impl<'t> Kind<'t> {
         let text = json!({"type": "string"});
         match self {
             Self::Any(values) => json!({"enum": values}),
+            Self::AnyOrObjects(values) => {
+                json!({"anyOf": [{"enum": values}, {"type": "array", "items": {"type": "object"}, "minItems": 1}]})
+            }
             Self::Boolean => json!({"type": "boolean"}),
             Self::Duration => json!({"$ref": "#/$defs/duration"}),
             Self::List => json!({"type": "array"}),

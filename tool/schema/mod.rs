@@ -46,8 +46,11 @@ fn section(reference: &Reference, path: &str) -> Result<Value, String> {
         set(&mut schema, "required", json!(required));
     }
     // Those that say of each other that one of them must be there.
-    let alternatives: BTreeSet<&str> =
-        keys.iter().filter_map(|key| Some([&*key.name, key.or_other()?])).flatten().collect();
+    let alternatives: BTreeSet<&str> = keys
+        .iter()
+        .filter(|key| !key.others().is_empty())
+        .flat_map(|key| key.others().into_iter().chain([&*key.name]))
+        .collect();
     if !alternatives.is_empty() {
         set(&mut schema, "anyOf", alternatives.iter().map(|key| json!({"required": [key]})).collect());
     }

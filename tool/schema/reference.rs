@@ -57,12 +57,14 @@ impl Key {
         self.default == "required"
     }
 
-    /// The key that may be there in the place of this one; one of the two must.
-    pub(super) fn or_other(&self) -> Option<&str> {
-        let other = ["required here or in `", "this or `"].iter();
-        let other = other.filter_map(|words| self.default.strip_prefix(words)?.strip_suffix('`')).next();
+    /// The keys that may be there in the place of this one; one of them all must. None: it may be left out.
+    pub(super) fn others(&self) -> Vec<&str> {
+        let forms = ["required here or in `", "required here, in `", "this or `"];
+        let others =
+            forms.iter().filter_map(|words| self.default.strip_prefix(words)?.strip_suffix('`')).next();
+        let others: Vec<&str> = others.map_or_else(Vec::new, |others| others.split("` or in `").collect());
         // What is not needed beside a third key is none that must be there.
-        other.filter(|other| !other.contains('`'))
+        if others.iter().any(|other| other.contains('`')) { Vec::new() } else { others }
     }
 
     /// What counts where it is not written, if that is a value and no sentence.

@@ -10,6 +10,7 @@ mod schedule;
 mod search;
 pub(super) mod signed;
 pub(super) mod status_lists;
+mod stream;
 pub(super) mod tokens;
 
 pub(super) use back_off::asked_pause;

@@ -11,6 +11,7 @@ use super::back_off::in_words;
 use super::keys::{KeyRings, KeysWanted};
 use super::schedule::{Pauses, Schedule};
 use super::signed::NotVerified;
+use super::stream::Search;
 use crate::cache::Claim;
 use crate::client::Authorization;
 use crate::config::Config;
@@ -31,9 +32,13 @@ pub(in crate::filter) struct Polls(Vec<Polling>);
 /// What this worker knows of its polling of one transmitter.
 struct Polling {
     events: Rc<SecurityEvents>,
+    /// What its events have to say: for whom they are, a stream says that is found.
+    rules: SecurityEventRules,
     poll: Poll,
     /// What the one that polls has claimed.
     lease: TokenDigest,
+    /// Where the stream is found out that is polled, if that is not written.
+    search: Option<Search>,
     schedule: Schedule,
     /// Until when this worker is the one that polls.
     ours_until: UnixMillis,
@@ -62,8 +67,11 @@ impl Polls {
         keys: &mut KeyRings,
         step: &mut Step<'_>,
     ) -> bool {
-        let polling = self.0.iter_mut().find_map(|it| it.schedule.ended(call).map(|_| it));
-        polling.map(|it| it.ended(reply, keys, step)).is_some()
+        if let Some(polling) = self.0.iter_mut().find_map(|it| it.schedule.ended(call).map(|_| it)) {
+            polling.ended(reply, keys, step);
+            return true;
+        }
+        self.0.iter_mut().any(|it| it.search_ended(call, reply, step))
     }
 }
 
@@ -80,6 +88,7 @@ impl Part for Polls {
     fn clock_set_back(&mut self, _: UnixMillis) {
         for polling in &mut self.0 {
             polling.schedule.clock_set_back();
+            polling.search.iter_mut().for_each(Search::clock_set_back);
             polling.ours_until = UnixMillis::from_millis(0);
         }
     }
@@ -91,6 +100,8 @@ impl Polling {
         Some(Self {
             lease: TokenDigest::from_bytes(poll.stream()),
             poll,
+            rules: events.rules.clone(),
+            search: events.stream.as_ref().map(|stream| Search::new(stream, &events.signer.provider)),
             events: Rc::clone(events),
             schedule: Schedule::new(),
             ours_until: UnixMillis::from_millis(0),
@@ -104,14 +115,31 @@ impl Polling {
 
     /// Polls, if it is time and nobody else does; only in the root's callbacks.
     fn poll(&mut self, step: &mut Step<'_>) {
-        if !self.schedule.is_due(step.now) {
+        let is_searching = self.search.as_ref().is_some_and(|search| search.is_due(step.now));
+        let is_found = self.search.as_ref().is_none_or(|search| search.found().is_some());
+        let is_due = is_found && self.schedule.is_due(step.now);
+        if !is_searching && !is_due {
             return;
         }
         if step.now >= self.ours_until {
             self.become_the_one_that_polls(Duration::ZERO, step);
         }
         if step.now >= self.ours_until {
-            return self.schedule.put_off(step.now.plus(self.poll.interval));
+            let later = step.now.plus(self.poll.interval);
+            self.search.iter_mut().for_each(|search| search.put_off(later));
+            return self.schedule.put_off(later);
+        }
+        if let Some(search) = self.search.as_mut().filter(|_| is_searching) {
+            let until = self.ours_until.max(search.until(step.now));
+            if !step.worker.leases.keep(&self.lease, step.now, until) {
+                self.ours_until = step.now;
+                return;
+            }
+            self.ours_until = until;
+            search.go_on(step);
+        }
+        if !is_due {
+            return;
         }
         let credentials = self.poll.authorization.as_ref().and_then(Authorization::client_credentials);
         let fetched = credentials.map(|it| step.worker.access_tokens.get(it, self.refused_token, step.now));
@@ -124,6 +152,22 @@ impl Polling {
         let fetched = fetched.as_ref().map(|token| &*token.secret);
         let call = step.call(self.poll.request(self.body(), fetched));
         self.schedule.begin(call, pauses(&self.poll), step.now);
+    }
+
+    /// A call ended. Returns whether it was about the stream, and not a poll.
+    fn search_ended(&mut self, call: CallId, reply: Option<&Reply<'_>>, step: &mut Step<'_>) -> bool {
+        let Some(search) = &mut self.search else { return false };
+        if !search.ended(call, reply, step) {
+            return false;
+        }
+        if let Some((stream, found)) = self.events.stream.as_ref().zip(search.found()) {
+            self.poll.path = stream.polled_at.as_ref().unwrap_or(&found.path).clone();
+            if self.events.rules.audiences.is_empty() {
+                self.rules.audiences.clone_from(&found.audiences);
+            }
+        }
+        self.poll(step);
+        true
     }
 
     /// What the next poll says.
@@ -177,6 +221,10 @@ impl Polling {
                     in_words(asked)
                 );
                 step.set(Gauge::SecurityEventsAnswers, self.events.whose(), 0);
+                // It was deleted there.
+                let is_gone =
+                    reply.is_some_and(|reply| !reply.from_envoy && matches!(reply.status, 404 | 410));
+                self.search.iter_mut().filter(|_| is_gone).for_each(Search::start_over);
                 // The others leave the transmitter alone as long as we do.
                 step.worker.leases.release(&self.lease);
                 self.become_the_one_that_polls(self.schedule.due().since(step.now), step);
@@ -200,8 +248,11 @@ impl Polling {
     fn take(&mut self, jti: String, token: &str, keys: &mut KeyRings, step: &mut Step<'_>) {
         let events = Rc::clone(&self.events);
         let refused = match keys.verify(&events.signer, SecurityEventRules::admits, token, step) {
-            Ok(verified) => match events.rules.check(verified.typ(), verified.claims(), step.now) {
+            Ok(verified) => match self.rules.check(verified.typ(), verified.claims(), step.now) {
                 Ok(event) if event.jti == jti => {
+                    if let Some((search, state)) = self.search.as_mut().zip(event.verifies.as_ref()) {
+                        search.verified(state);
+                    }
                     security_events::apply(&events, event, step);
                     self.applied.push(jti);
                     return;

@@ -66,7 +66,7 @@ fn sources() {
         (
             "events that come from nowhere",
             jwks(json!({"revocation.security_events": {"audiences": ["gateway"]}})),
-            "revocation.security_events.push: expected a value here or in poll, got none",
+            "revocation.security_events.push: expected a value here, in poll or in stream, got none",
         ),
         (
             "events that anybody may send",
@@ -407,4 +407,84 @@ fn access_tokens_of_our_own() {
              none and the provider has no issuer, got none"
         ]
     );
+}
+
+#[test]
+fn streams() {
+    const EVENTS: &str = "revocation.security_events";
+    let events = |stream: serde_json::Value, beside: serde_json::Value| {
+        let mut of_stream = json!({"cluster": "ssf", "path": "/streams"});
+        of_stream.as_object_mut().unwrap().extend(stream.as_object().unwrap().clone());
+        let mut events = json!({"stream": of_stream});
+        events.as_object_mut().unwrap().extend(beside.as_object().unwrap().clone());
+        json!({
+            "providers.main.issuer": "https://as.example",
+            "providers.main.jwks": {"cluster": "as", "path": "/jwks"},
+            "revocation.security_events": events,
+        })
+    };
+    let secret = json!({"inline": "correct-horse-battery"});
+    refused(&[
+        (
+            "a key that there is not",
+            events(json!({"audience": "gateway"}), json!({})),
+            &format!(
+                "{EVENTS}.stream: expected one of the keys cluster, scheme, authority, path, timeout, authorization, description, events, subjects, got \"audience\""
+            ),
+        ),
+        (
+            "a stream that is pushed",
+            events(json!({}), json!({"push": {"path": "/events", "authorization": secret}})),
+            &format!("{EVENTS}.push: expected no such key beside stream, which is polled, got one"),
+        ),
+        (
+            "a stream that is nowhere",
+            events(json!({"path": "streams"}), json!({})),
+            &format!("{EVENTS}.stream.path: expected a path such as \"/introspect\", got \"streams\""),
+        ),
+        (
+            "no events",
+            events(json!({"events": []}), json!({})),
+            &format!("{EVENTS}.stream.events: expected at least one value, got none"),
+        ),
+        (
+            "some subjects",
+            events(json!({"subjects": "some"}), json!({})),
+            &format!(
+                "{EVENTS}.stream.subjects: expected all, none, or a list of subject identifiers (RFC 9493), got a string"
+            ),
+        ),
+        (
+            "a subject without format",
+            events(json!({"subjects": [{"email": "a@example.com"}]}), json!({})),
+            &format!(
+                "{EVENTS}.stream.subjects[0]: expected a subject identifier, with its format (RFC 9493), got an object"
+            ),
+        ),
+        (
+            "more subjects than anybody adds one by one",
+            events(
+                json!({"subjects": vec![json!({"format": "email", "email": "a@example.com"}); 101]}),
+                json!({}),
+            ),
+            &format!("{EVENTS}.stream.subjects: expected at most 100 subjects, got more"),
+        ),
+        (
+            "a description that no transmitter keeps whole",
+            events(json!({"description": "d".repeat(256)}), json!({})),
+            &format!(
+                "{EVENTS}.stream.description: expected a text of up to 255 characters, got a long string"
+            ),
+        ),
+        (
+            "a poll that is nowhere, without a stream",
+            {
+                let mut changes = events(json!({}), json!({}));
+                changes["revocation.security_events"] =
+                    json!({"audiences": ["gateway"], "poll": {"cluster": "ssf"}});
+                changes
+            },
+            &format!("{EVENTS}.poll.path: expected a value, got none"),
+        ),
+    ]);
 }

@@ -4,6 +4,7 @@ mod authentication;
 mod bound;
 mod discovery;
 mod ends;
+mod events;
 mod inside;
 mod logout;
 mod rotation;
@@ -43,6 +44,9 @@ pub async fn run<S: Server>(table: &mut Table) {
     if let Some(issuer) = server.issuer() {
         plugin["providers"]["main"]["issuer"] = json!(issuer);
     }
+    // What it tells otherwise is seen apart from that.
+    let with_events = plugin.clone();
+    plugin["revocation"].as_object_mut().map(|it| it.remove("security_events"));
     let main = &plugin["providers"]["main"];
     let cluster = main["introspection"]["cluster"].as_str().expect("a cluster").to_owned();
     let of_keys = main["jwks"]["cluster"].as_str().filter(|of_keys| *of_keys != cluster).map(str::to_owned);
@@ -76,6 +80,7 @@ pub async fn run<S: Server>(table: &mut Table) {
     checks.smallest(&upstream).await;
     checks.discovery(&upstream).await;
     checks.inside(&gateway, &upstream).await;
+    checks.events(with_events, &upstream).await;
     // Last, because somebody is locked out at the end of it.
     checks.ends().await;
 }

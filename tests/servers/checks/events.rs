@@ -1,0 +1,65 @@
+//! The server tells of what becomes of a person's sessions by a stream of security events that the filter makes itself
+//! (SSF 1.0), with access tokens that end.
+
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+use super::Checks;
+use crate::{
+    rig::{bootstrap::Bootstrap, client::Request, envoy::Envoy, eventually, jose, upstream::Upstream},
+    server::{Gateway, Server},
+};
+
+const CHECK: &str = "a stream of its own, over three lifetimes of its token";
+
+impl<S: Server> Checks<'_, S> {
+    pub(super) async fn events(&mut self, mut plugin: Value, upstream: &Upstream) {
+        if plugin["revocation"]["security_events"].is_null() {
+            return self.cannot(CHECK, "not documented");
+        }
+        plugin["revocation"].as_object_mut().expect("an object").retain(|key, _| key == "security_events");
+        plugin["revocation"]["security_events"]["stream"]["subjects"] =
+            json!([{"format": "email", "email": "alice@example.com"}]);
+        plugin["policies"] = json!({"default": {"cache_ttl": "10m"}});
+        let envoy = self.receiver(&plugin, upstream).await;
+        eventually("the verification", || async { envoy.log().contains("is verified").then_some(()) }).await;
+        let is_made = envoy.log().contains("its stream of security events was made");
+        let lives = || async { (envoy.counter("access_token.fetched").await >= 3).then_some(()) };
+        eventually("three access tokens", lives).await;
+        let session = self.server.login().await;
+        let token = session.access_token.clone();
+        let status = async || Request::get("/").bearer(&token).send(envoy.address()).await.status;
+        let before = status().await;
+        let start = Instant::now();
+        self.server.sign_out(session).await;
+        eventually("the end of the token", || async { (status().await == 401).then_some(()) }).await;
+        let took = start.elapsed();
+        let failed = envoy.counter("access_token.error").await;
+        let is_quiet = !envoy.log().contains("no security events polled");
+        if !is_quiet || !is_made {
+            println!("{}", envoy.log());
+        }
+        drop(envoy);
+        let envoy = self.receiver(&plugin, upstream).await;
+        eventually("the verification", || async { envoy.log().contains("is verified").then_some(()) }).await;
+        let is_found = envoy.log().contains("its stream of security events was found");
+        let seen = format!(
+            "made {is_made}; 401 {} ms after the sign-out; found again {is_found}; {failed} failures",
+            took.as_millis()
+        );
+        let is_right = is_made && is_found && is_quiet && before == 200 && failed == 0;
+        self.row(CHECK, seen, is_right && took < Duration::from_secs(6));
+    }
+
+    async fn receiver(&self, plugin: &Value, upstream: &Upstream) -> Envoy {
+        Bootstrap::new(plugin.clone())
+            .workers(2)
+            .environment("GATEWAY_CLIENT_SECRET", Gateway::SECRET)
+            .environment("SIGNING_KEY", &jose::any_key().await.pem)
+            .cluster(&self.cluster, self.server.address(&self.cluster))
+            .cluster("upstream", upstream.address())
+            .start()
+            .await
+    }
+}
