@@ -110,7 +110,7 @@ impl Bench {
         let mut worker = Worker::new(config(settings));
         if is_validated {
             worker.start().answer(&json!({"keys": [jwk(Algorithm::ES256, json!({}))]}));
-            let request = Request::get("/accounts/1").with("authorization", &VALIDATED);
+            let request = Request::get("/accounts/1").with("authorization", VALIDATED.as_str());
             (0..4).for_each(|_| _ = worker.call(&request, &active()));
             return Self { worker };
         }
