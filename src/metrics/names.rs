@@ -76,16 +76,35 @@ impl Names {
 
     /// The name of a series' statistic.
     pub fn statistic<M: Metric>(&self, series: Series<M>) -> String {
+        let label = |(label, value): (&str, Option<String>)| Some([label, "=.=", &value?, ";.;"].concat());
+        let labels: String = self.labels(series).into_iter().filter_map(label).collect();
+        labels + series.metric.name()
+    }
+
+    /// The labels of a series, and their values.
+    pub fn labels<M>(&self, series: Series<M>) -> [(&'static str, Option<String>); 3] {
         let Labels { provider, policy, reason } = series.labels;
         let named = |names: &'_ [String], place: Option<usize>| names.get(place?).map(|name| value(name));
-        let labels = [
+        [
             ("provider", named(&self.providers, provider)),
             ("policy", named(&self.policies, policy)),
             ("reason", reason.map(str::to_owned)),
-        ];
-        let label = |(label, value): (&str, Option<String>)| Some([label, "=.=", &value?, ";.;"].concat());
-        let labels: String = labels.into_iter().filter_map(label).collect();
-        labels + series.metric.name()
+        ]
+    }
+
+    /// Every series of a metric that is of these providers and policies, or of none, for no reason.
+    pub fn all<M: Metric>(&self, metric: M) -> Vec<Series<M>> {
+        let Kinds { provider, policy, .. } = metric.kinds();
+        let places = |has: bool, names: &[String]| {
+            let known = (0..names.len()).filter(move |_| has).map(Some);
+            std::iter::once(None).chain(known).collect::<Vec<_>>()
+        };
+        let (providers, policies) = (places(provider, &self.providers), places(policy, &self.policies));
+        let of_provider = |provider: Option<usize>| policies.iter().map(move |&policy| (provider, policy));
+        let labels = providers.into_iter().flat_map(of_provider);
+        labels
+            .map(|(provider, policy)| Series { metric, labels: Labels { provider, policy, reason: None } })
+            .collect()
     }
 }
 

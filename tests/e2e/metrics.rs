@@ -11,6 +11,7 @@ use crate::rig::{
     client::Request,
     eventually,
     gateway::{Gateway, plugin},
+    host::Host,
 };
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -255,7 +256,7 @@ async fn tries_without_answer_are_counted_as_such() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn access_log_can_tell_who_asked_and_what_became_of_it() {
     let format = ["outcome", "policy", "client_id", "sub", "cache", "provider", "token"]
-        .map(|name| format!("%FILTER_STATE(wasm.phantom_token.{name}:PLAIN)%"));
+        .map(|name| Host::tested().in_access_log(name));
     let mut plugin = plugin().await;
     plugin["access_log"] = json!({"hits": true});
     plugin["policies"] = json!({"default": {}, "admin": {"require": {"scopes": ["admin"]}}});
