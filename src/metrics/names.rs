@@ -91,21 +91,6 @@ impl Names {
             ("reason", reason.map(str::to_owned)),
         ]
     }
-
-    /// Every series of a metric that is of these providers and policies, or of none, for no reason.
-    pub fn all<M: Metric>(&self, metric: M) -> Vec<Series<M>> {
-        let Kinds { provider, policy, .. } = metric.kinds();
-        let places = |has: bool, names: &[String]| {
-            let known = (0..names.len()).filter(move |_| has).map(Some);
-            std::iter::once(None).chain(known).collect::<Vec<_>>()
-        };
-        let (providers, policies) = (places(provider, &self.providers), places(policy, &self.policies));
-        let of_provider = |provider: Option<usize>| policies.iter().map(move |&policy| (provider, policy));
-        let labels = providers.into_iter().flat_map(of_provider);
-        labels
-            .map(|(provider, policy)| Series { metric, labels: Labels { provider, policy, reason: None } })
-            .collect()
-    }
 }
 
 fn sorted<'n>(names: impl Iterator<Item = &'n str>) -> Vec<String> {

@@ -93,7 +93,7 @@ fn of_istio() -> Value {
     json!({
         "use_all_default_tags": false,
         "stats_tags": tags.collect::<Vec<_>>(),
-        "stats_matcher": {"inclusion_list": {"patterns": [{"prefix": "wasm"}]}},
+        "stats_matcher": {"inclusion_list": {"patterns": [{"prefix": Host::tested().statistics()}]}},
     })
 }
 
@@ -256,7 +256,7 @@ async fn tries_without_answer_are_counted_as_such() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn access_log_can_tell_who_asked_and_what_became_of_it() {
     let format = ["outcome", "policy", "client_id", "sub", "cache", "provider", "token"]
-        .map(|name| Host::tested().in_access_log(name));
+        .map(|name| format!("%FILTER_STATE(wasm.phantom_token.{name}:PLAIN)%"));
     let mut plugin = plugin().await;
     plugin["access_log"] = json!({"hits": true});
     plugin["policies"] = json!({"default": {}, "admin": {"require": {"scopes": ["admin"]}}});

@@ -10,7 +10,6 @@ use crate::rig::{
     client::Request,
     eventually,
     gateway::{Gateway, plugin},
-    host::Host,
     process::allow_open_files,
     traffic::{Answered, Traffic},
 };
@@ -206,7 +205,8 @@ async fn start(stale_if_error: &str) -> Gateway {
             // Envoy answers in place of the upstream: only the filter is of interest.
             .route(json!({"match": {"prefix": "/"}, "direct_response": {"status": 200}}))
             .adjust(|manager| {
-                let [cache, outcome] = ["cache", "outcome"].map(|name| Host::tested().in_access_log(name));
+                let [cache, outcome] = ["cache", "outcome"]
+                    .map(|name| format!("%FILTER_STATE(wasm.phantom_token.{name}:PLAIN)%"));
                 let log = &mut manager["access_log"][0]["typed_config"]["log_format"];
                 log["text_format_source"]["inline_string"] =
                     json!(format!("%RESPONSE_CODE% {cache} {outcome}\n"));

@@ -16,7 +16,6 @@ use crate::rig::{
     client::{Connection, Request},
     eventually,
     gateway::{Gateway, plugin},
-    host::Host,
 };
 
 /// In it, tables and heaps reach their size.
@@ -350,9 +349,9 @@ async fn start() -> Gateway {
             .route(json!({"match": {"prefix": "/"}, "direct_response": {"status": 200}}))
             .adjust(|manager| {
                 let log = &mut manager["access_log"][0]["typed_config"]["log_format"];
-                let outcome = Host::tested().in_access_log("outcome");
-                log["text_format_source"]["inline_string"] =
-                    json!(format!("{outcome} %RESPONSE_CODE% %RESPONSE_FLAGS%\n"));
+                log["text_format_source"]["inline_string"] = json!(
+                    "%FILTER_STATE(wasm.phantom_token.outcome:PLAIN)% %RESPONSE_CODE% %RESPONSE_FLAGS%\n"
+                );
             })
     })
     .await

@@ -49,6 +49,11 @@ impl Inbox {
     pub(super) fn ticks_are_due(&self) {
         self.scheduler.commit(TICKS);
     }
+
+    /// Says that streams are to end.
+    pub(super) fn streams_are_to_end(&self) {
+        self.scheduler.commit(ENDS);
+    }
 }
 
 /// There are messages.
@@ -56,3 +61,6 @@ pub(super) const MESSAGES: u64 = 0;
 
 /// There are ticks.
 pub(super) const TICKS: u64 = 1;
+
+/// There are streams to end.
+pub(super) const ENDS: u64 = 2;

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, ThreadId};
 use std::time::Duration;
 
@@ -11,7 +11,8 @@ use log::{error, info, warn};
 
 use super::abi::{self, Confined, NotSent};
 use super::clock::Clock;
-use super::inbox::{Inbox, MESSAGES, Message, TICKS};
+use super::grpc::{self, OpenCalls, Order};
+use super::inbox::{ENDS, Inbox, MESSAGES, Message, TICKS};
 use super::mailboxes;
 use super::shard::{Shard, Surroundings};
 use super::shared_data::SharedData;
@@ -19,6 +20,7 @@ use super::statistics::Statistics;
 use crate::cache::{MAX_ENTRY_BYTES, Mailbox, max_first_level_bytes};
 use crate::config::{Config, ConfigError};
 use crate::filter::{CallId, Event, Filter, Told};
+use crate::grpc::GrpcStatus;
 use crate::http::{HttpCall, Reply};
 use crate::jwt::RustCrypto;
 use crate::token::TokenDigest;
@@ -36,6 +38,11 @@ pub(super) struct Installation {
     statistics: Statistics,
     /// Calls under way by Envoy's numbers, and whose they are.
     calls: Mutex<HashMap<u64, (usize, CallId)>>,
+    grpc: Mutex<OpenCalls>,
+    /// What is to be done by gRPC, and for whom.
+    orders: Mutex<Vec<(usize, Order)>>,
+    /// Streams that are to end, and not in a hook of their own.
+    given_up: Mutex<Vec<u64>>,
     main_thread: ThreadId,
 }
 
@@ -59,8 +66,9 @@ impl Installation {
         let mut shards = mailboxes.iter().enumerate().map(shard);
         let first = shards.next().ok_or("expected a worker, got none")??;
         let others = shards.collect::<Result<Vec<_>, String>>()?;
-        let names = first.with(|shard| (*shard.filter().names()).clone());
-        let statistics = Statistics::new(config, names)?;
+        let (names, expected) =
+            first.with(|shard| ((*shard.filter().names()).clone(), shard.filter().expected_counts()));
+        let statistics = Statistics::new(config, names, expected)?;
         let scheduler = config.scheduler().ok_or("expected an Envoy with schedulers, got one without")?;
         let inbox = Arc::new(Inbox::new(scheduler));
         let clock = Clock::start(mailboxes.len(), Arc::clone(&inbox))?;
@@ -68,8 +76,22 @@ impl Installation {
             mailboxes::deliver_to(*mailbox, Arc::downgrade(&inbox), worker);
             inbox.put(worker, Message::Start);
         }
-        let (calls, main_thread) = (Mutex::default(), thread::current().id());
-        Ok(Arc::new(Self { config, clock, inbox, first, others, mailboxes, statistics, calls, main_thread }))
+        let (calls, grpc, orders, given_up) = Default::default();
+        let main_thread = thread::current().id();
+        Ok(Arc::new(Self {
+            config,
+            clock,
+            inbox,
+            first,
+            others,
+            mailboxes,
+            statistics,
+            calls,
+            grpc,
+            orders,
+            given_up,
+            main_thread,
+        }))
     }
 
     /// Uses a worker's shard. What `act` does must not come back here.
@@ -97,6 +119,77 @@ impl Installation {
             self.panicked();
             self.with(worker, |shard, _| shard.refuse_all());
         }
+        loop {
+            let orders = std::mem::take(&mut *locked(&self.orders));
+            if orders.is_empty() {
+                break;
+            }
+            orders.into_iter().for_each(|(worker, order)| self.carry_out(worker, order));
+        }
+    }
+
+    /// Does something by gRPC. No shard is held: what comes of it may come back at once.
+    fn carry_out(&self, worker: usize, order: Order) {
+        let (id, call, is_stream) = match order {
+            Order::Send(id, message) => {
+                let stream = locked(&self.grpc).stream(worker, id);
+                // One that does not go through shows by what does not come back.
+                return stream
+                    .into_iter()
+                    .for_each(|it| self.config.send_on_stream(it, &grpc::framed(&message)));
+            }
+            Order::Cancel(id) => {
+                let stream = locked(&self.grpc).stream(worker, id);
+                return stream.into_iter().for_each(|it| self.give_up(it));
+            }
+            Order::Call(id, call) => (id, call, false),
+            Order::Open(id, call) => (id, call, true),
+        };
+        let path = format!("/{}/{}", call.service, call.method);
+        let timeout = if is_stream { Duration::ZERO } else { call.timeout };
+        let (headers, message) = (grpc::headers(&call, &path), grpc::framed(&call.message));
+        match self.config.open_stream(&call.cluster, &headers, &message, !is_stream, timeout) {
+            Some(stream) => locked(&self.grpc).opened(stream, worker, id, is_stream),
+            None => self.on_main_thread(worker, |shard, around| {
+                shard.root_event(Event::GrpcClosed(id, GrpcStatus::UNAVAILABLE), around);
+            }),
+        }
+    }
+
+    /// Ends a stream, of which nothing more is to be heard.
+    fn give_up(&self, stream: u64) {
+        locked(&self.grpc).remove(stream);
+        locked(&self.given_up).push(stream);
+        self.inbox.streams_are_to_end();
+    }
+
+    /// Headers or trailers of a stream have come.
+    pub(super) fn stream_headers(&self, stream: u64, headers: &[(&[u8], &[u8])]) {
+        locked(&self.grpc).headers(stream, headers);
+    }
+
+    /// Bytes of a stream have come.
+    pub(super) fn stream_data(&self, stream: u64, chunks: &[&[u8]]) {
+        let data = locked(&self.grpc).data(stream, chunks);
+        let Some((worker, call, messages)) = data else { return };
+        if messages.contains(&None) {
+            self.give_up(stream);
+        }
+        for message in messages {
+            self.on_main_thread(worker, |shard, around| {
+                shard.root_event(Event::GrpcMessage(call, message.as_deref()), around);
+            });
+        }
+    }
+
+    /// A stream has ended.
+    pub(super) fn stream_ended(&self, stream: u64) {
+        let ended = locked(&self.grpc).remove(stream);
+        if let Some((worker, call, status)) = ended {
+            self.on_main_thread(worker, |shard, around| {
+                shard.root_event(Event::GrpcClosed(call, status), around);
+            });
+        }
     }
 
     /// The main thread was woken.
@@ -110,6 +203,10 @@ impl Installation {
                         shard.root_event(Event::Tick, around);
                     });
                 }
+            }
+            ENDS => {
+                let streams = std::mem::take(&mut *locked(&self.given_up));
+                streams.into_iter().for_each(|stream| self.config.reset_stream(stream));
             }
             _ => {}
         }
@@ -134,7 +231,7 @@ impl Installation {
 
     /// A call was answered; `None`: its answer broke off.
     pub(super) fn called(&self, number: u64, answer: Option<Answer<'_>>) {
-        let call = self.calls.lock().unwrap_or_else(PoisonError::into_inner).remove(&number);
+        let call = locked(&self.calls).remove(&number);
         let Some((worker, call)) = call else { return };
         let Some((headers, chunks)) = answer else {
             return self.on_main_thread(worker, |shard, around| {
@@ -174,6 +271,11 @@ impl Installation {
     }
 }
 
+/// Whoever panicked with it has left it as it was.
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 /// A worker's shard by this configuration. The first says what there is to say of it.
 fn shard(json: &[u8], is_first: bool, shared: SharedData, mailbox: Mailbox) -> Result<Shard, String> {
     let environment = |name: &str| std::env::var(name).ok();
@@ -181,9 +283,6 @@ fn shard(json: &[u8], is_first: bool, shared: SharedData, mailbox: Mailbox) -> R
     let signatures = Rc::new(RustCrypto);
     if is_first {
         config.try_out_keys(signatures.as_ref()).map_err(|error| error.to_string())?;
-        if config.revocation.fleet.is_some() {
-            return Err(NO_FLEET.to_owned());
-        }
         config.warnings.iter().for_each(|warning| warn!("{warning}"));
         let limits = config.cache;
         let verdicts = u64::from(limits.max_entries) * MAX_ENTRY_BYTES as u64;
@@ -224,8 +323,7 @@ impl Surroundings for Around<'_> {
         }
         match self.host.config.call(&call.cluster, &call.headers, &call.body, call.timeout) {
             Ok(number) => {
-                let mut calls = self.host.calls.lock().unwrap_or_else(PoisonError::into_inner);
-                calls.insert(number, (self.worker, id));
+                locked(&self.host.calls).insert(number, (self.worker, id));
                 true
             }
             Err(NotSent::NoCluster) => {
@@ -237,6 +335,10 @@ impl Surroundings for Around<'_> {
             }
             Err(NotSent::Refused) => false,
         }
+    }
+
+    fn order(&self, order: Order) {
+        locked(&self.host.orders).push((self.worker, order));
     }
 
     fn tick(&self, period: Duration) {
@@ -251,6 +353,3 @@ impl Surroundings for Around<'_> {
         mailboxes::put(mailbox, Message::Turn);
     }
 }
-
-const NO_FLEET: &str = "revocation.fleet: expected none, for a dynamic module of Envoy has no calls by gRPC, got a fleet: \
-    it needs the Wasm module";

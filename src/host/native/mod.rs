@@ -20,6 +20,7 @@
 mod abi;
 mod body;
 mod clock;
+mod grpc;
 mod headers;
 mod hooks;
 mod inbox;

@@ -7,6 +7,7 @@ use slab::Slab;
 
 use super::abi::{Doorbell, HeaderType, Stream};
 use super::body::{Body, Whole};
+use super::grpc::Order;
 use super::headers::Headers;
 use super::now;
 use super::statistics::Statistics;
@@ -42,6 +43,8 @@ pub(super) trait Surroundings: Sync {
     fn ask_for_turn(&self);
     /// Sends a call; whether it was.
     fn call(&self, id: CallId, call: &HttpCall) -> bool;
+    /// Has something done by gRPC.
+    fn order(&self, order: Order);
     /// Has ticks come so often.
     fn tick(&self, period: std::time::Duration);
     fn tell(&self, mailbox: Mailbox, digest: TokenDigest, told: Told);
@@ -219,8 +222,10 @@ impl Shard {
                         effects.extend(self.filter.step(now(), Event::NotSent(id)));
                     }
                 }
-                // A fleet is refused with the configuration that has one.
-                Effect::Cancel(_) | Effect::Grpc(..) | Effect::Open(..) | Effect::Send(..) => {}
+                Effect::Cancel(id) => around.order(Order::Cancel(id)),
+                Effect::Grpc(id, call) => around.order(Order::Call(id, call)),
+                Effect::Open(id, call) => around.order(Order::Open(id, call)),
+                Effect::Send(id, message) => around.order(Order::Send(id, message)),
                 Effect::Receive(id) | Effect::Watch(id) => {
                     let is_watch = matches!(effect, Effect::Watch(_));
                     if let Some((own, _, became)) = &mut own
@@ -271,6 +276,8 @@ impl Shard {
             HeaderEdit::Remove(name) => stream.set_header(HeaderType::Request, name, None),
             HeaderEdit::Set(name, value) => stream.set_header(HeaderType::Request, name, Some(value)),
         });
+        // As Envoy does for a Wasm module: the host that was judged is the one that is routed.
+        stream.clear_route_cache();
         if !are_edited {
             // Half-edited headers must not go on.
             *became = self.refused(id);
@@ -284,18 +291,18 @@ fn key(StreamId(number): StreamId) -> usize {
     usize::try_from(number).unwrap_or(usize::MAX)
 }
 
-/// Says in access logs what became of a request: `%FILTER_STATE(phantom_token.outcome:PLAIN)%`.
+/// Says in access logs what became of a request, by the names that it has there in Wasm: the same format serves.
 fn describe(stream: &mut Stream, description: &Description) {
     let Description { outcome, policy, cache, provider, token, client_id, sub } = description;
     let token = token.map(|token| token.to_string());
     let texts = [
-        ("phantom_token.outcome", Some(outcome.as_bytes())),
-        ("phantom_token.policy", policy.as_ref().map(String::as_bytes)),
-        ("phantom_token.cache", cache.map(str::as_bytes)),
-        ("phantom_token.provider", provider.as_ref().map(String::as_bytes)),
-        ("phantom_token.token", token.as_ref().map(String::as_bytes)),
-        ("phantom_token.client_id", client_id.as_deref()),
-        ("phantom_token.sub", sub.as_deref()),
+        ("wasm.phantom_token.outcome", Some(outcome.as_bytes())),
+        ("wasm.phantom_token.policy", policy.as_ref().map(String::as_bytes)),
+        ("wasm.phantom_token.cache", cache.map(str::as_bytes)),
+        ("wasm.phantom_token.provider", provider.as_ref().map(String::as_bytes)),
+        ("wasm.phantom_token.token", token.as_ref().map(String::as_bytes)),
+        ("wasm.phantom_token.client_id", client_id.as_deref()),
+        ("wasm.phantom_token.sub", sub.as_deref()),
     ];
     for (name, text) in texts {
         if let Some(text) = text {

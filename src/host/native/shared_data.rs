@@ -98,3 +98,57 @@ impl cache::SharedData for SharedData {
         self.0.epoch.fetch_add(by, Ordering::SeqCst);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::thread;
+
+    use super::*;
+    use crate::cache::SharedData as _;
+
+    #[test]
+    fn a_value_is_replaced_by_whoever_has_seen_it_alone() {
+        let memory = SharedData::named(b"replaced");
+        assert_eq!(memory.read("key"), (None, Version::NEVER_SET));
+        assert!(memory.replace("key", b"first", Version::NEVER_SET));
+        let (value, version) = memory.read("key");
+        assert_eq!(value.as_deref(), Some(&b"first"[..]));
+        assert!(memory.replace("key", b"second", version));
+        assert!(!memory.replace("key", b"third", version));
+        assert_eq!(memory.get("key").as_deref(), Some(&b"second"[..]));
+    }
+
+    #[test]
+    fn of_many_threads_each_replaces_what_it_has_seen() {
+        let memory = SharedData::named(b"counted");
+        memory.set("count", b"0");
+        thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| {
+                    let memory = SharedData::named(b"counted");
+                    (0..250).for_each(|_| {
+                        while {
+                            let (value, version) = memory.read("count");
+                            let count = value.and_then(|it| String::from_utf8(it).ok()?.parse::<u32>().ok());
+                            let next = (count.unwrap_or(0) + 1).to_string();
+                            !memory.replace("count", next.as_bytes(), version)
+                        } {}
+                        memory.advance_epoch(1);
+                    });
+                });
+            }
+        });
+        assert_eq!(memory.get("count").as_deref(), Some(&b"1000"[..]));
+        assert_eq!(memory.epoch(), Some(1000));
+    }
+
+    #[test]
+    fn filters_of_one_name_share_and_others_do_not() {
+        let memory = SharedData::named(b"one");
+        memory.set("key", b"value");
+        assert_eq!(SharedData::named(b"one").get("key").as_deref(), Some(&b"value"[..]));
+        assert_eq!(SharedData::named(b"another").get("key"), None);
+        drop(memory);
+        assert_eq!(SharedData::named(b"one").get("key"), None, "nobody kept it");
+    }
+}

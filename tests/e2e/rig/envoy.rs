@@ -183,9 +183,10 @@ impl Envoy {
         self.stats(&format!("^{prefix}.(.*;)?phantom_token.{name}{suffix}$")).await.into_values().sum()
     }
 
-    /// What tells workers to drop their own copies of verdicts.
-    pub async fn epoch(&self) -> u64 {
-        self.stats("^wasmcustom.0.phantom_token.epoch$").await.into_values().sum()
+    /// What tells workers to drop their own copies of verdicts; `None` where that is no statistic of Envoy's.
+    pub async fn epoch(&self) -> Option<u64> {
+        let epoch = async || self.stats("^wasmcustom.0.phantom_token.epoch$").await.into_values().sum();
+        if Host::tested() == Host::Wasm { Some(epoch().await) } else { None }
     }
 
     /// What Prometheus gets: the value of each series of the filter, by its name and labels as they are written.

@@ -46,14 +46,6 @@ impl Host {
             Self::Native => "phantom_token_filter: ",
         }
     }
-
-    /// What an access log's format has for something that the filter says of a request.
-    pub fn in_access_log(self, name: &str) -> String {
-        match self {
-            Self::Wasm => format!("%FILTER_STATE(wasm.phantom_token.{name}:PLAIN)%"),
-            Self::Native => format!("%FILTER_STATE(phantom_token.{name}:PLAIN)%"),
-        }
-    }
 }
 
 /// Where Envoy looks for dynamic modules: `$PHANTOM_TOKEN_FILTER_MODULES`, or the release build.
@@ -61,6 +53,6 @@ pub fn modules() -> String {
     let built = || format!("{ROOT}/target/release");
     let folder = env::var("PHANTOM_TOKEN_FILTER_MODULES").unwrap_or_else(|_| built());
     let file = Path::new(&folder).join("libphantom_token_filter.so");
-    assert!(Host::tested() == Host::Wasm || file.exists(), "{file:?} is missing: run `make build`");
+    assert!(Host::tested() == Host::Wasm || file.exists(), "{file:?} is missing: run `make module`");
     folder
 }

@@ -96,23 +96,22 @@ impl Config {
         self.change(counter, values, by, functions().map(of));
     }
 
-    /// Changes a gauge.
-    pub(in super::super) fn add_to_gauge(self, gauge: Metric, by: i64) {
+    pub(in super::super) fn add_to_gauge(self, gauge: Metric, values: &[&str], by: i64) {
         let change = functions().map(|functions| match by {
             0.. => functions.http_filter_config_increment_gauge,
             _ => functions.http_filter_config_decrement_gauge,
         });
-        self.change(gauge, &[], by.unsigned_abs(), change);
+        self.change(gauge, values, by.unsigned_abs(), change);
     }
 
-    pub(in super::super) fn set_gauge(self, gauge: Metric, to: u64) {
-        self.change(gauge, &[], to, functions().map(|functions| functions.http_filter_config_set_gauge));
+    pub(in super::super) fn set_gauge(self, gauge: Metric, values: &[&str], to: u64) {
+        self.change(gauge, values, to, functions().map(|functions| functions.http_filter_config_set_gauge));
     }
 
-    pub(in super::super) fn record(self, histogram: Metric, value: u64) {
+    pub(in super::super) fn record(self, histogram: Metric, values: &[&str], value: u64) {
         let of =
             |functions: &super::functions::Functions| functions.http_filter_config_record_histogram_value;
-        self.change(histogram, &[], value, functions().map(of));
+        self.change(histogram, values, value, functions().map(of));
     }
 
     fn change(
@@ -166,6 +165,62 @@ impl Config {
             CALLOUT_SENT => Ok(id),
             CLUSTER_NOT_FOUND => Err(NotSent::NoCluster),
             _ => Err(NotSent::Refused),
+        }
+    }
+
+    /// Opens a stream to a cluster, with the beginning of its body; what comes, comes under the number that this gives. A
+    /// `timeout` of zero is none. Only on the main thread.
+    pub(in super::super) fn open_stream(
+        self,
+        cluster: &str,
+        headers: &[(&str, &str)],
+        body: &[u8],
+        is_last: bool,
+        timeout: Duration,
+    ) -> Option<u64> {
+        let header = |(name, value): &(&str, &str)| ModuleHeader {
+            key: ModuleBuffer::new(name.as_bytes()),
+            value: ModuleBuffer::new(value.as_bytes()),
+        };
+        let headers: Vec<ModuleHeader> = headers.iter().map(header).collect();
+        let (cluster, body, mut id) = (ModuleBuffer::new(cluster.as_bytes()), ModuleBuffer::new(body), 0);
+        let timeout = u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX);
+        // SAFETY: see `log`; Envoy writes eight bytes besides.
+        let result = unsafe {
+            (functions()?.http_filter_config_start_http_stream)(
+                self.0,
+                &raw mut id,
+                cluster,
+                headers.as_ptr(),
+                headers.len(),
+                body,
+                is_last,
+                timeout,
+            )
+        };
+        (result == CALLOUT_SENT).then_some(id)
+    }
+
+    /// Sends more on a stream, which goes on. Its end may come back to us at once. Only on the main thread.
+    pub(in super::super) fn send_on_stream(self, stream: u64, data: &[u8]) {
+        if let Some(functions) = functions() {
+            // SAFETY: see `log`.
+            _ = unsafe {
+                (functions.http_filter_config_stream_send_data)(
+                    self.0,
+                    stream,
+                    ModuleBuffer::new(data),
+                    false,
+                )
+            };
+        }
+    }
+
+    /// Ends a stream; that comes back to us at once. Only on the main thread.
+    pub(in super::super) fn reset_stream(self, stream: u64) {
+        if let Some(functions) = functions() {
+            // SAFETY: no memory is involved.
+            unsafe { (functions.http_filter_config_reset_http_stream)(self.0, stream) }
         }
     }
 

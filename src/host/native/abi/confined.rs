@@ -28,3 +28,55 @@ impl<T> Confined<T> {
         act(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::panic, clippy::unwrap_used)]
+
+    use std::cell::Cell;
+    use std::panic::{AssertUnwindSafe, catch_unwind};
+    use std::rc::Rc;
+    use std::thread;
+
+    use super::*;
+
+    /// What counts as the core does.
+    fn confined() -> Confined<(Rc<Cell<u32>>, Rc<Cell<u32>>)> {
+        let make = || {
+            let count = Rc::new(Cell::new(0));
+            Ok::<_, ()>((Rc::clone(&count), count))
+        };
+        Confined::new(make).unwrap()
+    }
+
+    #[test]
+    fn threads_take_turns() {
+        let confined = confined();
+        thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| {
+                    (0..1000).for_each(|_| {
+                        confined.with(|(count, same)| {
+                            let another = Rc::clone(same);
+                            another.set(count.get() + 1);
+                        });
+                    });
+                });
+            }
+        });
+        assert_eq!(confined.with(|(count, same)| (count.get(), Rc::strong_count(same))), (4000, 2));
+    }
+
+    #[test]
+    fn a_panic_under_the_lock_leaves_the_rest_usable() {
+        let confined = confined();
+        let panicked = catch_unwind(AssertUnwindSafe(|| {
+            confined.with(|(count, _)| {
+                count.set(1);
+                panic!("as a bug would");
+            })
+        }));
+        assert!(panicked.is_err());
+        assert_eq!(confined.with(|(count, _)| count.get()), 1);
+    }
+}

@@ -18,7 +18,7 @@ use super::super::stream::Request;
 use super::config::Config;
 use super::functions;
 use super::stream::{Stream, bytes};
-use super::types::{CALLOUT_ANSWERED, EnvoyBuffer, EnvoyHeader, Pointer};
+use super::types::{CALLOUT_ANSWERED, CONTINUE, EnvoyBuffer, EnvoyHeader, Pointer};
 use crate::host::action::Action;
 
 /// What `act` gives; if it panics, `None`.
@@ -126,6 +126,81 @@ extern "C" fn envoy_dynamic_module_on_http_filter_config_http_callout_done(
     _ = guarded(|| installation.called(call, answer));
 }
 
+#[unsafe(no_mangle)]
+extern "C" fn envoy_dynamic_module_on_http_filter_config_http_stream_headers(
+    _envoy: Pointer,
+    config: *const c_void,
+    stream: u64,
+    headers: *const EnvoyHeader,
+    headers_size: usize,
+    _is_last: bool,
+) {
+    // SAFETY: Envoy calls with what `…_config_new` gave, and with as many headers as it says.
+    let (installation, headers) = unsafe { (installation(config), parts(headers, headers_size)) };
+    // SAFETY: they stay for as long as the hook lasts.
+    let header = |header: &EnvoyHeader| unsafe { (bytes(header.key), bytes(header.value)) };
+    let headers: Vec<(&[u8], &[u8])> = headers.iter().map(header).collect();
+    _ = guarded(|| installation.stream_headers(stream, &headers));
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn envoy_dynamic_module_on_http_filter_config_http_stream_data(
+    _envoy: Pointer,
+    config: *const c_void,
+    stream: u64,
+    chunks: *const EnvoyBuffer,
+    chunks_size: usize,
+    _is_last: bool,
+) {
+    // SAFETY: Envoy calls with what `…_config_new` gave, and with as many chunks as it says.
+    let (installation, chunks) = unsafe { (installation(config), parts(chunks, chunks_size)) };
+    // SAFETY: they stay for as long as the hook lasts.
+    let chunks: Vec<&[u8]> = chunks.iter().map(|chunk| unsafe { bytes(*chunk) }).collect();
+    _ = guarded(|| installation.stream_data(stream, &chunks));
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn envoy_dynamic_module_on_http_filter_config_http_stream_trailers(
+    envoy: Pointer,
+    config: *const c_void,
+    stream: u64,
+    trailers: *const EnvoyHeader,
+    trailers_size: usize,
+) {
+    // What ends a call stands there or in the headers alike.
+    envoy_dynamic_module_on_http_filter_config_http_stream_headers(
+        envoy,
+        config,
+        stream,
+        trailers,
+        trailers_size,
+        true,
+    );
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn envoy_dynamic_module_on_http_filter_config_http_stream_complete(
+    _envoy: Pointer,
+    config: *const c_void,
+    stream: u64,
+) {
+    // SAFETY: Envoy calls with what `…_config_new` gave, here and below.
+    let installation = unsafe { installation(config) };
+    _ = guarded(|| installation.stream_ended(stream));
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn envoy_dynamic_module_on_http_filter_config_http_stream_reset(
+    _envoy: Pointer,
+    config: *const c_void,
+    stream: u64,
+    _reason: u32,
+) {
+    // SAFETY: see above.
+    let installation = unsafe { installation(config) };
+    _ = guarded(|| installation.stream_ended(stream));
+}
+
 /// Things of Envoy's in a row.
 ///
 /// # Safety
@@ -229,125 +304,3 @@ extern "C" fn envoy_dynamic_module_on_http_filter_per_route_config_new(
     _ = guarded(hooks::refuse_route_config);
     ptr::null()
 }
-
-/// What nothing is made of.
-mod unused {
-    use super::{CONTINUE, EnvoyBuffer, EnvoyHeader, Pointer, c_void};
-
-    #[unsafe(no_mangle)]
-    extern "C" fn envoy_dynamic_module_on_http_filter_per_route_config_destroy(_config: *const c_void) {}
-
-    #[unsafe(no_mangle)]
-    extern "C" fn envoy_dynamic_module_on_http_filter_response_body(
-        _envoy: Pointer,
-        _module: *const c_void,
-        _is_last: bool,
-    ) -> u32 {
-        CONTINUE
-    }
-
-    #[unsafe(no_mangle)]
-    extern "C" fn envoy_dynamic_module_on_http_filter_response_trailers(
-        _envoy: Pointer,
-        _module: *const c_void,
-    ) -> u32 {
-        CONTINUE
-    }
-
-    #[unsafe(no_mangle)]
-    extern "C" fn envoy_dynamic_module_on_http_filter_stream_complete(
-        _envoy: Pointer,
-        _module: *const c_void,
-    ) {
-    }
-
-    #[unsafe(no_mangle)]
-    extern "C" fn envoy_dynamic_module_on_http_filter_local_reply(
-        _envoy: Pointer,
-        _module: *const c_void,
-        _status: u32,
-        _details: EnvoyBuffer,
-        _is_reset: bool,
-    ) -> u32 {
-        CONTINUE
-    }
-
-    #[unsafe(no_mangle)]
-    extern "C" fn envoy_dynamic_module_on_http_filter_downstream_above_write_buffer_high_watermark(
-        _envoy: Pointer,
-        _module: *const c_void,
-    ) {
-    }
-
-    #[unsafe(no_mangle)]
-    extern "C" fn envoy_dynamic_module_on_http_filter_downstream_below_write_buffer_low_watermark(
-        _envoy: Pointer,
-        _module: *const c_void,
-    ) {
-    }
-
-    #[unsafe(no_mangle)]
-    extern "C" fn envoy_dynamic_module_on_http_filter_http_callout_done(
-        _envoy: Pointer,
-        _module: *const c_void,
-        _call: u64,
-        _result: u32,
-        _headers: *const EnvoyHeader,
-        _headers_size: usize,
-        _chunks: *const EnvoyBuffer,
-        _chunks_size: usize,
-    ) {
-    }
-
-    #[unsafe(no_mangle)]
-    extern "C" fn envoy_dynamic_module_on_http_filter_http_stream_headers(
-        _envoy: Pointer,
-        _module: *const c_void,
-        _stream: u64,
-        _headers: *const EnvoyHeader,
-        _headers_size: usize,
-        _is_last: bool,
-    ) {
-    }
-
-    #[unsafe(no_mangle)]
-    extern "C" fn envoy_dynamic_module_on_http_filter_http_stream_data(
-        _envoy: Pointer,
-        _module: *const c_void,
-        _stream: u64,
-        _chunks: *const EnvoyBuffer,
-        _chunks_size: usize,
-        _is_last: bool,
-    ) {
-    }
-
-    #[unsafe(no_mangle)]
-    extern "C" fn envoy_dynamic_module_on_http_filter_http_stream_trailers(
-        _envoy: Pointer,
-        _module: *const c_void,
-        _stream: u64,
-        _trailers: *const EnvoyHeader,
-        _trailers_size: usize,
-    ) {
-    }
-
-    #[unsafe(no_mangle)]
-    extern "C" fn envoy_dynamic_module_on_http_filter_http_stream_complete(
-        _envoy: Pointer,
-        _module: *const c_void,
-        _stream: u64,
-    ) {
-    }
-
-    #[unsafe(no_mangle)]
-    extern "C" fn envoy_dynamic_module_on_http_filter_http_stream_reset(
-        _envoy: Pointer,
-        _module: *const c_void,
-        _stream: u64,
-        _reason: u32,
-    ) {
-    }
-}
-
-/// `…_status_Continue` of every kind.
-const CONTINUE: u32 = 0;

@@ -37,6 +37,7 @@ macro_rules! functions {
 
 functions! {
     get_concurrency() -> u32;
+    http_clear_route_cache(Pointer);
     http_filter_config_decrement_gauge(Pointer, usize, *const ModuleBuffer, usize, u64) -> u32;
     http_filter_config_define_counter(Pointer, ModuleBuffer, *const ModuleBuffer, usize, *mut usize) -> u32;
     http_filter_config_define_gauge(Pointer, ModuleBuffer, *const ModuleBuffer, usize, *mut usize) -> u32;
@@ -44,11 +45,14 @@ functions! {
     http_filter_config_http_callout(Pointer, *mut u64, ModuleBuffer, *const ModuleHeader, usize, ModuleBuffer, u64) -> u32;
     http_filter_config_increment_counter(Pointer, usize, *const ModuleBuffer, usize, u64) -> u32;
     http_filter_config_increment_gauge(Pointer, usize, *const ModuleBuffer, usize, u64) -> u32;
+    http_filter_config_reset_http_stream(Pointer, u64);
     http_filter_config_record_histogram_value(Pointer, usize, *const ModuleBuffer, usize, u64) -> u32;
     http_filter_config_scheduler_commit(Pointer, u64);
     http_filter_config_scheduler_delete(Pointer);
     http_filter_config_scheduler_new(Pointer) -> Pointer;
     http_filter_config_set_gauge(Pointer, usize, *const ModuleBuffer, usize, u64) -> u32;
+    http_filter_config_start_http_stream(Pointer, *mut u64, ModuleBuffer, *const ModuleHeader, usize, ModuleBuffer, bool, u64) -> u32;
+    http_filter_config_stream_send_data(Pointer, u64, ModuleBuffer, bool) -> bool;
     http_filter_continue_decoding(Pointer);
     http_filter_get_attribute_string(Pointer, u32, *mut EnvoyBuffer) -> bool;
     http_filter_get_worker_index(Pointer) -> u32;

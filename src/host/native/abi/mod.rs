@@ -10,6 +10,7 @@ mod exports;
 mod functions;
 mod stream;
 mod types;
+mod unused_hooks;
 
 pub(super) use config::{Config, Metric, NotSent, Scheduler, log, log_enabled};
 pub(super) use config::{concurrency, is_validation_mode};

@@ -59,6 +59,14 @@ impl Stream {
         })
     }
 
+    /// Has Envoy choose the route again.
+    pub(in super::super) fn clear_route_cache(&mut self) {
+        if let Some(functions) = functions() {
+            // SAFETY: no memory is involved.
+            unsafe { (functions.http_clear_route_cache)(self.0) }
+        }
+    }
+
     /// How much of a body is there.
     pub(in super::super) fn body_size(&self, body: BodyType) -> usize {
         functions().map_or(0, |functions| unsafe { (functions.http_get_body_size)(self.0, body as u32) })

@@ -100,3 +100,6 @@ pub(super) const CALLOUT_ANSWERED: u32 = 0;
 
 /// `…_metrics_result_Success`.
 pub(super) const METRIC_DONE: u32 = 0;
+
+/// `…_status_Continue` of every kind.
+pub(super) const CONTINUE: u32 = 0;
