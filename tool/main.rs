@@ -8,7 +8,6 @@ mod explain;
 mod finding;
 mod keygen;
 mod schema;
-mod signatures;
 mod yaml;
 
 use std::io::{self, Write};

@@ -7,8 +7,8 @@
 //! [`JwtRules`] make an access token of it. No key, algorithm or URL of the token's own choosing is followed. An
 //! [`OwnKeyJwt`] becomes one by the key that it brings, and is no token: it shows that its sender has the key.
 //!
-//! EC and RSA signatures are made and checked by the host ([`Signatures`]); Ed25519, HMAC and RSASSA-PSS, which
-//! it lacks, here.
+//! EC and RSA signatures are made and checked by the host ([`Signatures`]), where that is Wasm; Ed25519, HMAC and RSASSA-PSS,
+//! which it lacks, here.
 
 mod access_token;
 mod algorithm;
@@ -26,6 +26,8 @@ mod private_key;
 mod pss;
 mod public_key;
 mod roca;
+#[cfg(not(target_arch = "wasm32"))]
+mod rust_crypto;
 mod untrusted;
 mod verifying_key;
 
@@ -39,6 +41,8 @@ pub use minted::{Minted, PhantomTokenId};
 pub use own_key::{NotByOwnKey, OwnKeyJwt};
 pub use private_key::PrivateKey;
 pub use public_key::{Curve, KeyError, PublicKey};
+#[cfg(not(target_arch = "wasm32"))]
+pub use rust_crypto::RustCrypto;
 pub(crate) use untrusted::claims_unchecked;
 pub use untrusted::{MalformedJwt, UntrustedJwt, looks_like_jwt};
 pub use verifying_key::UnusableKey;

@@ -89,17 +89,21 @@ impl Names {
 
     /// The name of a series' statistic.
     pub fn statistic<M: Metric>(&self, series: Series<M>) -> String {
+        let label = |(label, value): (&str, Option<String>)| Some([label, "=.=", &value?, ";.;"].concat());
+        let labels: String = self.labels(series).into_iter().filter_map(label).collect();
+        labels + series.metric.name()
+    }
+
+    /// The labels of a series, and their values.
+    pub fn labels<M>(&self, series: Series<M>) -> [(&'static str, Option<String>); 4] {
         let Labels { provider, transmitter, policy, reason } = series.labels;
         let named = |names: &'_ [String], place: Option<usize>| names.get(place?).map(|name| value(name));
-        let labels = [
+        [
             ("provider", named(&self.providers, provider)),
             ("transmitter", named(&self.transmitters, transmitter)),
             ("policy", named(&self.policies, policy)),
             ("reason", reason.map(str::to_owned)),
-        ];
-        let label = |(label, value): (&str, Option<String>)| Some([label, "=.=", &value?, ";.;"].concat());
-        let labels: String = labels.into_iter().filter_map(label).collect();
-        labels + series.metric.name()
+        ]
     }
 }
 

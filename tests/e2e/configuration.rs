@@ -9,6 +9,7 @@ use crate::rig::{
     answer::Answer,
     bootstrap::Bootstrap,
     gateway::{Gateway, plugin},
+    host::Host,
 };
 
 /// Envoy hands a `Struct` over as serialized protobuf (all other tests), a string as it is.
@@ -97,6 +98,6 @@ async fn refused(wrong: impl FnOnce(&mut Value), text: &str) -> String {
     let nobody = SocketAddr::from(([127, 0, 0, 1], 9));
     let envoy = Bootstrap::new(plugin).cluster("authorization_server", nobody).cluster("upstream", nobody);
     let log = envoy.refused().await;
-    let line = log.lines().find(|line| line.contains("wasm log") && line.contains(text));
+    let line = log.lines().find(|line| line.contains(Host::tested().log_mark()) && line.contains(text));
     line.unwrap_or_else(|| panic!("no line with {text:?}:\n{log}")).to_owned()
 }

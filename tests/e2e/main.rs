@@ -1,4 +1,5 @@
-//! End to end: the filter in real Envoy, with real and with misbehaving authorization servers.
+//! End to end: the filter in real Envoy, with real and with misbehaving authorization servers; in Wasm, or with `FILTER_HOST=native`
+//! as a dynamic module. What belongs to one host alone is in [`wasm`] and [`native`], whichever is tested.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
 #![allow(clippy::disallowed_methods, reason = "these tests live in real time")]
@@ -14,7 +15,6 @@ mod configuration;
 mod dialects;
 mod discovery;
 mod dpop;
-mod examples;
 mod fleet;
 mod floods;
 mod host_traps;
@@ -31,6 +31,7 @@ mod mcp;
 mod memory;
 mod metrics;
 mod minted;
+mod native;
 mod open_streams;
 mod operation;
 mod operators_tool;
@@ -50,13 +51,12 @@ mod signals;
 mod signals_fetched;
 mod signed_replies;
 mod soak;
-mod statistics;
 mod strategies;
 mod streams;
 mod token_sources;
 mod unsent_calls;
 mod uploads;
-mod validated;
 mod waiting_bodies;
+mod wasm;
 mod withdrawn_jwts;
 mod workers;

@@ -11,6 +11,7 @@ use crate::rig::{
     client::Request,
     eventually,
     gateway::{Gateway, plugin},
+    host::Host,
 };
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -93,7 +94,7 @@ fn of_istio() -> Value {
     json!({
         "use_all_default_tags": false,
         "stats_tags": tags.collect::<Vec<_>>(),
-        "stats_matcher": {"inclusion_list": {"patterns": [{"prefix": "wasm"}]}},
+        "stats_matcher": {"inclusion_list": {"patterns": [{"prefix": Host::tested().statistics()}]}},
     })
 }
 

@@ -14,6 +14,7 @@ use crate::rig::{
     etcd::Etcd,
     eventually,
     gateway::{Gateway, plugin},
+    host::Host,
     jose,
     process::Process,
     started::{free_port, until_ready},
@@ -200,6 +201,9 @@ async fn prometheus_finds_something_for_every_query_of_the_dashboard_and_every_a
     let queries = queries();
     assert!(queries.len() > 40, "{}", queries.len());
     for (panel, query) in queries {
+        if Host::tested() == Host::Native && query.contains("envoy_wasm_") {
+            continue; // there are no VMs
+        }
         // As Grafana fills them in, where all is chosen.
         let filled =
             ["$job", "$provider", "$policy"].iter().fold(query, |query, name| query.replace(name, ".*"));
@@ -221,7 +225,8 @@ async fn prometheus_finds_something_for_every_query_of_the_dashboard_and_every_a
             assert!(names.contains(&name), "{}: {name} in {names:?}", rule["alert"]);
         }
     }
-    assert!(names.iter().any(|name| name.starts_with("envoy_wasm_") && name.ends_with("_vm_reload_failure")));
+    let is_reload = |name: &&str| name.starts_with("envoy_wasm_") && name.ends_with("_vm_reload_failure");
+    assert!(Host::tested() == Host::Native || names.iter().any(is_reload), "only VMs are made anew");
     assert!(
         names
             .iter()

@@ -8,6 +8,7 @@ use crate::rig::{
     answer::Answer,
     bootstrap::Bootstrap,
     gateway::{Gateway, plugin},
+    host::Host,
     jose,
 };
 
@@ -61,7 +62,10 @@ async fn check_says_of_a_configuration_what_the_filter_says_in_envoy() {
         "cache.jitter: expected a number from 0 to 1, got 2",
     ];
     for path in paths {
-        assert!(log.lines().any(|line| line.contains("wasm log") && line.contains(path)), "{path}: {log}");
+        assert!(
+            log.lines().any(|line| line.contains(Host::tested().log_mark()) && line.contains(path)),
+            "{path}: {log}"
+        );
         assert!(said.lines().any(|line| line.contains(path)), "{path}: {said}");
     }
 }

@@ -20,6 +20,7 @@ use crate::rig::{
     client::{Connection, Reply, Request},
     eventually,
     gateway::{Gateway, plugin, plugin_with, signing_key},
+    host::Host,
     jose::{self, Key},
     wasm_filter::WasmFilter,
     within_limit,
@@ -121,7 +122,7 @@ async fn verdicts_and_jwts_outlive_a_change_that_is_none_of_theirs() {
     let wasm_filter = WasmFilter { host_env_keys: vec!["PATH".to_owned()], ..WasmFilter::default() };
     gateway.envoy.reload_with(&wasm_filter, &plugin).await;
     serve_what_is_remembered(&mut workers, "second").await;
-    assert!(vms(&gateway).await >= before + 2);
+    assert!(Host::tested() == Host::Native || vms(&gateway).await >= before + 2);
 
     assert_eq!(gateway.server.call_count(), 2, "one for each token");
     assert_eq!(gateway.envoy.counter("jwt.minted").await, 1);

@@ -8,6 +8,7 @@ use serde_json::json;
 use crate::rig::{
     answer::Answer,
     gateway::{Gateway, plugin},
+    host::Host,
 };
 
 /// Of one try.
@@ -113,7 +114,8 @@ impl Trouble {
         assert_eq!(gateway.server.call_count(), self.tries.unwrap_or(0));
 
         let log = gateway.envoy.log();
-        let line = log.lines().find(|line| line.contains("wasm log") && line.contains(self.reason));
+        let line =
+            log.lines().find(|line| line.contains(Host::tested().log_mark()) && line.contains(self.reason));
         let line = line.unwrap_or_else(|| panic!("no line with {:?}:\n{log}", self.reason));
         assert!(line.contains("main"), "the provider's name is not in {line}");
         let level = if self.reason == "401" { "[error]" } else { "[warning]" };

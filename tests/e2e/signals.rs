@@ -310,16 +310,6 @@ fn base64(text: &str) -> String {
     Base64::encode_string(text.as_bytes())
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn where_envoy_keeps_bodies_back_a_signal_is_refused_and_the_log_says_why() {
-    let revocable = Revocable::start(|envoy| envoy.workers(1)).await;
-    assert_eq!(revocable.gateway.get("token-0").await.status, 200);
-    let reply = revocable.logout(0).await;
-    assert_eq!(reply.status, 503, "{reply:?}");
-    assert!(revocable.gateway.envoy.log().contains("allow_on_headers_stop_iteration: true"));
-    assert_eq!(revocable.gateway.upstream.requests(), 1, "no signal reaches the service");
-}
-
 /// Envoy begins anew to wait for the next tick whenever it is told how often they are wanted; which is sooner as long as a
 /// request waits for another worker's question.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

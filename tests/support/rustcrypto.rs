@@ -6,10 +6,7 @@ use std::sync::LazyLock;
 use p256::pkcs8::{EncodePrivateKey, LineEnding};
 use phantom_token_filter::jwt::{SignError, Signatures};
 
-#[path = "../../tool/signatures.rs"]
-mod signatures;
-
-pub(crate) use signatures::RustCrypto;
+pub(crate) use phantom_token_filter::jwt::RustCrypto;
 
 /// A host without the foreign functions: Envoy before 1.37.
 pub struct NoSignatures;

@@ -15,8 +15,8 @@ use super::clusters::Clusters;
 use super::configuration::Configuration;
 use crate::curl::{Answer, Call};
 use crate::finding::{Finding, Level};
-use crate::signatures::RustCrypto;
 use crate::yaml::Node;
+use phantom_token_filter::jwt::RustCrypto;
 
 /// Asks every endpoint of every provider; what is wrong, and how many were asked.
 pub(super) fn ask(

@@ -7,7 +7,7 @@ use clap::ValueEnum;
 use phantom_token_filter::config::{Config, ConfigError};
 
 use super::locate::{locate, place};
-use super::plugin::Plugin;
+use super::plugin::{Form, Plugin};
 use crate::finding::Finding;
 use crate::keygen::{Keys, Signing};
 use crate::yaml::{self, Node, Position};
@@ -74,6 +74,9 @@ impl Configuration {
         let environment = |name: &str| match plugin.environment.get(name) {
             Some(Some(value)) => Some(value.clone()),
             Some(None) => std::env::var(name).ok().or_else(|| Some(stand_ins.of(name))),
+            None if plugin.form == Form::DynamicModule => {
+                std::env::var(name).ok().or_else(|| Some(stand_ins.of(name)))
+            }
             None => {
                 missing.borrow_mut().push(name.to_owned());
                 None

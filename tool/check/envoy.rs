@@ -1,4 +1,4 @@
-//! Envoy's own configuration, whole or in parts: wherever a Wasm filter stands in it.
+//! Envoy's own configuration, whole or in parts: wherever a Wasm filter or a dynamic module stands in it.
 
 use std::collections::BTreeMap;
 
@@ -42,6 +42,10 @@ fn gather<'d>(
     // A type that Envoy does not know itself may stand around one that it does.
     let is_wrapped = is(".TypedStruct") && node.text_at(&["type_url"]).is_some_and(|it| it.ends_with(WASM));
     let wasm = if is_wrapped { node.get("value") } else { Some(node).filter(|_| is(WASM)) };
+    if is(DYNAMIC_MODULE) {
+        found.extend(module(document, node, around));
+        return;
+    }
     match wasm.and_then(|wasm| wasm.get("config")) {
         Some(settings) => found.extend(plugin(document, settings, form, around)),
         None => node.children().for_each(|child| gather(document, child, form, around, found)),
@@ -88,6 +92,23 @@ fn plugin<'d>(
     })
 }
 
+/// A dynamic module, which has the whole environment and none of a VM's settings.
+fn module<'d>(document: &'d Document<'d>, filter: &'d Node, around: Around<'d>) -> Option<Plugin<'d>> {
+    let configuration = filter.entry("filter_config");
+    let names = [filter.text_at(&["dynamic_module_config", "name"]), filter.text_at(&["filter_name"])];
+    is_ours(&names, configuration.map(|entry| &entry.value)).then(|| Plugin {
+        document,
+        form: Form::DynamicModule,
+        at: filter.at,
+        configuration,
+        environment: BTreeMap::new(),
+        settings: None,
+        manager: around.manager,
+        filter: around.filter,
+        listener: around.listener,
+    })
+}
+
 /// The `vm_id` of every other Wasm plugin in this part of a document, with where it stands.
 pub(super) fn other_memories<'d>(node: &'d Node, found: &mut Vec<(&'d str, Position)>) {
     if let Some(id) = node.at(&["vm_config", "vm_id"]) {
@@ -113,6 +134,9 @@ pub(super) fn message(plugin: &Plugin<'_>) -> Option<Finding> {
         }
     }
 }
+
+/// The type of a dynamic module.
+const DYNAMIC_MODULE: &str = ".filters.http.dynamic_modules.v3.DynamicModuleFilter";
 
 /// The type of a Wasm filter.
 const WASM: &str = ".filters.http.wasm.v3.Wasm";

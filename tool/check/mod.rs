@@ -112,6 +112,7 @@ impl Report {
         self.extend(plugin.document, own_configuration(plugin, found));
         let is_patched = plugin.form == Form::EnvoyExtensionPolicy && patch_policy::sets_switch(documents);
         let findings = match plugin.form {
+            Form::DynamicModule => Vec::new(),
             Form::Envoy => vm::check(plugin, found),
             Form::EnvoyFilter => {
                 [vm::check(plugin, found), found.map(istio::own).unwrap_or_default()].concat()
@@ -133,7 +134,7 @@ impl Report {
                 Some((document, cluster)) => self.extend(document, tls::check(name, cluster)),
                 None => {
                     let problem = match plugin.form {
-                        Form::Envoy => clusters.unknown(name),
+                        Form::DynamicModule | Form::Envoy => clusters.unknown(name),
                         form if form.is_istio() => istio::cluster_name(name, documents),
                         _ => gateway::cluster_name(name, documents),
                     };
@@ -196,7 +197,7 @@ fn own_configuration(plugin: &Plugin<'_>, configuration: Option<&Configuration>)
     };
     let mut findings = Vec::new();
     match plugin.form {
-        Form::Envoy | Form::EnvoyFilter => findings.extend(envoy::message(plugin)),
+        Form::DynamicModule | Form::Envoy | Form::EnvoyFilter => findings.extend(envoy::message(plugin)),
         _ if plugin.own().is_some_and(|own| own.text().is_some()) => {
             let at = plugin.configuration.map_or(plugin.at, |entry| entry.at);
             return vec![Finding::error(at, "configuration", "expected an object, got a text")];

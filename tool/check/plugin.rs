@@ -8,6 +8,8 @@ use crate::yaml::{Entry, Node, Position};
 /// In which form the filter is configured: what the form cannot say, Envoy is not told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Form {
+    /// Envoy's own, of a dynamic module, which has the whole environment.
+    DynamicModule,
     /// Envoy's own: all that there is.
     Envoy,
     /// `EnvoyExtensionPolicy` of Envoy Gateway.
@@ -24,6 +26,7 @@ impl Form {
     /// How it gives the filter a variable of Envoy's environment.
     pub(super) fn way_to_pass(self) -> &'static str {
         match self {
+            Self::DynamicModule => "add it to Envoy's own environment",
             Self::Envoy | Self::EnvoyFilter => {
                 "add it to vm_config.environment_variables.host_env_keys and to Envoy's own environment"
             }
@@ -66,7 +69,7 @@ impl Plugin<'_> {
     /// The value with the filter's own configuration: in Envoy's form it stands in a message, also where that has no type.
     pub(super) fn own(&self) -> Option<&Node> {
         let value = &self.configuration?.value;
-        let is_message = matches!(self.form, Form::Envoy | Form::EnvoyFilter)
+        let is_message = matches!(self.form, Form::DynamicModule | Form::Envoy | Form::EnvoyFilter)
             && (value.get("@type").is_some() || value.get("value").is_some());
         if is_message { value.get("value") } else { Some(value) }
     }

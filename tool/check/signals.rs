@@ -36,7 +36,8 @@ pub(super) fn check(plugin: &Plugin<'_>, configuration: &Configuration, is_patch
             let at = plugin.settings.and_then(|it| it.get(SWITCH)).map_or(plugin.at, |node| node.at);
             vec![Finding::error(at, SWITCH, wanted)]
         }
-        None if is_patched => Vec::new(),
+        // A module needs no switch: it says itself what is kept back.
+        None if is_patched || plugin.form == Form::DynamicModule => Vec::new(),
         None => receivers.iter().map(|receiver| cannot(plugin.form, receiver, configuration)).collect::<Vec<_>>(),
     }
     .into_iter()

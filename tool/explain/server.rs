@@ -13,7 +13,7 @@ use phantom_token_filter::token::UnixMillis;
 use serde_json::{Map, Value, json};
 
 use crate::keygen::{Keys, Signing};
-use crate::signatures::RustCrypto;
+use phantom_token_filter::jwt::RustCrypto;
 
 /// What is known of the token.
 pub(super) enum Known {

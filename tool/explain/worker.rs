@@ -12,7 +12,7 @@ use phantom_token_filter::token::UnixMillis;
 
 use super::request::Request;
 use super::server::Server;
-use crate::signatures::RustCrypto;
+use phantom_token_filter::jwt::RustCrypto;
 
 /// What became of the request.
 pub(super) enum Fate {

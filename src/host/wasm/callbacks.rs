@@ -11,11 +11,11 @@ use log::error;
 
 use super::abi::hostcalls;
 use super::absence;
-use super::action::Action;
 use super::apply::Worker;
 use super::doubt::{self, Sight};
 use super::{local_reply, logger, root};
 use crate::filter::{Event, StreamId};
+use crate::host::action::Action;
 use crate::numbered::Numbered;
 
 /// Every context of this VM.

@@ -1,5 +1,7 @@
 //! What a worker notes of a request that did not simply go on.
 
+use crate::host::fate::Fate;
+
 /// A request that did not simply go on.
 pub(super) struct Held {
     /// What became of it so far.
@@ -8,19 +10,4 @@ pub(super) struct Held {
     pub(super) passed: Vec<u8>,
     /// Whether the filter has been told of the body.
     pub(super) is_read: bool,
-}
-
-/// What became of the stream whose callback it was.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Fate {
-    /// It was answered.
-    Answered,
-    /// It goes on.
-    Forwarded,
-    /// It waits for its own body.
-    Receiving,
-    /// It waits.
-    Waiting,
-    /// It goes on, and is watched.
-    Watched,
 }

@@ -1,11 +1,9 @@
 //! The filter in Wasm: Envoy's callbacks in, events to the filter; effects out, host calls to Envoy.
 //!
-//! It decides nothing. Every host call that can fail gives a `Result`; what fails closes the request. A header value
-//! is bytes, for it need not be text. [`abi`] is the border itself.
+//! [`abi`] is the border itself.
 
 mod abi;
 mod absence;
-mod action;
 mod apply;
 mod callbacks;
 mod doubt;

@@ -5,12 +5,13 @@ use std::cell::OnceCell;
 
 use super::abi::Given;
 use super::abi::hostcalls::{self, BufferType, MapType};
-use super::action::Action;
 use super::apply::Worker;
 use super::doubt::Bodies;
-use super::held::{Fate, Held};
+use super::held::Held;
 use super::pairs;
 use crate::filter::{Event, MAX_BODY_BYTES, StreamId};
+use crate::host::action::Action;
+use crate::host::fate::Fate;
 use crate::request::{RequestView, Unreadable};
 
 impl Worker {
@@ -84,13 +85,9 @@ impl Worker {
         }
     }
 
-    /// Whether more of a request may pass: only of one that was found to pass, and not because nobody holds it.
+    /// Whether more of a request may pass.
     fn gate(&self, stream: StreamId) -> Action {
-        match self.fate(stream) {
-            None | Some(Fate::Forwarded | Fate::Watched) => Action::Continue,
-            Some(Fate::Receiving) => Action::Collect,
-            Some(Fate::Answered | Fate::Waiting) => Action::Wait,
-        }
+        self.fate(stream).map_or(Action::Continue, Fate::gate)
     }
 
     /// More of the body is there, `size` bytes of it; `is_last`: no more follows.

@@ -4,7 +4,7 @@ use std::{net::SocketAddr, path::Path};
 
 use serde_json::{Value, json};
 
-use super::{ROOT, wasm_filter::WasmFilter};
+use super::{ROOT, host::Host, wasm_filter::WasmFilter};
 
 const EXTENSIONS: &str = "type.googleapis.com/envoy.extensions.filters";
 
@@ -271,6 +271,12 @@ impl Bootstrap {
         });
         if let Some(config) = self.stats_config {
             bootstrap["stats_config"] = config;
+        }
+        if Host::tested() == Host::Native {
+            // As docs/deploy.md has it: Prometheus finds the same names as in Wasm.
+            let plain_names = "envoy.reloadable_features.dynamic_modules_strip_custom_stat_prefix";
+            let layer = json!({"name": "static", "static_layer": {(plain_names): true}});
+            bootstrap["layered_runtime"] = json!({"layers": [layer]});
         }
         bootstrap
     }

@@ -17,6 +17,7 @@ use super::{
     bootstrap::Bootstrap,
     client::{Connection, Request},
     eventually,
+    host::{Host, modules},
     process::{Process, envoy_command, keep_in},
     wasm_filter::{NAME, WasmFilter},
     within_limit,
@@ -177,12 +178,15 @@ impl Envoy {
 
     /// One of the filter's own counters, of all providers, policies and reasons together; 0 while it is not there.
     pub async fn counter(&self, name: &str) -> u64 {
-        self.stats(&format!("^wasmcustom.(.*;)?phantom_token.{name}$")).await.into_values().sum()
+        let host = Host::tested();
+        let (prefix, suffix) = (host.statistics(), host.labels_behind());
+        self.stats(&format!("^{prefix}.(.*;)?phantom_token.{name}{suffix}$")).await.into_values().sum()
     }
 
-    /// What tells workers to drop their own copies of verdicts.
-    pub async fn epoch(&self) -> u64 {
-        self.stats("^wasmcustom.0.phantom_token.epoch$").await.into_values().sum()
+    /// What tells workers to drop their own copies of verdicts; `None` where that is no statistic of Envoy's.
+    pub async fn epoch(&self) -> Option<u64> {
+        let epoch = async || self.stats("^wasmcustom.0.phantom_token.epoch$").await.into_values().sum();
+        if Host::tested() == Host::Wasm { Some(epoch().await) } else { None }
     }
 
     /// What Prometheus gets: the value of each series of the filter, by its name and labels as they are written.
@@ -264,12 +268,13 @@ fn launch(
     keep_in(directory.path(), &mut command);
     command
         .args(["--disable-hot-restart", "--file-flush-interval-msec", "20"])
-        .args(["--log-level", "warning", "--component-log-level", "wasm:info"])
+        .args(["--log-level", "warning", "--component-log-level", "wasm:info,dynamic_modules:info"])
         .args(["--concurrency", &workers.to_string()])
         .arg("--config-path")
         .arg(file(name))
         .arg("--admin-address-path")
         .arg(file("admin.address"))
+        .env("ENVOY_DYNAMIC_MODULES_SEARCH_PATH", modules())
         .envs(environment.iter().map(|(name, value)| (name, value)))
         .stdout(log.try_clone().expect("the log file"))
         .stderr(log);
@@ -283,8 +288,10 @@ pub async fn validate(yaml: &str, environment: &[(&str, &str)]) -> (bool, String
     fs::write(&file, yaml).expect("the configuration, written");
     let mut command = envoy_command();
     keep_in(directory.path(), &mut command);
-    command.args(["--mode", "validate", "--log-level", "warning", "--component-log-level", "wasm:info"]);
+    command.args(["--mode", "validate", "--log-level", "warning"]);
+    command.args(["--component-log-level", "wasm:info,dynamic_modules:info"]);
     command.arg("--config-path").arg(file).envs(environment.iter().copied());
+    command.env("ENVOY_DYNAMIC_MODULES_SEARCH_PATH", modules());
     let run = tokio::task::spawn_blocking(move || command.output());
     let output = within_limit("envoy --mode validate", run).await.expect("a run").expect("Envoy");
     let text = [output.stdout, output.stderr].concat();

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::{
     answer::Answer, authorization_server::AuthorizationServer, bootstrap::Bootstrap, client::Request,
-    envoy::Envoy, etcd::Etcd, eventually, gateway::plugin, upstream::Upstream,
+    envoy::Envoy, etcd::Etcd, eventually, gateway::plugin, host::Host, upstream::Upstream,
 };
 
 pub const PREFIX: &str = "/phantom-token/test";
@@ -126,7 +126,8 @@ fn revocation(order: &Value) -> Request {
 }
 
 pub async fn gauge(envoy: &Envoy, name: &str) -> Option<u64> {
-    envoy.stats(&format!("^wasmcustom.phantom_token.fleet.{name}$")).await.into_values().next()
+    let prefix = Host::tested().statistics();
+    envoy.stats(&format!("^{prefix}.phantom_token.fleet.{name}$")).await.into_values().next()
 }
 
 pub async fn hears(envoy: &Envoy, value: u64) {

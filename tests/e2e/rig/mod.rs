@@ -19,6 +19,7 @@ pub mod example;
 pub mod fleet;
 pub mod gateway;
 pub mod glewlwyd;
+pub mod host;
 pub mod hostile_store;
 pub mod http2;
 pub mod http2_frames;

@@ -1,15 +1,22 @@
-//! The filter as an entry of Envoy's configuration, with the options of `envoy/envoy.yaml`.
+//! The filter as an entry of Envoy's configuration: in Wasm with the options of `envoy/envoy.yaml`, or as a dynamic module.
 
 use std::{env, fs, path::Path};
 
 use serde_json::{Map, Value, json};
 
-use super::ROOT;
+use super::{ROOT, host::Host};
 
 /// Its name among the HTTP filters, as a plugin and of its `vm_id`.
 pub const NAME: &str = "phantom_token_filter";
 
-const TYPE: &str = "type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm";
+fn kind() -> &'static str {
+    match Host::tested() {
+        Host::Wasm => "type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm",
+        Host::Native => {
+            "type.googleapis.com/envoy.extensions.filters.http.dynamic_modules.v3.DynamicModuleFilter"
+        }
+    }
+}
 
 /// All of the entry but the filter's own configuration.
 #[derive(Clone, Default)]
@@ -37,7 +44,7 @@ impl WasmFilter {
     pub fn discovered(file: &Path) -> Value {
         json!({"name": NAME, "config_discovery": {
             "config_source": {"path_config_source": {"path": file}, "resource_api_version": "V3"},
-            "type_urls": [TYPE],
+            "type_urls": [kind()],
         }})
     }
 
@@ -56,12 +63,22 @@ impl WasmFilter {
             true => ("StringValue", json!(plugin.to_string())),
             false => ("Struct", plugin.clone()),
         };
-        json!({"@type": TYPE, "config": {
+        let configuration =
+            json!({"@type": format!("type.googleapis.com/google.protobuf.{kind}"), "value": value});
+        if Host::tested() == Host::Native {
+            return json!({
+                "@type": self::kind(),
+                "dynamic_module_config": {"name": NAME},
+                "filter_name": NAME,
+                "filter_config": configuration,
+            });
+        }
+        json!({"@type": self::kind(), "config": {
             "name": NAME,
             "failure_policy": "FAIL_RELOAD",
             "allow_on_headers_stop_iteration": self.allow_on_headers_stop_iteration,
             "capability_restriction_config": {"allowed_capabilities": self.capabilities()},
-            "configuration": {"@type": format!("type.googleapis.com/google.protobuf.{kind}"), "value": value},
+            "configuration": configuration,
             "vm_config": {
                 "vm_id": NAME,
                 "runtime": "envoy.wasm.runtime.v8",

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::rig::{ROOT, envoy::validate, wasm_filter::wasm_file};
 
-const KEY: &str = include_str!("../keys/ec256.pem");
+const KEY: &str = include_str!("../../keys/ec256.pem");
 
 const SMALLEST: [(&str, &str); 2] = [
     (
@@ -101,7 +101,7 @@ const ENVIRONMENT: [(&str, &str); 12] = [
     ("SIGNING_KEY", KEY),
     ("NEXT_SIGNING_KEY", KEY),
     ("CLIENT_KEY", KEY),
-    ("OLD_PUBLIC_KEY", include_str!("../keys/ec256.public.pem")),
+    ("OLD_PUBLIC_KEY", include_str!("../../keys/ec256.public.pem")),
     ("INTROSPECTION_TOKEN", "secret"),
     ("SSF_PUSH_TOKEN", "a-secret-of-some-length"),
     ("SSF_POLL_TOKEN", "a-secret-of-some-length"),

@@ -2,7 +2,7 @@
 
 /// Whether what the callback was about may pass.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Action {
+pub(in crate::host) enum Action {
     /// It may.
     Continue,
     /// It is kept, and what follows is shown to us and kept with it, as far as Envoy's buffer goes.
@@ -14,7 +14,7 @@ pub(super) enum Action {
 impl Action {
     /// What the ABI has for it where headers are concerned: Envoy's `FilterHeadersStatus`. Where an operator does not
     /// set `allow_on_headers_stop_iteration`, Envoy takes the second for the third.
-    pub(super) fn of_headers(self) -> u32 {
+    pub(in crate::host) fn of_headers(self) -> u32 {
         match self {
             Self::Continue => 0,
             Self::Collect => 1, // StopIteration
@@ -23,7 +23,7 @@ impl Action {
     }
 
     /// The same for bodies: Envoy's `FilterDataStatus`.
-    pub(super) fn of_body(self) -> u32 {
+    pub(in crate::host) fn of_body(self) -> u32 {
         match self {
             Self::Continue => 0,
             Self::Collect => 1, // StopIterationAndBuffer: too much is answered by Envoy, with 413
@@ -32,7 +32,7 @@ impl Action {
     }
 
     /// The same for trailers: Envoy's `FilterTrailersStatus`.
-    pub(super) fn of_trailers(self) -> u32 {
+    pub(in crate::host) fn of_trailers(self) -> u32 {
         u32::from(self != Self::Continue)
     }
 }

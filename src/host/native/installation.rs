@@ -1,0 +1,355 @@
+//! A configuration that is in force: its workers' shards, and what the main thread does for them.
+
+use std::collections::HashMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::rc::Rc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::{self, ThreadId};
+use std::time::Duration;
+
+use log::{error, info, warn};
+
+use super::abi::{self, Confined, NotSent};
+use super::clock::Clock;
+use super::grpc::{self, OpenCalls, Order};
+use super::inbox::{ENDS, Inbox, MESSAGES, Message, TICKS};
+use super::mailboxes;
+use super::shard::{Shard, Surroundings};
+use super::shared_data::SharedData;
+use super::statistics::Statistics;
+use crate::cache::{MAX_ENTRY_BYTES, Mailbox, max_first_level_bytes};
+use crate::config::{Config, ConfigError};
+use crate::filter::{CallId, Event, Filter, Told};
+use crate::grpc::GrpcStatus;
+use crate::http::{HttpCall, Reply};
+use crate::jwt::RustCrypto;
+use crate::token::TokenDigest;
+
+/// A configuration that is in force.
+pub(super) struct Installation {
+    config: abi::Config,
+    /// First of all, for its thread uses the inbox.
+    clock: Clock,
+    inbox: Arc<Inbox>,
+    first: Confined<Shard>,
+    /// The shards of all workers but the first.
+    others: Vec<Confined<Shard>>,
+    mailboxes: Vec<Mailbox>,
+    statistics: Statistics,
+    /// Calls under way by Envoy's numbers, and whose they are.
+    calls: Mutex<HashMap<u64, (usize, CallId)>>,
+    grpc: Mutex<OpenCalls>,
+    /// What is to be done by gRPC, and for whom.
+    orders: Mutex<Vec<(usize, Order)>>,
+    /// Streams that are to end, and not in a hook of their own.
+    given_up: Mutex<Vec<u64>>,
+    main_thread: ThreadId,
+}
+
+/// A call's answer as Envoy has it: headers, and the body in pieces.
+type Answer<'a> = (&'a [(&'a [u8], &'a [u8])], &'a [&'a [u8]]);
+
+impl Installation {
+    /// What a configuration makes.
+    ///
+    /// # Errors
+    ///
+    /// Why the configuration, or the host, does not do; of a configuration all that is wrong, in a line each.
+    pub(super) fn new(config: abi::Config, name: &[u8], json: &[u8]) -> Result<Arc<Self>, String> {
+        let workers = if abi::is_validation_mode() { 1 } else { abi::concurrency().max(1) };
+        let mailboxes: Vec<Mailbox> = (0..workers).map(|_| mailboxes::open()).collect();
+        let shared = SharedData::named(name);
+        let shard = |(worker, &mailbox)| {
+            let shared = shared.clone();
+            Confined::new(move || shard(json, worker == 0, shared, mailbox))
+        };
+        let mut shards = mailboxes.iter().enumerate().map(shard);
+        let first = shards.next().ok_or("expected a worker, got none")??;
+        let others = shards.collect::<Result<Vec<_>, String>>()?;
+        let (names, expected) =
+            first.with(|shard| ((*shard.filter().names()).clone(), shard.filter().expected_counts()));
+        let statistics = Statistics::new(config, names, expected)?;
+        let scheduler = config.scheduler().ok_or("expected an Envoy with schedulers, got one without")?;
+        let inbox = Arc::new(Inbox::new(scheduler));
+        let clock = Clock::start(mailboxes.len(), Arc::clone(&inbox))?;
+        for (worker, mailbox) in mailboxes.iter().enumerate() {
+            mailboxes::deliver_to(*mailbox, Arc::downgrade(&inbox), worker);
+            inbox.put(worker, Message::Start);
+        }
+        let (calls, grpc, orders, given_up) = Default::default();
+        let main_thread = thread::current().id();
+        Ok(Arc::new(Self {
+            config,
+            clock,
+            inbox,
+            first,
+            others,
+            mailboxes,
+            statistics,
+            calls,
+            grpc,
+            orders,
+            given_up,
+            main_thread,
+        }))
+    }
+
+    /// Uses a worker's shard. What `act` does must not come back here.
+    pub(super) fn with_shard<R: Send>(
+        &self,
+        worker: u32,
+        act: impl FnOnce(&mut Shard, &dyn Surroundings) -> R + Send,
+    ) -> R {
+        self.with(usize::try_from(worker).unwrap_or(0), act)
+    }
+
+    fn with<R: Send>(&self, worker: usize, act: impl FnOnce(&mut Shard, &dyn Surroundings) -> R + Send) -> R {
+        // Envoy has as many workers as it said; should it have more, they share.
+        let (worker, shard) = match self.others.get(worker.wrapping_sub(1)) {
+            Some(shard) => (worker, shard),
+            None => (0, &self.first),
+        };
+        let around = Around { host: self, worker };
+        shard.with(|shard| act(shard, &around))
+    }
+
+    /// Does something of a worker's on the main thread. If that panics, whoever waits there is refused.
+    fn on_main_thread(&self, worker: usize, act: impl FnOnce(&mut Shard, &dyn Surroundings) + Send) {
+        if catch_unwind(AssertUnwindSafe(|| self.with(worker, act))).is_err() {
+            self.panicked();
+            self.with(worker, |shard, _| shard.refuse_all());
+        }
+        loop {
+            let orders = std::mem::take(&mut *locked(&self.orders));
+            if orders.is_empty() {
+                break;
+            }
+            orders.into_iter().for_each(|(worker, order)| self.carry_out(worker, order));
+        }
+    }
+
+    /// Does something by gRPC. No shard is held: what comes of it may come back at once.
+    fn carry_out(&self, worker: usize, order: Order) {
+        let (id, call, is_stream) = match order {
+            Order::Send(id, message) => {
+                let stream = locked(&self.grpc).stream(worker, id);
+                // One that does not go through shows by what does not come back.
+                return stream
+                    .into_iter()
+                    .for_each(|it| self.config.send_on_stream(it, &grpc::framed(&message)));
+            }
+            Order::Cancel(id) => {
+                let stream = locked(&self.grpc).stream(worker, id);
+                return stream.into_iter().for_each(|it| self.give_up(it));
+            }
+            Order::Call(id, call) => (id, call, false),
+            Order::Open(id, call) => (id, call, true),
+        };
+        let path = format!("/{}/{}", call.service, call.method);
+        let timeout = if is_stream { Duration::ZERO } else { call.timeout };
+        let (headers, message) = (grpc::headers(&call, &path), grpc::framed(&call.message));
+        match self.config.open_stream(&call.cluster, &headers, &message, !is_stream, timeout) {
+            Some(stream) => locked(&self.grpc).opened(stream, worker, id, is_stream),
+            None => self.on_main_thread(worker, |shard, around| {
+                shard.root_event(Event::GrpcClosed(id, GrpcStatus::UNAVAILABLE), around);
+            }),
+        }
+    }
+
+    /// Ends a stream, of which nothing more is to be heard.
+    fn give_up(&self, stream: u64) {
+        locked(&self.grpc).remove(stream);
+        locked(&self.given_up).push(stream);
+        self.inbox.streams_are_to_end();
+    }
+
+    /// Headers or trailers of a stream have come.
+    pub(super) fn stream_headers(&self, stream: u64, headers: &[(&[u8], &[u8])]) {
+        locked(&self.grpc).headers(stream, headers);
+    }
+
+    /// Bytes of a stream have come.
+    pub(super) fn stream_data(&self, stream: u64, chunks: &[&[u8]]) {
+        let data = locked(&self.grpc).data(stream, chunks);
+        let Some((worker, call, messages)) = data else { return };
+        if messages.contains(&None) {
+            self.give_up(stream);
+        }
+        for message in messages {
+            self.on_main_thread(worker, |shard, around| {
+                shard.root_event(Event::GrpcMessage(call, message.as_deref()), around);
+            });
+        }
+    }
+
+    /// A stream has ended.
+    pub(super) fn stream_ended(&self, stream: u64) {
+        let ended = locked(&self.grpc).remove(stream);
+        if let Some((worker, call, status)) = ended {
+            self.on_main_thread(worker, |shard, around| {
+                shard.root_event(Event::GrpcClosed(call, status), around);
+            });
+        }
+    }
+
+    /// The main thread was woken.
+    pub(super) fn scheduled(&self, event: u64) {
+        match event {
+            MESSAGES => self.read_inbox(),
+            TICKS => {
+                for worker in self.clock.take_fallen() {
+                    self.on_main_thread(worker, |shard, around| {
+                        shard.free_bodies();
+                        shard.root_event(Event::Tick, around);
+                    });
+                }
+            }
+            ENDS => {
+                let streams = std::mem::take(&mut *locked(&self.given_up));
+                streams.into_iter().for_each(|stream| self.config.reset_stream(stream));
+            }
+            _ => {}
+        }
+    }
+
+    fn read_inbox(&self) {
+        let mut turns = Vec::new();
+        for (worker, message) in self.inbox.take() {
+            self.on_main_thread(worker, |shard, around| match message {
+                Message::Start => shard.root_event(Event::Start, around),
+                Message::Told(digest, told) => shard.root_event(Event::Told(digest, told), around),
+                Message::Turn => {}
+            });
+            if message != Message::Start && !turns.contains(&worker) {
+                turns.push(worker);
+            }
+        }
+        for worker in turns {
+            self.on_main_thread(worker, |shard, around| shard.root_event(Event::Turn, around));
+        }
+    }
+
+    /// A call was answered; `None`: its answer broke off.
+    pub(super) fn called(&self, number: u64, answer: Option<Answer<'_>>) {
+        let call = locked(&self.calls).remove(&number);
+        let Some((worker, call)) = call else { return };
+        let Some((headers, chunks)) = answer else {
+            return self.on_main_thread(worker, |shard, around| {
+                shard.root_event(Event::CallFailed(call), around);
+            });
+        };
+        let header =
+            |name: &str| headers.iter().find(|(other, _)| *other == name.as_bytes()).map(|(_, value)| *value);
+        let size: usize = chunks.iter().map(|chunk| chunk.len()).sum();
+        let body = (size <= Reply::MAX_BODY_BYTES).then(|| chunks.concat());
+        let reply = Reply {
+            status: header(":status")
+                .and_then(|status| std::str::from_utf8(status).ok()?.parse().ok())
+                .unwrap_or(0),
+            content_type: header("content-type").unwrap_or_default(),
+            content_encoding: header("content-encoding").unwrap_or_default(),
+            location: header("location").unwrap_or_default(),
+            retry_after: header("retry-after").unwrap_or_default(),
+            // Only an answer that came from the upstream has been timed.
+            from_envoy: header("x-envoy-upstream-service-time").is_none(),
+            body: body.as_deref(),
+        };
+        self.on_main_thread(worker, |shard, around| shard.root_event(Event::Reply(call, reply), around));
+    }
+
+    /// Something has panicked.
+    pub(super) fn panicked(&self) {
+        self.statistics.panicked();
+    }
+
+    /// It is no more in force, and has no more requests.
+    pub(super) fn end(&self) {
+        for worker in 0..self.mailboxes.len() {
+            self.on_main_thread(worker, |shard, around| shard.root_event(Event::End, around));
+        }
+        self.mailboxes.iter().for_each(|mailbox| mailboxes::close(*mailbox));
+    }
+}
+
+/// Whoever panicked with it has left it as it was.
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// A worker's shard by this configuration. The first says what there is to say of it.
+fn shard(json: &[u8], is_first: bool, shared: SharedData, mailbox: Mailbox) -> Result<Shard, String> {
+    let environment = |name: &str| std::env::var(name).ok();
+    let config = Config::parse(json, &environment).map_err(|errors| lines(&errors))?;
+    let signatures = Rc::new(RustCrypto);
+    if is_first {
+        config.try_out_keys(signatures.as_ref()).map_err(|error| error.to_string())?;
+        config.warnings.iter().for_each(|warning| warn!("{warning}"));
+        let limits = config.cache;
+        let verdicts = u64::from(limits.max_entries) * MAX_ENTRY_BYTES as u64;
+        info!(
+            "at most {} MiB of verdicts, and {} MiB for each worker",
+            (verdicts + u64::from(limits.max_negative_entries) * 256) >> 20,
+            max_first_level_bytes(limits.max_entries) >> 20,
+        );
+    }
+    let ends_open_streams = config.ends_open_streams();
+    let filter = Filter::new(Rc::new(config), Rc::new(shared), signatures, mailbox);
+    Ok(Shard::new(filter, ends_open_streams))
+}
+
+fn lines(errors: &[ConfigError]) -> String {
+    errors.iter().map(ConfigError::to_string).collect::<Vec<_>>().join("\n")
+}
+
+/// A worker of a configuration, for the effects of its shard.
+struct Around<'h> {
+    host: &'h Installation,
+    worker: usize,
+}
+
+impl Surroundings for Around<'_> {
+    fn statistics(&self) -> &Statistics {
+        &self.host.statistics
+    }
+
+    fn ask_for_turn(&self) {
+        self.host.inbox.put(self.worker, Message::Turn);
+    }
+
+    fn call(&self, id: CallId, call: &HttpCall) -> bool {
+        // Only the main thread may call. Nobody else does: the core calls in turns and ticks alone.
+        if thread::current().id() != self.host.main_thread {
+            return false;
+        }
+        match self.host.config.call(&call.cluster, &call.headers, &call.body, call.timeout) {
+            Ok(number) => {
+                locked(&self.host.calls).insert(number, (self.worker, id));
+                true
+            }
+            Err(NotSent::NoCluster) => {
+                error!(
+                    "cluster {:?}: expected a cluster that Envoy knows, got none of that name",
+                    call.cluster
+                );
+                false
+            }
+            Err(NotSent::Refused) => false,
+        }
+    }
+
+    fn order(&self, order: Order) {
+        locked(&self.host.orders).push((self.worker, order));
+    }
+
+    fn tick(&self, period: Duration) {
+        self.host.clock.set(self.worker, period);
+    }
+
+    fn tell(&self, mailbox: Mailbox, digest: TokenDigest, told: Told) {
+        mailboxes::put(mailbox, Message::Told(digest, told));
+    }
+
+    fn wake(&self, mailbox: Mailbox) {
+        mailboxes::put(mailbox, Message::Turn);
+    }
+}

@@ -1,0 +1,312 @@
+//! What two threads use in turns: a worker's filter, and what is noted of its requests.
+
+use std::collections::VecDeque;
+use std::mem::take;
+
+use slab::Slab;
+
+use super::abi::{Doorbell, HeaderType, Stream};
+use super::body::{Body, Whole};
+use super::grpc::Order;
+use super::headers::Headers;
+use super::now;
+use super::statistics::Statistics;
+use crate::cache::Mailbox;
+use crate::challenge::Answer;
+use crate::filter::{CallId, Description, Effect, Event, Filter, Outcome, Passage, StreamId, Told};
+use crate::host::fate::Fate;
+use crate::http::HttpCall;
+use crate::request::HeaderEdit;
+use crate::token::TokenDigest;
+
+/// A worker's filter and its requests.
+pub(super) struct Shard {
+    filter: Filter,
+    /// Requests that did not simply go on.
+    noted: Slab<Noted>,
+    /// Whether requests that were passed on may be ended.
+    ends_open_streams: bool,
+}
+
+/// What is noted of a request.
+struct Noted {
+    doorbell: Doorbell,
+    /// What the main thread left to be done to it.
+    left: Vec<Effect>,
+    body: Body,
+}
+
+/// What a shard's effects need beside the shard.
+pub(super) trait Surroundings: Sync {
+    fn statistics(&self) -> &Statistics;
+    /// Asks for a turn.
+    fn ask_for_turn(&self);
+    /// Sends a call; whether it was.
+    fn call(&self, id: CallId, call: &HttpCall) -> bool;
+    /// Has something done by gRPC.
+    fn order(&self, order: Order);
+    /// Has ticks come so often.
+    fn tick(&self, period: std::time::Duration);
+    fn tell(&self, mailbox: Mailbox, digest: TokenDigest, told: Told);
+    fn wake(&self, mailbox: Mailbox);
+}
+
+/// What became of a request in its own hook.
+pub(super) struct Became {
+    pub(super) fate: Fate,
+    /// What it is to be answered, once the shard is let go.
+    pub(super) answer: Option<Answer>,
+}
+
+impl Shard {
+    pub(super) fn new(filter: Filter, ends_open_streams: bool) -> Self {
+        Self { filter, noted: Slab::new(), ends_open_streams }
+    }
+
+    pub(super) fn filter(&self) -> &Filter {
+        &self.filter
+    }
+
+    /// Takes a request, in its own hook. It has a number if something is noted of it.
+    pub(super) fn request(
+        &mut self,
+        stream: &mut Stream,
+        around: &dyn Surroundings,
+    ) -> (Option<StreamId>, Became) {
+        let noted = Noted { doorbell: stream.doorbell(), left: Vec::new(), body: Body::default() };
+        let key = self.noted.insert(noted);
+        let Ok(number) = u32::try_from(key) else {
+            self.noted.remove(key);
+            return (None, Became { fate: Fate::Answered, answer: None });
+        };
+        let id = StreamId(number);
+        let outcome = self.filter.request(id, &Headers(stream), now());
+        let mut became = Became { fate: Fate::Waiting, answer: None };
+        match outcome {
+            Outcome::Again(ready) => {
+                ready.counts.into_iter().for_each(|series| around.statistics().count(series));
+                if let Some(description) = &ready.description {
+                    describe(stream, description);
+                }
+                self.forward(id, &ready.passage, stream, &mut became);
+            }
+            Outcome::Judged(effects) => self.carry_out(effects, Some((id, stream, &mut became)), around),
+        }
+        if became.fate == Fate::Waiting && !self.filter.is_waiting(id) {
+            // Nobody has said a word about it, and nobody will: it must not pass for want of one.
+            became = self.refused(id);
+        }
+        let id = self.forget_if_done(id, became.fate);
+        (id, became)
+    }
+
+    /// Takes an event in a hook of a request.
+    pub(super) fn stream_event(
+        &mut self,
+        id: StreamId,
+        event: Event<'_>,
+        stream: &mut Stream,
+        around: &dyn Surroundings,
+    ) -> Became {
+        let mut became = Became { fate: Fate::Waiting, answer: None };
+        let effects = self.filter.step(now(), event);
+        self.carry_out(effects, Some((id, stream, &mut became)), around);
+        became
+    }
+
+    /// Takes an event on the main thread.
+    pub(super) fn root_event(&mut self, event: Event<'_>, around: &dyn Surroundings) {
+        let effects = self.filter.step(now(), event);
+        self.carry_out(effects, None, around);
+    }
+
+    /// What became of a request by what the main thread left to be done to it.
+    pub(super) fn rung(&mut self, id: StreamId, fate: Fate, stream: &mut Stream) -> Became {
+        let mut became = Became { fate, answer: None };
+        let left = self.noted.get_mut(key(id)).map(|noted| take(&mut noted.left)).unwrap_or_default();
+        for effect in left {
+            self.act(id, effect, stream, &mut became);
+        }
+        became
+    }
+
+    /// Forgets a request of which there is no more to know; gives back its number if there is.
+    pub(super) fn forget_if_done(&mut self, id: StreamId, fate: Fate) -> Option<StreamId> {
+        let is_done = fate == Fate::Forwarded && !self.ends_open_streams;
+        if is_done {
+            self.noted.try_remove(key(id));
+        }
+        (!is_done).then_some(id)
+    }
+
+    /// A request is no more.
+    pub(super) fn gone(&mut self, id: StreamId, fate: Fate, around: &dyn Surroundings) {
+        if self.noted.try_remove(key(id)).is_none() {
+            return;
+        }
+        if matches!(fate, Fate::Receiving | Fate::Waiting | Fate::Watched) {
+            self.root_event(Event::StreamGone(id), around);
+        } else {
+            self.filter.closed(id);
+        }
+    }
+
+    /// What a request gets that was not treated as it should.
+    pub(super) fn refused(&mut self, id: StreamId) -> Became {
+        Became { fate: Fate::Answered, answer: Some(self.filter.host_failure(id)) }
+    }
+
+    /// Refuses every request that waits: what they wait for may be lost.
+    pub(super) fn refuse_all(&mut self) {
+        for place in 0..self.noted.capacity() {
+            let waits = |id: &StreamId| self.filter.is_waiting(*id);
+            if let Some(id) = u32::try_from(place).ok().map(StreamId).filter(waits) {
+                let answer = self.filter.host_failure(id);
+                self.leave(id, Effect::Answer(id, answer));
+            }
+        }
+    }
+
+    /// More of a request's body is there. What is to be told of it, if anything.
+    pub(super) fn body(&mut self, id: StreamId, fate: Fate, stream: &Stream, is_last: bool) -> Option<Whole> {
+        let is_wanted = fate == Fate::Watched && self.filter.awaits_body(id);
+        let body = &mut self.noted.get_mut(key(id))?.body;
+        match fate {
+            Fate::Receiving => body.held_back(stream, is_last),
+            Fate::Watched => body.passing(stream, is_last, is_wanted),
+            _ => None,
+        }
+    }
+
+    /// A request's body has ended in a way that is not read.
+    pub(super) fn unreadable(&mut self, id: StreamId) -> Option<Whole> {
+        self.noted.get_mut(key(id))?.body.unreadable()
+    }
+
+    /// Frees what was kept of bodies that the filter awaits no more: their clients may send nothing else for long.
+    pub(super) fn free_bodies(&mut self) {
+        let Self { noted, filter, .. } = self;
+        for (place, noted) in noted.iter_mut().filter(|(_, noted)| noted.body.is_kept()) {
+            if !u32::try_from(place).is_ok_and(|number| filter.awaits_body(StreamId(number))) {
+                noted.body.free();
+            }
+        }
+    }
+
+    /// Takes out of a request's trailers what no client has a say in.
+    pub(super) fn clear_trailers(&self, stream: &mut Stream) {
+        for name in self.filter.kept_from_trailers() {
+            _ = stream.set_header(HeaderType::RequestTrailer, name, None);
+        }
+    }
+
+    /// In a request's own hook, or else on the main thread.
+    fn carry_out(
+        &mut self,
+        effects: Vec<Effect>,
+        mut own: Option<(StreamId, &mut Stream, &mut Became)>,
+        around: &dyn Surroundings,
+    ) {
+        let mut effects = VecDeque::from(effects);
+        while let Some(effect) = effects.pop_front() {
+            match effect {
+                Effect::Count(series) => around.statistics().count(series),
+                Effect::Gauge(series, change) => around.statistics().change(series, change),
+                Effect::Took(series, millis) => around.statistics().took(series, millis),
+                Effect::AskForTurn => around.ask_for_turn(),
+                Effect::Tick(period) => around.tick(period),
+                Effect::Tell(mailbox, digest, told) => around.tell(mailbox, digest, told),
+                Effect::Wake(mailbox) => around.wake(mailbox),
+                Effect::Call(id, call) => {
+                    if !around.call(id, &call) {
+                        effects.extend(self.filter.step(now(), Event::NotSent(id)));
+                    }
+                }
+                Effect::Cancel(id) => around.order(Order::Cancel(id)),
+                Effect::Grpc(id, call) => around.order(Order::Call(id, call)),
+                Effect::Open(id, call) => around.order(Order::Open(id, call)),
+                Effect::Send(id, message) => around.order(Order::Send(id, message)),
+                Effect::Receive(id) | Effect::Watch(id) => {
+                    let is_watch = matches!(effect, Effect::Watch(_));
+                    if let Some((own, _, became)) = &mut own
+                        && *own == id
+                    {
+                        became.fate = if is_watch { Fate::Watched } else { Fate::Receiving };
+                    }
+                }
+                Effect::Answer(id, _)
+                | Effect::End(id, _)
+                | Effect::Describe(id, _)
+                | Effect::Forward(id, _) => match &mut own {
+                    Some((own, stream, became)) if *own == id => {
+                        self.act(id, effect, stream, became);
+                    }
+                    _ => self.leave(id, effect),
+                },
+            }
+        }
+    }
+
+    /// Does something to a request in its own hook. Nothing is done to one that is answered: that was its end.
+    fn act(&mut self, id: StreamId, effect: Effect, stream: &mut Stream, became: &mut Became) {
+        match effect {
+            _ if became.fate == Fate::Answered => {}
+            Effect::Answer(_, answer) | Effect::End(_, answer) => {
+                *became = Became { fate: Fate::Answered, answer: Some(answer) };
+            }
+            Effect::Describe(_, description) => describe(stream, &description),
+            Effect::Forward(_, passage) => self.forward(id, &passage, stream, became),
+            _ => {}
+        }
+    }
+
+    /// Leaves something to be done to a request on its worker. One that is gone is not reached.
+    fn leave(&mut self, id: StreamId, effect: Effect) {
+        if let Some(noted) = self.noted.get_mut(key(id)) {
+            noted.left.push(effect);
+            if noted.left.len() == 1 {
+                noted.doorbell.ring();
+            }
+        }
+    }
+
+    fn forward(&mut self, id: StreamId, passage: &Passage, stream: &mut Stream, became: &mut Became) {
+        let mut edits = passage.edits().iter();
+        let are_edited = edits.all(|edit| match edit {
+            HeaderEdit::Remove(name) => stream.set_header(HeaderType::Request, name, None),
+            HeaderEdit::Set(name, value) => stream.set_header(HeaderType::Request, name, Some(value)),
+        });
+        // As Envoy does for a Wasm module: the host that was judged is the one that is routed.
+        stream.clear_route_cache();
+        if !are_edited {
+            // Half-edited headers must not go on.
+            *became = self.refused(id);
+        } else if became.fate != Fate::Watched {
+            became.fate = Fate::Forwarded;
+        }
+    }
+}
+
+fn key(StreamId(number): StreamId) -> usize {
+    usize::try_from(number).unwrap_or(usize::MAX)
+}
+
+/// Says in access logs what became of a request, by the names that it has there in Wasm: the same format serves.
+fn describe(stream: &mut Stream, description: &Description) {
+    let Description { outcome, policy, cache, provider, token, client_id, sub } = description;
+    let token = token.map(|token| token.to_string());
+    let texts = [
+        ("wasm.phantom_token.outcome", Some(outcome.as_bytes())),
+        ("wasm.phantom_token.policy", policy.as_ref().map(String::as_bytes)),
+        ("wasm.phantom_token.cache", cache.map(str::as_bytes)),
+        ("wasm.phantom_token.provider", provider.as_ref().map(String::as_bytes)),
+        ("wasm.phantom_token.token", token.as_ref().map(String::as_bytes)),
+        ("wasm.phantom_token.client_id", client_id.as_deref()),
+        ("wasm.phantom_token.sub", sub.as_deref()),
+    ];
+    for (name, text) in texts {
+        if let Some(text) = text {
+            stream.set_filter_state(name, text);
+        }
+    }
+}
