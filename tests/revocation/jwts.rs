@@ -235,7 +235,7 @@ fn an_order_refuses_what_it_names_and_was_issued_before_it() {
 #[test]
 fn where_withdrawn_jwts_are_ignored_they_stay_good_and_their_verdicts_are_no_others() {
     let ignoring = json!({"revocation": {"jwts": "ignore"}});
-    let (mut one, _) = validating(ignoring.clone());
+    let (mut one, _) = validating(ignoring);
     let token = jwt(json!({}));
     order(&mut one, &json!({"sub": "alice"}));
     assert_eq!(fate(&mut one, &token), "passes");
@@ -271,7 +271,7 @@ fn a_client_that_revokes_takes_the_jwts_of_nobody_else() {
     let public = |body: &str| (post("/token/revocation", FORM).routed_to("as"), body.to_owned());
     let authenticated = |body: &str| {
         let (request, body) = public(body);
-        (request.with("authorization", &format!("Basic {}", Base64::encode_string(b"app:guess"))), body)
+        (request.with("authorization", format!("Basic {}", Base64::encode_string(b"app:guess"))), body)
     };
     let (alices, mallorys) = (jwt(json!({})), jwt(json!({"sub": "mallory", "jti": "m"})));
     let others = alices.replace(alices.rsplit('.').next().unwrap(), mallorys.rsplit('.').next().unwrap());
