@@ -86,17 +86,17 @@ pub fn ordered(
     orderer: Option<&str>,
 ) -> Result<Vec<Which>, OrderRefused> {
     let bad = OrderRefused::Malformed;
-    let body = body.filter(|body| body.len() <= MAX_BODY_BYTES).ok_or(bad("the body is too long"))?;
+    let body = body.filter(|body| body.len() <= MAX_BODY_BYTES).ok_or_else(|| bad("the body is too long"))?;
     if !is_media_type(content_type, "application/json") {
         return Err(bad("expected application/json"));
     }
     let mut members = json::object(body).map_err(|_| bad("expected a JSON object"))?;
-    let subject = members.remove("sub_id").ok_or(bad("sub_id is absent"))?;
+    let subject = members.remove("sub_id").ok_or_else(|| bad("sub_id is absent"))?;
     // It may have been meant to narrow down.
     if !members.is_empty() {
         return Err(bad("expected sub_id alone"));
     }
-    let format = subject.get("format").and_then(Value::as_str).ok_or(bad("sub_id has no format"))?;
+    let format = subject.get("format").and_then(Value::as_str).ok_or_else(|| bad("sub_id has no format"))?;
     let issuer = subject.get("iss").and_then(Value::as_str).filter(|_| format == "iss_sub");
     if issuer.is_some_and(|issuer| issuer != subject_issuer && Some(issuer) != orderer) {
         return Err(OrderRefused::Forbidden);
@@ -131,13 +131,13 @@ impl OrderRules {
         if !crate::claims::is_for(claims, &self.audiences) {
             return Err(bad("aud is for somebody else"));
         }
-        let exp = time(claims, "exp").ok_or(bad("exp is absent or not a time"))?;
+        let exp = time(claims, "exp").ok_or_else(|| bad("exp is absent or not a time"))?;
         if exp.plus(LEEWAY) <= now {
             return Err(bad("the JWT has expired"));
         }
         let begins = |name| match claims.get(name) {
             None => Ok(UnixMillis::from_millis(0)),
-            Some(_) => time(claims, name).ok_or(bad("a time is not one")),
+            Some(_) => time(claims, name).ok_or_else(|| bad("a time is not one")),
         };
         let (nbf, iat) = (begins("nbf")?, begins("iat")?);
         if nbf.max(iat) > now.plus(LEEWAY) {
