@@ -69,7 +69,7 @@
 //! | overtaken | said of a reply that was under way while its token was withdrawn |
 //! | inquiry | a case with its token and the way to a verdict on it |
 //! | part, step | a piece of the state machine with a state of its own; one event on its way through the parts |
-//! | schedule | when something is fetched that is fetched again and again: metadata, keys, status lists, polled events |
+//! | schedule | when something is fetched that is fetched again and again: metadata, keys, status lists, polled events, access tokens of our own |
 //! | basis | the epoch and the keys that what a request got rests on: with others it is not served again |
 //! | pushed out | said of a verdict whose slot another token took before its time: workers may still have copies of it |
 //! | what is shown | what a request shows of its sender beside the token: a certificate, a DPoP proof |

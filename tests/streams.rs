@@ -277,6 +277,25 @@ fn without_a_verification_event_it_is_asked_for_again_now_and_then() {
 }
 
 #[test]
+fn a_transmitter_that_was_asked_for_a_verification_a_moment_ago_is_asked_a_minute_later_and_polled_meanwhile()
+{
+    let mut worker = found(json!({}), &Map::default());
+    answer(&mut worker, METADATA, 200, &metadata(json!({})));
+    answer(&mut worker, "/ssf/verify", 429, &json!({"error": "too_many_requests"}));
+    let mut polls = 0;
+    for _ in 0..59 {
+        tick_after(&mut worker, SECOND);
+        assert_eq!(open(&worker, "/ssf/verify"), 0);
+        if open(&worker, "/ssf/streams/s-1/poll") == 1 {
+            polls += 1;
+            answer(&mut worker, "/ssf/streams/s-1/poll", 200, &json!({}));
+        }
+    }
+    tick_after(&mut worker, SECOND * 2);
+    assert_eq!((open(&worker, "/ssf/verify"), polls > 10), (1, true));
+}
+
+#[test]
 fn the_stream_is_asked_for_with_an_access_token_of_ours_and_so_are_its_events() {
     let authorization = json!({"client_credentials": {"cluster": "as", "path": "/token",
         "auth": {"none": {"client_id": "gateway"}}}});

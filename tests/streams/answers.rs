@@ -102,3 +102,15 @@ fn a_transmitter_that_is_down_is_asked_less_and_less_often_and_as_it_wants() {
     tick_after(&mut worker, SECOND * 54);
     assert_eq!(open(&worker, STREAMS), 0);
 }
+
+#[test]
+fn what_one_worker_was_asked_to_leave_alone_the_others_leave_alone_too() {
+    let shared = Map::default();
+    let (mut one, mut two) = (worker(json!({}), &shared), worker(json!({}), &shared));
+    one.ask_for_a_pause(STREAMS, 503, "50");
+    for _ in 0..49 {
+        tick_after(&mut one, SECOND);
+        tick_after(&mut two, SECOND);
+        assert_eq!((open(&one, STREAMS), open(&two, STREAMS)), (0, 0));
+    }
+}

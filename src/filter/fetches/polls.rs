@@ -160,11 +160,17 @@ impl Polling {
         if !search.ended(call, reply, step) {
             return false;
         }
+        let pause = search.pause(step.now);
         if let Some((stream, found)) = self.events.stream.as_ref().zip(search.found()) {
             self.poll.path = stream.polled_at.as_ref().unwrap_or(&found.path).clone();
             if self.events.rules.audiences.is_empty() {
                 self.rules.audiences.clone_from(&found.audiences);
             }
+        }
+        if let Some(pause) = pause {
+            // As of a poll that failed.
+            step.worker.leases.release(&self.lease);
+            self.become_the_one_that_polls(pause, step);
         }
         self.poll(step);
         true

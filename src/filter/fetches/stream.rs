@@ -82,6 +82,11 @@ impl Search {
         }
     }
 
+    /// How long nothing is asked because the last call failed, if it did.
+    pub(super) fn pause(&self, now: UnixMillis) -> Option<Duration> {
+        self.schedule.has_failed().then(|| self.schedule.due().since(now))
+    }
+
     /// It is another worker's business until then.
     pub(super) fn put_off(&mut self, due: UnixMillis) {
         self.schedule.put_off(due);
@@ -180,6 +185,11 @@ impl Search {
             Ok(stage) => {
                 self.stage = stage;
                 self.schedule.succeeded(step.now);
+            }
+            // It was verified a moment ago, perhaps by the Envoy that was here before.
+            Err(_) if self.stage == Stage::Verify && reply.is_some_and(|reply| reply.status == 429) => {
+                self.schedule.failed(BEFORE_VERIFICATION, reply, step.now);
+                log::info!("provider {:?}: its stream of security events is verified later", self.provider);
             }
             Err(reason) => {
                 let seen = reply.map(|reply| ["; ", &reply.seen()].concat()).unwrap_or_default();
@@ -318,6 +328,10 @@ impl Stage {
 
 const PAUSES: Pauses =
     Pauses { least: Duration::ZERO, first: Duration::from_secs(5), longest: Duration::from_secs(60) };
+
+/// Where verification was asked for too often: what servers want between two.
+const BEFORE_VERIFICATION: Pauses =
+    Pauses { least: Duration::ZERO, first: Duration::from_secs(60), longest: Duration::from_secs(60) };
 
 /// So long the event may take that was asked for.
 const VERIFIED_WITHIN: Duration = Duration::from_secs(60);
