@@ -22,6 +22,8 @@ pub enum Contender {
     /// The same without its cache: each request verifies a signature.
     JwtAuthnUncached,
     PhantomToken,
+    /// The same as a dynamic module.
+    DynamicModule,
     /// Another build of the filter: the how manieth `--versus FILE`.
     OtherBuild(usize),
     /// This filter with `strategy: jwt`.
@@ -33,7 +35,7 @@ pub enum Contender {
 }
 
 impl Contender {
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::Router,
         Self::RouterAgain,
         Self::HeaderMutation,
@@ -42,6 +44,7 @@ impl Contender {
         Self::JwtAuthn,
         Self::JwtAuthnUncached,
         Self::PhantomToken,
+        Self::DynamicModule,
         Self::OtherBuild(0),
         Self::LocalJwt,
         Self::LocalJwtUncached,
@@ -60,6 +63,7 @@ impl Contender {
             Self::JwtAuthn => "jwt-authn",
             Self::JwtAuthnUncached => "jwt-authn-uncached",
             Self::PhantomToken => "phantom-token",
+            Self::DynamicModule => "dynamic-module",
             Self::OtherBuild(_) => "other-build",
             Self::LocalJwt => "local-jwt",
             Self::LocalJwtUncached => "local-jwt-uncached",
@@ -79,6 +83,7 @@ impl Contender {
             Self::JwtAuthn => "jwt_authn ES256, cached",
             Self::JwtAuthnUncached => "jwt_authn ES256, verified each time",
             Self::PhantomToken => "this filter, cache hit",
+            Self::DynamicModule => "this filter as a dynamic module, cache hit",
             Self::OtherBuild(number) => return format!("this filter, other build {}", number + 1).into(),
             Self::LocalJwt => "this filter, JWT ES256, cached",
             Self::LocalJwtUncached => "this filter, JWT ES256, verified each time",
@@ -106,7 +111,7 @@ impl Contender {
     }
 
     pub fn is_this_filter(self) -> bool {
-        matches!(self, Self::PhantomToken | Self::OtherBuild(_))
+        matches!(self, Self::PhantomToken | Self::DynamicModule | Self::OtherBuild(_))
     }
 
     /// A header that the upstream gets besides.
@@ -121,7 +126,7 @@ impl Contender {
     /// Requests of which its Envoy did not know the token, so far.
     pub async fn misses(self, envoy: &Envoy) -> u64 {
         let counter = match self {
-            Self::PhantomToken | Self::OtherBuild(_) | Self::Lua => {
+            Self::PhantomToken | Self::DynamicModule | Self::OtherBuild(_) | Self::Lua => {
                 "cluster.authorization_server.upstream_rq_total"
             }
             Self::JwtAuthn => "jwt_cache_miss",

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use crate::{
     contender::Contender,
-    rig::{bootstrap::Bootstrap, gateway::plugin_with},
+    rig::{bootstrap::Bootstrap, gateway::plugin_with, host::Host},
     scenario::{Scenario, Upstream},
     surroundings::Surroundings,
     tokens::{ISSUER, KEY_ID},
@@ -20,8 +20,10 @@ const SERVER: &str = "authorization_server";
 /// The Envoy of a contender in a scenario.
 pub fn bootstrap(contender: Contender, scenario: &Scenario, around: &Surroundings) -> Bootstrap {
     let envoy = match contender {
-        Contender::PhantomToken | Contender::OtherBuild(_) => Bootstrap::new(plugin(around, scenario.tokens))
-            .cluster(SERVER, around.authorization_server.address()),
+        Contender::PhantomToken | Contender::DynamicModule | Contender::OtherBuild(_) => {
+            Bootstrap::new(plugin(around, scenario.tokens))
+                .cluster(SERVER, around.authorization_server.address())
+        }
         Contender::LocalJwt | Contender::LocalJwtUncached => {
             let cache_ttl = if contender == Contender::LocalJwt { LONGER_THAN_ANY_RUN } else { "0s" };
             Bootstrap::new(local_plugin(cache_ttl)).cluster(SERVER, around.key_server.address())
@@ -31,6 +33,10 @@ pub fn bootstrap(contender: Contender, scenario: &Scenario, around: &Surrounding
             .cluster("authorization_service", around.authorization_service.address()),
         _ => Bootstrap::without_filter(),
     };
+    let mut envoy = envoy;
+    if contender == Contender::DynamicModule {
+        envoy.wasm_filter.host = Host::Native;
+    }
     let envoy = match scenario.upstream {
         Upstream::Service => envoy,
         Upstream::None => envoy.route(json!({
@@ -60,6 +66,7 @@ fn filter(contender: Contender, tokens: usize, around: &Surroundings) -> Option<
         Contender::Router
         | Contender::RouterAgain
         | Contender::PhantomToken
+        | Contender::DynamicModule
         | Contender::OtherBuild(_)
         | Contender::LocalJwt
         | Contender::LocalJwtUncached => return None,

@@ -59,7 +59,9 @@ async fn herd(contender: Contender, workers: u32, server: &StaticServer, slow: &
 /// Whom it asks about a new token.
 fn asked_by(contender: Contender, around: &Surroundings) -> Option<&StaticServer> {
     match contender {
-        Contender::PhantomToken | Contender::OtherBuild(_) => Some(&around.authorization_server),
+        Contender::PhantomToken | Contender::DynamicModule | Contender::OtherBuild(_) => {
+            Some(&around.authorization_server)
+        }
         Contender::Lua => Some(&around.server_with_jwt),
         Contender::ExtAuthz => Some(&around.authorization_service),
         _ => None,

@@ -10,7 +10,8 @@ use crate::{
     surroundings::Surroundings,
 };
 
-pub const COMPARED: [Contender; 3] = [Contender::Router, Contender::TrivialWasm, Contender::PhantomToken];
+pub const COMPARED: [Contender; 4] =
+    [Contender::Router, Contender::TrivialWasm, Contender::PhantomToken, Contender::DynamicModule];
 
 /// The figures of each start.
 pub struct Start {

@@ -227,7 +227,7 @@ impl Bootstrap {
     /// (the filter alone, for `jwks_path`) and, if reloadable, `filter.json`.
     pub fn into_json(mut self, directory: &Path) -> Value {
         let filter = self.plugin.as_ref().map(|plugin| match self.is_reloadable {
-            true => WasmFilter::discovered(&directory.join("filter.json")),
+            true => self.wasm_filter.discovered(&directory.join("filter.json")),
             false => self.wasm_filter.inline(plugin),
         });
         let mut filters = Vec::from_iter(filter);

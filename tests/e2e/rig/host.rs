@@ -13,7 +13,23 @@ pub enum Host {
     Native,
 }
 
+impl Default for Host {
+    fn default() -> Self {
+        Self::tested()
+    }
+}
+
 impl Host {
+    /// The type of its entry among Envoy's filters.
+    pub fn filter_type(self) -> &'static str {
+        match self {
+            Self::Wasm => "type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm",
+            Self::Native => {
+                "type.googleapis.com/envoy.extensions.filters.http.dynamic_modules.v3.DynamicModuleFilter"
+            }
+        }
+    }
+
     /// The one that is tested.
     pub fn tested() -> Self {
         match env::var("FILTER_HOST").as_deref() {

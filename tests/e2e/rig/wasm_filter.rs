@@ -9,18 +9,10 @@ use super::{ROOT, host::Host};
 /// Its name among the HTTP filters, as a plugin and of its `vm_id`.
 pub const NAME: &str = "phantom_token_filter";
 
-fn kind() -> &'static str {
-    match Host::tested() {
-        Host::Wasm => "type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm",
-        Host::Native => {
-            "type.googleapis.com/envoy.extensions.filters.http.dynamic_modules.v3.DynamicModuleFilter"
-        }
-    }
-}
-
 /// All of the entry but the filter's own configuration.
 #[derive(Clone, Default)]
 pub struct WasmFilter {
+    pub host: Host,
     /// Names of the environment variables it may see.
     pub host_env_keys: Vec<String>,
     pub allow_on_headers_stop_iteration: bool,
@@ -41,10 +33,10 @@ impl WasmFilter {
     }
 
     /// The entry that is found in `file`, by extension discovery (ECDS).
-    pub fn discovered(file: &Path) -> Value {
+    pub fn discovered(&self, file: &Path) -> Value {
         json!({"name": NAME, "config_discovery": {
             "config_source": {"path_config_source": {"path": file}, "resource_api_version": "V3"},
-            "type_urls": [kind()],
+            "type_urls": [self.host.filter_type()],
         }})
     }
 
@@ -65,15 +57,15 @@ impl WasmFilter {
         };
         let configuration =
             json!({"@type": format!("type.googleapis.com/google.protobuf.{kind}"), "value": value});
-        if Host::tested() == Host::Native {
+        if self.host == Host::Native {
             return json!({
-                "@type": self::kind(),
+                "@type": self.host.filter_type(),
                 "dynamic_module_config": {"name": NAME},
                 "filter_name": NAME,
                 "filter_config": configuration,
             });
         }
-        json!({"@type": self::kind(), "config": {
+        json!({"@type": self.host.filter_type(), "config": {
             "name": NAME,
             "failure_policy": "FAIL_RELOAD",
             "allow_on_headers_stop_iteration": self.allow_on_headers_stop_iteration,

@@ -41,7 +41,9 @@ mod tests {
     use super::*;
 
     /// What counts as the core does.
-    fn confined() -> Confined<(Rc<Cell<u32>>, Rc<Cell<u32>>)> {
+    type Counted = (Rc<Cell<u32>>, Rc<Cell<u32>>);
+
+    fn confined() -> Confined<Counted> {
         let make = || {
             let count = Rc::new(Cell::new(0));
             Ok::<_, ()>((Rc::clone(&count), count))
