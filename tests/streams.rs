@@ -197,7 +197,7 @@ fn events_of_the_stream_count_and_those_for_others_do_not() {
 fn subjects_are_added_one_by_one_and_one_that_is_unknown_stops_no_other() {
     let subjects = json!([{"format": "email", "email": "a@example.com"}, {"format": "email", "email": "b@example.com"},
         {"format": "iss_sub", "iss": ISSUER, "sub": "c"}]);
-    let mut worker = found(json!({"subjects": subjects.clone()}), &Map::default());
+    let mut worker = found(json!({"subjects": subjects}), &Map::default());
     answer(&mut worker, METADATA, 200, &metadata(json!({"default_subjects": "NONE"})));
     for (place, status) in [(0, 200), (1, 404), (2, 200)] {
         let (_, body) = answer(&mut worker, "/ssf/subjects/add", status, &json!({}));
@@ -219,7 +219,7 @@ fn a_stream_that_lacks_our_events_is_asked_for_them_and_serves_if_it_cannot_have
     }
     let mut worker = worker(json!({}), &Map::default());
     let only = json!([format!("{CAEP}/session-revoked")]);
-    let unsupported = json!({"events_requested": only.clone(), "events_supported": only});
+    let unsupported = json!({"events_requested": only, "events_supported": only});
     answer(&mut worker, STREAMS, 200, &json!([stream(unsupported)]));
     assert_eq!(open(&worker, STREAMS), 0, "it has no more");
 }

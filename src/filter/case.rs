@@ -3,10 +3,11 @@
 use std::rc::Rc;
 
 use super::event::StreamId;
-use super::inquiry::Question;
 use super::judge::ready::Repeat;
+use super::passed_by::PassedBy;
 use super::step::Step;
-use crate::cache::ActiveEntry;
+use super::way::Question;
+use crate::cache::{ActiveEntry, Vouched, Withdrawable};
 use crate::claims::Claims;
 use crate::metrics::Whose;
 use crate::policy::{self, Denial, Permit, Policy};
@@ -14,7 +15,7 @@ use crate::provider::Origin;
 use crate::request::HeaderEditsBuf;
 use crate::sender_constrained::dpop::Verifier;
 use crate::sender_constrained::{Possession, Shown};
-use crate::token::{Scheme, TokenDigest};
+use crate::token::{Scheme, TokenDigest, UnixMillis};
 
 /// A request to be judged.
 pub(super) struct Case {
@@ -43,6 +44,16 @@ impl Case {
     /// Whose it is, to metrics.
     pub(super) fn whose(&self) -> Whose<'_> {
         Whose { provider: Some(&self.origin.provider), policy: Some(&self.policy.name), ..Whose::NOBODY }
+    }
+
+    /// What is noted of it while it is open, by this verdict, if its policy ends streams.
+    pub(super) fn passed_by<'c>(
+        &self,
+        vouched: Vouched,
+        asked: UnixMillis,
+        verdict: impl FnOnce() -> Withdrawable<'c>,
+    ) -> Option<Rc<PassedBy>> {
+        PassedBy::of((&self.policy, &self.origin), self.question.as_ref(), vouched, asked, verdict)
     }
 
     /// Judges the request by what is said of its token.

@@ -46,6 +46,7 @@ mod requests;
 mod security_events;
 mod signals;
 mod step;
+mod way;
 mod worker;
 
 use std::rc::Rc;
@@ -73,7 +74,6 @@ pub(crate) use fetches::polls::fuzz_poll_reply;
 use fetches::status_lists::StatusLists;
 use fetches::tokens::{Ended as TokenEnded, Tokens};
 use fleet::Fellows;
-use inquiry::Question;
 use introspections::Introspections;
 use introspections::overtaken::MAX_OVERTAKEN;
 use introspections::renewal::Unasked;
@@ -89,6 +89,7 @@ pub use passed_by::PassedBy;
 use probes::Probes;
 use signals::Signals;
 use step::Step;
+use way::Question;
 use worker::Worker;
 
 /// The filter of one worker.

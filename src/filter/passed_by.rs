@@ -3,11 +3,11 @@
 use std::fmt;
 use std::rc::Rc;
 
-use super::case::Case;
-use super::inquiry::Question;
+use super::way::Question;
 use crate::cache::{ProviderTag, Vouched, Withdrawable};
 use crate::claims::ClaimsBuf;
 use crate::policy::Policy;
+use crate::provider::Origin;
 use crate::token::{TokenDigest, UnixMillis};
 
 /// The verdict that a request was passed on by, and its policy. All share it that got the same.
@@ -30,7 +30,8 @@ pub struct PassedBy {
 impl PassedBy {
     /// To be noted, if the policy ends streams.
     pub(super) fn of<'c>(
-        Case { policy, origin, question, .. }: &Case,
+        (policy, origin): (&Rc<Policy>, &Origin),
+        question: Option<&Rc<Question>>,
         vouched: Vouched,
         asked: UnixMillis,
         verdict: impl FnOnce() -> Withdrawable<'c>,
@@ -38,7 +39,7 @@ impl PassedBy {
         policy.open_streams.are_watched().then(|| {
             let Withdrawable { token, provider, claims } = verdict();
             let (policy, end) = (Rc::clone(policy), origin.expects.end(claims.exp));
-            let (claims, question) = (claims.to_withdraw_by(), question.clone());
+            let (claims, question) = (claims.to_withdraw_by(), question.cloned());
             Rc::new(Self { policy, token, provider, claims, vouched, asked, end, question })
         })
     }

@@ -12,7 +12,7 @@ use crate::client::ClientCredentials;
 use crate::filter::case::Case;
 use crate::filter::clock::is_fresh;
 use crate::filter::event::{CallId, StreamId};
-use crate::filter::inquiry::Question;
+use crate::filter::way::Question;
 use crate::filter::worker::CallIds;
 use crate::http::OwnedReply;
 use crate::numbered::Numbered;

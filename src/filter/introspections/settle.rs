@@ -9,7 +9,6 @@ use crate::filter::batch::Batch;
 use crate::filter::case::Waiter;
 use crate::filter::judge::{conclude, refuse, without_verdict};
 use crate::filter::open_streams::Word;
-use crate::filter::passed_by::PassedBy;
 use crate::filter::step::Step;
 use crate::token::TokenDigest;
 
@@ -58,7 +57,7 @@ fn settle_one(waiter: Waiter, Settlement { call, outcome }: &Settlement, step: &
     match outcome {
         Outcome::Active { claims, jwt, asked } => {
             let verdict = || call.withdrawable(claims.view());
-            let passed_by = PassedBy::of(&waiter.case, Vouched::ByServer, asked.at, verdict);
+            let passed_by = waiter.case.passed_by(Vouched::ByServer, asked.at, verdict);
             conclude(waiter.case, claims.view(), jwt.as_ref(), passed_by, step);
         }
         Outcome::Denied(denial) => refuse(&waiter.case, denial, step),

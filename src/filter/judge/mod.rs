@@ -67,7 +67,7 @@ pub(super) fn serve(mut case: Case, entry: &ActiveEntry, step: &mut Step<'_>) {
     // Who has its token only does not get the same.
     case.repeat = case.repeat.filter(|_| !policy.require.asks_for_proof(permit.claims()));
     case.repeat = case.repeat.map(|repeat| repeat.within(window)).filter(|repeat| repeat.holds_at(step.now));
-    let passed_by = PassedBy::of(&case, entry.vouched(), entry.asked(), || entry.withdrawable());
+    let passed_by = case.passed_by(entry.vouched(), entry.asked(), || entry.withdrawable());
     forward(case, &permit, jwt, passed_by, step);
 }
 

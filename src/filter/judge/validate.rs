@@ -8,7 +8,6 @@ use crate::cache::{Asked, ProviderTag, Standing, Verdict, Vouched, Withdrawable}
 use crate::claims::ClaimsBuf;
 use crate::filter::case::{Case, Source};
 use crate::filter::fetches::keys::KeyRings;
-use crate::filter::passed_by::PassedBy;
 use crate::filter::step::Step;
 use crate::filter::worker::Worker;
 use crate::jwt::UntrustedJwt;
@@ -133,6 +132,6 @@ pub(in crate::filter) fn validated(
     let Origin { provider, expects, .. } = &*case.origin;
     step.worker.first_verdicts.note(provider, denial.as_ref(), expects, claims.view().iss);
     step.worker.first_verdicts.note_lack(provider, &case.policy, denial.as_ref(), claims.view());
-    let passed_by = PassedBy::of(&case, vouched, asked.at, || verdict_on);
+    let passed_by = case.passed_by(vouched, asked.at, || verdict_on);
     conclude(case, claims.view(), minted.as_ref(), passed_by, step);
 }

@@ -8,10 +8,10 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use crate::cache::Cached;
-use crate::filter::inquiry::Question;
 use crate::filter::part::NOW_AND_THEN;
 use crate::filter::passed_by::PassedBy;
 use crate::filter::step::Step;
+use crate::filter::way::Question;
 use crate::introspection::ServerFailure;
 use crate::policy::{Denial, InvalidToken, Unavailable};
 use crate::token::{TokenDigest, UnixMillis};
