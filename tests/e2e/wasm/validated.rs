@@ -107,6 +107,7 @@ const ENVIRONMENT: [(&str, &str); 12] = [
     ("SSF_POLL_TOKEN", "a-secret-of-some-length"),
     ("REVOCATION_TOKEN", "a-secret-of-some-length"),
     ("NONCE_SECRET", "a-secret-of-thirty-two-bytes-or-more"),
+    ("HOSTNAME", "gateway-1"),
     ("ETCD_PASSWORD", "secret"),
     ("ETCD_TOKEN", "secret"),
 ];
