@@ -96,7 +96,7 @@ async fn validated(filters: &[String]) -> (bool, String) {
 }
 
 /// What the examples expect.
-const ENVIRONMENT: [(&str, &str); 12] = [
+const ENVIRONMENT: [(&str, &str); 13] = [
     ("GATEWAY_CLIENT_SECRET", "secret"),
     ("SIGNING_KEY", KEY),
     ("NEXT_SIGNING_KEY", KEY),
