@@ -12,7 +12,8 @@ use crate::request::RequestView;
 use crate::revocation::revocation_endpoint::RevocationRequest;
 use crate::token::TokenDigest;
 
-/// A request's stream, by the host's number for it.
+/// A request's stream, by the host's number for it. No other has that number after it: a call may bring an answer for one that is
+/// gone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct StreamId(pub u32);
 

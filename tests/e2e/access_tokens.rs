@@ -189,7 +189,7 @@ async fn a_wrong_secret_is_an_error_in_the_log_and_is_not_tried_all_the_time() {
     let gateway = server.polled("wrong-secret-of-the-receiver").await;
     eventually("three tries", || async { (server.state().asked >= 3).then_some(()) }).await;
     let stats = gateway.envoy.stats("access_token.error").await;
-    assert!(stats.keys().all(|name| name.contains("reason=.=token_refused;.;")), "{stats:?}");
+    assert!(!stats.is_empty() && stats.keys().all(|name| name.contains("token_refused")), "{stats:?}");
     assert_eq!(server.calls(), (0, 0), "no poll without a token");
     let log = gateway.envoy.log();
     let lines: Vec<_> = log.lines().filter(|line| line.contains("no access token")).collect();

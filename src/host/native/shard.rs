@@ -3,8 +3,6 @@
 use std::collections::VecDeque;
 use std::mem::take;
 
-use slab::Slab;
-
 use super::abi::{Doorbell, HeaderType, Stream};
 use super::body::{Body, Whole};
 use super::grpc::Order;
@@ -16,6 +14,7 @@ use crate::challenge::Answer;
 use crate::filter::{CallId, Description, Effect, Event, Filter, Outcome, Passage, StreamId, Told};
 use crate::host::fate::Fate;
 use crate::http::HttpCall;
+use crate::numbered::Numbered;
 use crate::request::HeaderEdit;
 use crate::token::TokenDigest;
 
@@ -23,7 +22,8 @@ use crate::token::TokenDigest;
 pub(super) struct Shard {
     filter: Filter,
     /// Requests that did not simply go on.
-    noted: Slab<Noted>,
+    noted: Numbered<StreamId, Noted>,
+    numbers: Numbers,
     /// Whether requests that were passed on may be ended.
     ends_open_streams: bool,
 }
@@ -60,7 +60,7 @@ pub(super) struct Became {
 
 impl Shard {
     pub(super) fn new(filter: Filter, ends_open_streams: bool) -> Self {
-        Self { filter, noted: Slab::new(), ends_open_streams }
+        Self { filter, noted: Numbered::new(), numbers: Numbers::default(), ends_open_streams }
     }
 
     pub(super) fn filter(&self) -> &Filter {
@@ -73,13 +73,7 @@ impl Shard {
         stream: &mut Stream,
         around: &dyn Surroundings,
     ) -> (Option<StreamId>, Became) {
-        let noted = Noted { doorbell: stream.doorbell(), left: Vec::new(), body: Body::default() };
-        let key = self.noted.insert(noted);
-        let Ok(number) = u32::try_from(key) else {
-            self.noted.remove(key);
-            return (None, Became { fate: Fate::Answered, answer: None });
-        };
-        let id = StreamId(number);
+        let id = self.numbers.next(|id| self.noted.contains(id));
         let outcome = self.filter.request(id, &Headers(stream), now());
         let mut became = Became { fate: Fate::Waiting, answer: None };
         match outcome {
@@ -96,8 +90,12 @@ impl Shard {
             // Nobody has said a word about it, and nobody will: it must not pass for want of one.
             became = self.refused(id);
         }
-        let id = self.forget_if_done(id, became.fate);
-        (id, became)
+        if self.is_done(became.fate) {
+            return (None, became);
+        }
+        let noted = Noted { doorbell: stream.doorbell(), left: Vec::new(), body: Body::default() };
+        self.noted.insert(id, noted);
+        (Some(id), became)
     }
 
     /// Takes an event in a hook of a request.
@@ -123,7 +121,7 @@ impl Shard {
     /// What became of a request by what the main thread left to be done to it.
     pub(super) fn rung(&mut self, id: StreamId, fate: Fate, stream: &mut Stream) -> Became {
         let mut became = Became { fate, answer: None };
-        let left = self.noted.get_mut(key(id)).map(|noted| take(&mut noted.left)).unwrap_or_default();
+        let left = self.noted.get_mut(id).map(|noted| take(&mut noted.left)).unwrap_or_default();
         for effect in left {
             self.act(id, effect, stream, &mut became);
         }
@@ -132,16 +130,21 @@ impl Shard {
 
     /// Forgets a request of which there is no more to know; gives back its number if there is.
     pub(super) fn forget_if_done(&mut self, id: StreamId, fate: Fate) -> Option<StreamId> {
-        let is_done = fate == Fate::Forwarded && !self.ends_open_streams;
+        let is_done = self.is_done(fate);
         if is_done {
-            self.noted.try_remove(key(id));
+            self.noted.remove(id);
         }
         (!is_done).then_some(id)
     }
 
+    /// Whether there is no more to know of a request.
+    fn is_done(&self, fate: Fate) -> bool {
+        fate == Fate::Forwarded && !self.ends_open_streams
+    }
+
     /// A request is no more.
     pub(super) fn gone(&mut self, id: StreamId, fate: Fate, around: &dyn Surroundings) {
-        if self.noted.try_remove(key(id)).is_none() {
+        if self.noted.remove(id).is_none() {
             return;
         }
         if matches!(fate, Fate::Receiving | Fate::Waiting | Fate::Watched) {
@@ -158,19 +161,17 @@ impl Shard {
 
     /// Refuses every request that waits: what they wait for may be lost.
     pub(super) fn refuse_all(&mut self) {
-        for place in 0..self.noted.capacity() {
-            let waits = |id: &StreamId| self.filter.is_waiting(*id);
-            if let Some(id) = u32::try_from(place).ok().map(StreamId).filter(waits) {
-                let answer = self.filter.host_failure(id);
-                self.leave(id, Effect::Answer(id, answer));
-            }
+        let waiting = self.noted.iter().map(|(id, _)| id).filter(|id| self.filter.is_waiting(*id));
+        for id in waiting.collect::<Vec<_>>() {
+            let answer = self.filter.host_failure(id);
+            self.leave(id, Effect::Answer(id, answer));
         }
     }
 
     /// More of a request's body is there. What is to be told of it, if anything.
     pub(super) fn body(&mut self, id: StreamId, fate: Fate, stream: &Stream, is_last: bool) -> Option<Whole> {
         let is_wanted = fate == Fate::Watched && self.filter.awaits_body(id);
-        let body = &mut self.noted.get_mut(key(id))?.body;
+        let body = &mut self.noted.get_mut(id)?.body;
         match fate {
             Fate::Receiving => body.held_back(stream, is_last),
             Fate::Watched => body.passing(stream, is_last, is_wanted),
@@ -180,14 +181,14 @@ impl Shard {
 
     /// A request's body has ended in a way that is not read.
     pub(super) fn unreadable(&mut self, id: StreamId) -> Option<Whole> {
-        self.noted.get_mut(key(id))?.body.unreadable()
+        self.noted.get_mut(id)?.body.unreadable()
     }
 
     /// Frees what was kept of bodies that the filter awaits no more: their clients may send nothing else for long.
     pub(super) fn free_bodies(&mut self) {
         let Self { noted, filter, .. } = self;
-        for (place, noted) in noted.iter_mut().filter(|(_, noted)| noted.body.is_kept()) {
-            if !u32::try_from(place).is_ok_and(|number| filter.awaits_body(StreamId(number))) {
+        for (id, noted) in noted.iter_mut().filter(|(_, noted)| noted.body.is_kept()) {
+            if !filter.awaits_body(id) {
                 noted.body.free();
             }
         }
@@ -262,7 +263,7 @@ impl Shard {
 
     /// Leaves something to be done to a request on its worker. One that is gone is not reached.
     fn leave(&mut self, id: StreamId, effect: Effect) {
-        if let Some(noted) = self.noted.get_mut(key(id)) {
+        if let Some(noted) = self.noted.get_mut(id) {
             noted.left.push(effect);
             if noted.left.len() == 1 {
                 noted.doorbell.ring();
@@ -287,8 +288,21 @@ impl Shard {
     }
 }
 
-fn key(StreamId(number): StreamId) -> usize {
-    usize::try_from(number).unwrap_or(usize::MAX)
+/// What requests are called. A name serves one request and no other after it, however soon that is gone: a call may still bring
+/// an answer for it.
+#[derive(Default)]
+struct Numbers(u32);
+
+impl Numbers {
+    /// The next, but none of a request that is still here when they begin anew.
+    fn next(&mut self, is_taken: impl Fn(StreamId) -> bool) -> StreamId {
+        loop {
+            self.0 = self.0.wrapping_add(1);
+            if !is_taken(StreamId(self.0)) {
+                return StreamId(self.0);
+            }
+        }
+    }
 }
 
 /// Says in access logs what became of a request, by the names that it has there in Wasm: the same format serves.
@@ -308,5 +322,19 @@ fn describe(stream: &mut Stream, description: &Description) {
         if let Some(text) = text {
             stream.set_filter_state(name, text);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_number_is_one_requests_alone() {
+        let mut numbers = Numbers::default();
+        let given: Vec<_> = (0..3).map(|_| numbers.next(|_| false)).collect();
+        assert_eq!(given, [StreamId(1), StreamId(2), StreamId(3)], "also where the first is gone by now");
+        numbers.0 = u32::MAX;
+        assert_eq!(numbers.next(|StreamId(number)| number < 2), StreamId(2), "they begin anew");
     }
 }

@@ -131,7 +131,11 @@ fn labelled<M: Metric>(
 
 fn label_sets(kinds: Kinds) -> Vec<Vec<&'static str>> {
     let mut sets = vec![Vec::new()];
-    for (label, has) in [("provider", kinds.provider), ("policy", kinds.policy), ("reason", kinds.reason)] {
+    let Kinds { provider, transmitter, policy, reason } = kinds;
+    // In the order in which a series has them.
+    let kinds_of =
+        [("provider", provider), ("transmitter", transmitter), ("policy", policy), ("reason", reason)];
+    for (label, has) in kinds_of {
         let with: Vec<Vec<&str>> =
             sets.iter().filter(|_| has).map(|set| [&set[..], &[label]].concat()).collect();
         sets.extend(with);
