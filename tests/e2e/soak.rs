@@ -16,6 +16,7 @@ use crate::rig::{
     client::{Connection, Request},
     eventually,
     gateway::{Gateway, plugin},
+    host::Host,
 };
 
 /// In it, tables and heaps reach their size.
@@ -280,14 +281,18 @@ async fn accounts_for_every_request(gateway: &Gateway, seen: &Seen, left_alone: 
     let mut counters: BTreeMap<String, u64> = BTreeMap::new();
     for (name, count) in gateway.envoy.stats("phantom_token.requests").await {
         let (_, what) = name.split_once("phantom_token.requests.").expect("one of the filter's");
-        *counters.entry(what.to_owned()).or_default() += count;
+        *counters.entry(Host::tested().without_labels(what).to_owned()).or_default() += count;
     }
     println!("of {total} requests {logged:?}");
     let logged = |what| logged.get(what).copied().unwrap_or_default();
+    // Natively another thread may have judged a request, and counted it, whose client leaves before it hears of it.
+    let late = if Host::tested() == Host::Native { logged("left") } else { 0 };
     for (what, count) in &counters {
-        assert_eq!(*count, logged(what.as_str()), "{what}");
+        let logged = logged(what.as_str());
+        assert!((logged..=logged + late).contains(count), "{what}: {count} counted, {logged} logged");
     }
-    assert_eq!(counters.values().sum::<u64>() + logged("left"), total);
+    let heard_of = total - logged("left");
+    assert!((heard_of..=heard_of + late).contains(&counters.values().sum()), "{counters:?} of {total}");
     assert!(logged("left") > 0 && logged("left") < left_alone);
     for (answered, counted) in [
         (seen.passed, logged("forwarded")),

@@ -51,8 +51,18 @@ impl Host {
     pub fn labels_behind(self) -> &'static str {
         match self {
             Self::Wasm => "",
-            Self::Native => r"(\.(provider|policy|reason)\..*)?",
+            Self::Native => r"(\.(provider|transmitter|policy|reason)\..*)?",
         }
+    }
+
+    /// A statistic's name without the labels that stand behind it.
+    pub fn without_labels(self, name: &str) -> &str {
+        let labels = match self {
+            Self::Wasm => &[][..],
+            Self::Native => &[".provider.", ".transmitter.", ".policy.", ".reason."],
+        };
+        let ends = labels.iter().filter_map(|label| name.find(label));
+        name.split_at(ends.min().unwrap_or(name.len())).0
     }
 
     /// What is in every line of the filter's in Envoy's log.
