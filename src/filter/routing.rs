@@ -14,6 +14,7 @@ use super::step::Step;
 use super::way::Question;
 use crate::http::Reply;
 use crate::request::KeptHeaders;
+use crate::revocation::revocation_endpoint::Known;
 use crate::token::AccessToken;
 
 impl Filter {
@@ -121,7 +122,9 @@ impl Filter {
 
     /// Those who waited for an access token go on.
     fn token_ended(&mut self, ended: &TokenEnded, step: &mut Step<'_>) {
-        if ended.failure.is_none() {
+        if ended.failure.is_some() {
+            self.polls.without_token(&ended.credentials, step);
+        } else {
             self.polls.tick(step);
             self.probes.tick(step);
             self.fellows.token_came(step);
@@ -146,16 +149,18 @@ impl Filter {
     fn answered(&mut self, stream: StreamId, status: u16, step: &mut Step<'_>) {
         let Self { worker, discoveries, keys, introspections, signals, .. } = self;
         let now = step.now;
-        // Whether there is a verdict on a token of this provider, or one is asked for; or it is a JWT that vouches for
-        // itself, though nobody has sent it yet.
-        let knows = |provider: &str, token: &AccessToken| {
+        // A JWT may vouch for itself though nobody has sent it yet.
+        let known = |provider: &str, token: &AccessToken| {
             let provider = worker.config.providers.iter().find(|it| it.name == provider);
-            let Some(provider) = provider else { return false };
+            let Some(provider) = provider else { return Known::No };
+            if provider.validator.iter().any(|it| is_good_by_itself(it, token, keys, worker, now)) {
+                return Known::Good;
+            }
             let digests = keys.digests(provider, discoveries.introspector(provider), token);
-            digests.iter().any(|digest| introspections.ask_about(digest) || worker.knows(digest, now))
-                || provider.validator.iter().any(|it| is_good_by_itself(it, token, keys, worker, now))
+            let is_asked = |digest| introspections.ask_about(digest) || worker.knows(digest, now);
+            if digests.iter().any(is_asked) { Known::Asked } else { Known::No }
         };
-        signals.answered(stream, status, &knows, step);
+        signals.answered(stream, status, &known, step);
     }
 
     /// Settles waiting streams, as many as the callback has room for besides those that it has settled already; asks

@@ -101,7 +101,9 @@ pub fn ordered(
     if issuer.is_some_and(|issuer| issuer != subject_issuer && Some(issuer) != orderer) {
         return Err(OrderRefused::Forbidden);
     }
-    verdicts_about(&subject, subject_issuer, false).map_err(|_| bad("sub_id is not what its format says"))
+    let named = verdicts_about(&subject, subject_issuer, false);
+    let named = named.map_err(|_| bad("sub_id is not what its format says"))?;
+    Ok(if named.len() > MAX_NAMED { vec![Which::All] } else { named })
 }
 
 impl OrderRules {
@@ -122,7 +124,7 @@ impl OrderRules {
         now: UnixMillis,
     ) -> Result<Ordered, OrderRefused> {
         let bad = OrderRefused::Unauthenticated;
-        if !Self::admits(typ) || claims.contains_key("events") || claims.contains_key("nonce") {
+        if !Self::admits(typ) || OF_OTHER_KINDS.iter().any(|name| claims.contains_key(*name)) {
             return Err(bad("the JWT is of another kind"));
         }
         if text(claims, "iss") != Some(&self.issuer) {
@@ -154,6 +156,14 @@ impl OrderRules {
         Ok(Ordered { jti, replayable_until: exp.plus(LEEWAY) })
     }
 }
+
+/// What tokens that their users have say of themselves, and no order does: ID tokens (OpenID Connect Core §2), and access tokens that
+/// do not say what they are.
+const OF_OTHER_KINDS: [&str; 8] =
+    ["events", "nonce", "at_hash", "auth_time", "azp", "client_id", "scope", "sid"];
+
+/// As of a security event.
+const MAX_NAMED: usize = 64;
 
 /// Of an order.
 const MAX_BODY_BYTES: usize = 16 << 10;

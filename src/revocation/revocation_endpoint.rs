@@ -10,10 +10,9 @@
 use base64ct::{Base64, Base64UrlUnpadded, Encoding};
 
 use super::claim::is_form;
-use crate::cache::{Jwts, Subject};
+use crate::cache::Subject;
 use crate::json;
-use crate::jwt::looks_like_jwt;
-use crate::token::{AccessToken, UnixMillis};
+use crate::token::AccessToken;
 
 /// What a revocation request names.
 #[derive(Clone, Default)]
@@ -27,11 +26,24 @@ pub struct RevocationRequest {
     named: Vec<String>,
 }
 
+/// What is known of a token that is revoked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Known {
+    /// Nothing.
+    No,
+    /// There is a verdict on it, or somebody asks for one. Anybody can bring about the latter, with a token that he has made up.
+    Asked,
+    /// It is a JWT that is good by itself, as its signature shows.
+    Good,
+}
+
 /// What is withdrawn once the server has said yes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Revoked {
     /// Verdicts on single tokens.
     pub tokens: Vec<Subject>,
+    /// JWTs that nobody is asked about, and verdicts on them.
+    pub jwts: Vec<Subject>,
     /// Verdicts on all tokens of clients.
     pub clients: RevokedClients,
 }
@@ -92,24 +104,24 @@ impl RevocationRequest {
         request
     }
 
-    /// Which JWTs are refused that nobody is asked about, once it is done: those that it names, if it names any.
-    pub fn jwts(&self, now: UnixMillis) -> Jwts {
-        let is_jwt = |token: &AccessToken| looks_like_jwt(token.secret().as_bytes());
-        if self.tokens.iter().any(is_jwt) { Jwts::Named(now) } else { Jwts::Spared }
-    }
-
-    /// What is withdrawn once the server has answered 2xx. `is_known` says whether there is a verdict on a token, or
-    /// soon will be: one that there is none on need not be withdrawn, and would fill the room for those that do.
-    pub fn withdraws(&self, is_known: impl Fn(&AccessToken) -> bool) -> Revoked {
-        let (known, unknown): (Vec<_>, Vec<_>) = self.tokens.iter().partition(|token| is_known(token));
-        let may_be_a_refresh_token = self.names_another || !unknown.is_empty() || self.tokens.is_empty();
+    /// What is withdrawn once the server has answered 2xx. `known` says what is known of a token: one that nothing is known of need
+    /// not be withdrawn, and would fill the room for those that do.
+    pub fn withdraws(&self, known: impl Fn(&AccessToken) -> Known) -> Revoked {
+        let known: Vec<(&AccessToken, Known)> =
+            self.tokens.iter().map(|token| (token, known(token))).collect();
+        let of = |which: Known| {
+            let tokens = known.iter().filter(|(_, known)| *known == which);
+            tokens.map(|(token, _)| Subject::token(token)).collect()
+        };
+        let is_any_unknown = known.iter().any(|(_, known)| *known == Known::No);
+        let may_be_a_refresh_token = self.names_another || is_any_unknown || known.is_empty();
         let clients = match (may_be_a_refresh_token, self.authenticated.as_slice()) {
             (false, _) => RevokedClients::None,
             (true, []) if self.named.is_empty() => RevokedClients::None,
             (true, []) => RevokedClients::Named(self.named.clone()),
             (true, authenticated) => RevokedClients::Authenticated(authenticated.to_vec()),
         };
-        Revoked { tokens: known.into_iter().map(Subject::token).collect(), clients }
+        Revoked { tokens: of(Known::Asked), jwts: of(Known::Good), clients }
     }
 }
 

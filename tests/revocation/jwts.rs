@@ -293,6 +293,47 @@ fn a_client_that_revokes_takes_the_jwts_of_nobody_else() {
     }
 }
 
+#[test]
+fn who_only_sends_what_looks_like_a_jwt_has_none_refused_by_revoking_it() {
+    let introspected = json!({
+        "policies": {"default": {"strategy": "jwt"}, "asked": {"strategy": "introspection"}},
+        "rules": [{"match": {"path": "/asked"}, "policy": "asked"}],
+    });
+    let (mut one, mut two) = validating(introspected);
+    let alices = jwt(json!({}));
+    // Without her signature, as logs may have it; the server is about to be asked.
+    let (input, _) = alices.rsplit_once('.').unwrap();
+    let made_up = format!("{input}.bWFkZSB1cA");
+    let asked = Request::get("/asked").with("authorization", format!("Bearer {made_up}"));
+    let stream = one.receive(&asked);
+    one.give_turns();
+    assert!(one.is_waiting(stream) && !one.calls.is_empty());
+    let revocation = post("/token/revocation", FORM).routed_to("as");
+    let revoking = one.post(&revocation, format!("client_id=app&token={made_up}").as_bytes());
+    one.answered(revoking, 200);
+    two.now = one.now;
+    for worker in [&mut one, &mut two] {
+        assert_eq!(fate(worker, &alices), "passes");
+    }
+}
+
+#[test]
+fn an_event_that_names_very_many_asks_about_all_and_refuses_no_jwt() {
+    let alices = jwt(json!({}));
+    let of = |sub: String| json!({"format": "iss_sub", "iss": ISSUER, "sub": sub});
+    for (groups, expected) in [(2, "token_withdrawn"), (8, "passes")] {
+        let (mut one, mut two) = validating(json!({}));
+        let group = |number: usize| {
+            let others = (1..16).map(|it| of(format!("{number}-{it}")));
+            json!({"format": "aliases", "identifiers": others.chain([of("alice".to_owned())]).collect::<Vec<_>>()})
+        };
+        let groups: Vec<Value> = (0..groups).map(group).collect();
+        let event = event_token(json!({"sub_id": {"format": "aliases", "identifiers": groups}}));
+        assert_eq!(push(&mut one, &event).status(), 202);
+        assert_eq!(fate(&mut two, &alices), expected);
+    }
+}
+
 /// The same JWT with the other signature that holds as well.
 fn with_the_other_signature(token: &str) -> String {
     let (input, signature) = token.rsplit_once('.').unwrap();

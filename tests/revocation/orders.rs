@@ -122,6 +122,9 @@ fn who_orders_by_another_s_word_or_a_jwt_of_another_kind_is_refused() {
             jwt(Algorithm::RS256, json!({"typ": "JWT"}), json!({"events": events})),
         ),
         ("an ID token", jwt(Algorithm::RS256, json!({"typ": null}), json!({"nonce": "n"}))),
+        ("an ID token without nonce", of(json!({"at_hash": "h", "auth_time": now}))),
+        ("an ID token of a session", of(json!({"sid": "s"}))),
+        ("an access token of typ JWT", of(json!({"azp": "app", "scope": "read"}))),
         ("a jti of another type", of(json!({"jti": 7}))),
         ("no JWT", "rubbish".to_owned()),
     ] {

@@ -3,7 +3,7 @@
 use phantom_token_filter::cache::ProviderTag;
 use phantom_token_filter::revocation::admin::Withdrawal;
 use phantom_token_filter::revocation::back_channel_logout::{LogoutRules, logout_token};
-use phantom_token_filter::revocation::revocation_endpoint::RevocationRequest;
+use phantom_token_filter::revocation::revocation_endpoint::{Known, RevocationRequest};
 use phantom_token_filter::revocation::security_event::SecurityEventRules;
 use phantom_token_filter::revocation::status_list::{StatusList, StatusReference};
 use serde_json::Value;
@@ -52,7 +52,7 @@ fn no_form_and_no_order_is_read_that_breaks_the_reader() {
     let main = ProviderTag::new("main");
     mutations(&forms, 50_000, |bytes| {
         let request = RevocationRequest::read(form, Some(bytes), Some(bytes));
-        assert!(request.withdraws(|_| false).tokens.is_empty(), "what is made up leaves nothing behind");
+        assert!(request.withdraws(|_| Known::No).tokens.is_empty(), "what is made up leaves nothing behind");
         _ = logout_token(form, bytes);
         _ = Withdrawal::read(Some(bytes), &[("main".to_owned(), main)]);
     });

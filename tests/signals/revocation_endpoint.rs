@@ -1,6 +1,8 @@
 use base64ct::{Base64, Base64UrlUnpadded, Encoding};
 use phantom_token_filter::cache::Subject;
-use phantom_token_filter::revocation::revocation_endpoint::{RevocationRequest, Revoked, RevokedClients};
+use phantom_token_filter::revocation::revocation_endpoint::{
+    Known, RevocationRequest, Revoked, RevokedClients,
+};
 use phantom_token_filter::token::AccessToken;
 
 const FORM: &[u8] = b"application/x-www-form-urlencoded";
@@ -24,7 +26,7 @@ fn withdraws(authorization: Option<&str>, body: &str) -> Revoked {
 
 fn read(content_type: &[u8], authorization: Option<&str>, body: Option<&[u8]>) -> Revoked {
     RevocationRequest::read(content_type, authorization.map(str::as_bytes), body)
-        .withdraws(|token| token.secret() == "known")
+        .withdraws(|token| if token.secret() == "known" { Known::Asked } else { Known::No })
 }
 
 fn basic(credentials: &str) -> String {
@@ -39,7 +41,7 @@ fn assertion(claims: &str) -> String {
 fn a_known_token_goes_alone() {
     let authorization = basic("web:secret");
     let found = withdraws(Some(&authorization), "token=known&token_type_hint=access_token");
-    assert_eq!(found, Revoked { tokens: known(), clients: RevokedClients::None });
+    assert_eq!(found, Revoked { tokens: known(), jwts: vec![], clients: RevokedClients::None });
 }
 
 #[test]
@@ -58,10 +60,14 @@ fn an_unknown_token_may_be_a_refresh_token_and_takes_its_clients_verdicts() {
     ] {
         let found = withdraws(authorization.as_deref(), &body);
         // An unknown token leaves no watermark: made-up ones would push others out.
-        assert_eq!(found, Revoked { tokens: vec![], clients: authenticated(&["web"]) }, "{body}");
+        assert_eq!(
+            found,
+            Revoked { tokens: vec![], jwts: vec![], clients: authenticated(&["web"]) },
+            "{body}"
+        );
     }
     let found = withdraws(Some(&basic("web:s")), "token=known&token=a+b");
-    assert_eq!(found, Revoked { tokens: known(), clients: authenticated(&["web"]) });
+    assert_eq!(found, Revoked { tokens: known(), jwts: vec![], clients: authenticated(&["web"]) });
 }
 
 #[test]
@@ -94,7 +100,7 @@ fn what_cannot_be_read_takes_what_its_client_has_and_nobody_elses() {
         (&b""[..], Some(&b"token=known"[..])),
     ] {
         let found = read(content_type, Some(&basic("web:s")), body);
-        assert_eq!(found, Revoked { tokens: vec![], clients: authenticated(&["web"]) });
+        assert_eq!(found, Revoked { tokens: vec![], jwts: vec![], clients: authenticated(&["web"]) });
         assert_eq!(read(content_type, None, body).clients, RevokedClients::None);
     }
     let many: String = (0..100).map(|number| format!("token=t{number}&client_id=c{number}&")).collect();
@@ -103,6 +109,6 @@ fn what_cannot_be_read_takes_what_its_client_has_and_nobody_elses() {
     for authorization in [None, Some("Basic \u{e9}"), Some("Basic"), Some("")] {
         assert_eq!(withdraws(authorization, "token=other").clients, RevokedClients::None, "nobody is named");
         let rubbish = withdraws(authorization, "token=known&client_assertion=rubbish");
-        assert_eq!(rubbish, Revoked { tokens: known(), clients: RevokedClients::None });
+        assert_eq!(rubbish, Revoked { tokens: known(), jwts: vec![], clients: RevokedClients::None });
     }
 }

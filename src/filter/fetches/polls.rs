@@ -13,7 +13,7 @@ use super::schedule::{Pauses, Schedule};
 use super::signed::NotVerified;
 use super::stream::Search;
 use crate::cache::Claim;
-use crate::client::Authorization;
+use crate::client::{Authorization, ClientCredentials};
 use crate::config::Config;
 use crate::filter::event::CallId;
 use crate::filter::part::{Pace, Part};
@@ -48,6 +48,8 @@ struct Polling {
     refused: LiteMap<String, SetRefused>,
     /// Tokens that waited for newer keys once.
     without_keys: Vec<String>,
+    /// How many polls in a row were made at once.
+    at_once: u32,
     /// The number of our own access token that the last poll showed, where it showed one.
     shows: u64,
     /// Of one that was refused: only newer ones are shown.
@@ -57,6 +59,16 @@ struct Polling {
 impl Polls {
     pub(in crate::filter) fn new(config: &Config) -> Self {
         Self(config.revocation.security_events.iter().filter_map(Polling::new).collect())
+    }
+
+    /// An access token of ours is not to be had: who is polled with one is not.
+    pub(in crate::filter) fn without_token(&self, credentials: &Rc<ClientCredentials>, step: &mut Step<'_>) {
+        for Polling { poll, events, .. } in &self.0 {
+            let own = poll.authorization.as_ref().and_then(Authorization::client_credentials);
+            if own.is_some_and(|own| Rc::ptr_eq(own, credentials)) {
+                step.set(Gauge::SecurityEventsAnswers, events.whose(), 0);
+            }
+        }
     }
 
     /// A call ended. Returns whether it was a poll.
@@ -108,6 +120,7 @@ impl Polling {
             applied: Vec::new(),
             refused: LiteMap::new_vec(),
             without_keys: Vec::new(),
+            at_once: 0,
             shows: 0,
             refused_token: 0,
         })
@@ -207,7 +220,9 @@ impl Polling {
                     self.take(jti, &token, keys, step);
                 }
                 let has_to_say = !self.applied.is_empty() || !self.refused.is_empty();
-                let is_next_at_once = is_any && (more || has_to_say);
+                // One that sends the same again and again is not asked as fast as it answers.
+                self.at_once = if is_any && (more || has_to_say) { self.at_once + 1 } else { 0 };
+                let is_next_at_once = self.at_once % MAX_AT_ONCE != 0;
                 let pause = if is_next_at_once { Duration::ZERO } else { self.poll.interval };
                 self.schedule.succeeded(step.now.plus(pause));
                 step.set(Gauge::SecurityEventsAnswers, self.events.whose(), 1);
@@ -260,6 +275,7 @@ impl Polling {
                         search.verified(state);
                     }
                     security_events::apply(&events, event, step);
+                    self.without_keys.retain(|other| *other != jti);
                     self.applied.push(jti);
                     return;
                 }
@@ -326,6 +342,9 @@ pub(crate) fn fuzz_poll_reply(body: &[u8]) {
 
 /// In one reply.
 const MAX_EVENTS: usize = 100;
+
+/// Polls that are made one after the other before there is a pause.
+const MAX_AT_ONCE: u32 = 16;
 
 /// Between polls of a transmitter that fails.
 const MAX_PAUSE: Duration = Duration::from_secs(60);

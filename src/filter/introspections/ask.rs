@@ -13,6 +13,7 @@ use crate::filter::case::{Case, Source, Waiter};
 use crate::filter::event::{CallId, Effect, Told};
 use crate::filter::inquiry::Inquiry;
 use crate::filter::judge::{hit, refuse, without_verdict};
+use crate::filter::open_streams::Word;
 use crate::filter::step::Step;
 use crate::introspection::ServerFailure;
 use crate::metrics::Counter;
@@ -104,11 +105,14 @@ impl Introspections {
             };
             if self.calls.get(id).is_some_and(is_wanted) {
                 self.send(id, step);
-            } else if let Some(call) = self.calls.close(id)
-                && call.asker() == Asker::UsForAll
-            {
+            } else if let Some(call) = self.calls.close(id) {
                 // Whoever else waits for this one asks for itself.
-                step.release(&call.digest, Told::NotAsked);
+                if step.worker.config.rechecks_open_streams() {
+                    self.words.push((call.digest, Word::None));
+                }
+                if call.asker() == Asker::UsForAll {
+                    step.release(&call.digest, Told::NotAsked);
+                }
             }
         }
     }

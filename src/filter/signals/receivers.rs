@@ -18,7 +18,7 @@ use crate::revocation::admin::Withdrawal;
 use crate::revocation::answer;
 use crate::revocation::back_channel_logout::logout_token;
 use crate::revocation::global_token_revocation::OrderRefused;
-use crate::revocation::revocation_endpoint::{RevocationRequest, RevokedClients};
+use crate::revocation::revocation_endpoint::{Known, RevocationRequest, RevokedClients};
 use crate::revocation::security_event::SetError;
 use crate::revocation::sources::{
     OrderedBy, Receiver, RevocationReceiver, WatchedEndpoint, bearer_token, is_authorized,
@@ -175,7 +175,7 @@ impl Signals {
         &mut self,
         stream: StreamId,
         status: u16,
-        knows: &dyn Fn(&str, &AccessToken) -> bool,
+        known: &dyn Fn(&str, &AccessToken) -> Known,
         step: &mut Step<'_>,
     ) {
         let Some(incoming) = self.incoming.remove(&stream) else { return };
@@ -187,10 +187,13 @@ impl Signals {
         let request = incoming.revocation.unwrap_or_else(|| {
             RevocationRequest::read(&incoming.content_type, incoming.authorization.as_deref(), None)
         });
-        let revoked = request.withdraws(|token| knows(&endpoint.provider, token));
+        let revoked = request.withdraws(|token| known(&endpoint.provider, token));
         // The server has done what it says.
         if !revoked.tokens.is_empty() {
-            step.withdraw(&revoked.tokens, request.jwts(step.now), Duration::ZERO);
+            step.withdraw(&revoked.tokens, Jwts::Spared, Duration::ZERO);
+        }
+        if !revoked.jwts.is_empty() {
+            step.withdraw(&revoked.jwts, Jwts::Named(step.now), Duration::ZERO);
         }
         let (clients, span, may_be_made_up) = match revoked.clients {
             RevokedClients::None => return,
