@@ -6,7 +6,8 @@ use std::rc::Rc;
 
 use libfuzzer_sys::fuzz_target;
 use phantom_token_filter::cache::{
-    Asked, Cache, Cached, Leases, Mailbox, ProviderTag, SharedData, Standing, Subject, Verdict, Version, Withdrawable,
+    Asked, Cache, Cached, Leases, Mailbox, ProviderTag, SharedData, Standing, Subject, Verdict, Version,
+    Vouched, Withdrawable,
 };
 use phantom_token_filter::claims::ClaimsBuf;
 use phantom_token_filter::jwt::Minted;
@@ -49,12 +50,15 @@ fn written(members: &[u8], digest: &TokenDigest, now: UnixMillis) -> Option<Vec<
     cache.withdrawals().announce(Duration::from_secs(60));
     let asked = Asked { at: now, moment: cache.withdrawals().moment() };
     let (token, provider) = (TokenDigest::from_bytes([b't'; 32]), ProviderTag::new("p"));
-    let standing = cache.withdrawals().standing(asked, &Withdrawable { token, provider, claims: claims.view() });
+    let standing =
+        cache.withdrawals().standing(asked, &Withdrawable { token, provider, claims: claims.view() });
     let Standing::Good(checked) = standing else { return None };
     let minted = Minted { jwt: "a.b.c".to_owned(), exp: now.plus(Duration::from_secs(300)) };
     let useful_until = now.plus(Duration::from_secs(60));
     let jwt = Some((JWT_ID, &minted));
-    let verdict = Verdict { digest, token, provider, asked: now, checked, useful_until, claims: &claims, jwt };
+    let vouched = Vouched::ByServer;
+    let verdict =
+        Verdict { digest, token, provider, vouched, asked: now, checked, useful_until, claims: &claims, jwt };
     *shared.0.borrow_mut() = Vec::new();
     cache.insert_active(&verdict, now);
     // The last thing that is written is the entry, unless it is too long to be.

@@ -14,11 +14,15 @@ use serde_json::{Value, json};
 
 /// The parameters of a challenge, by RFC 9110: `SCHEME name="value", ..`, values with their escapes undone.
 fn parameters(scheme: &str, challenge: &str) -> Vec<(String, String)> {
-    let mut rest = challenge.strip_prefix(scheme).and_then(|rest| rest.strip_prefix(' ')).expect("the scheme");
+    let mut rest =
+        challenge.strip_prefix(scheme).and_then(|rest| rest.strip_prefix(' ')).expect("the scheme");
     let mut found: Vec<(String, String)> = Vec::new();
     loop {
         let (name, after) = rest.split_once("=\"").expect("a parameter with a quoted string");
-        assert!(!name.is_empty() && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_'), "{name}");
+        assert!(
+            !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_'),
+            "{name}"
+        );
         let (mut value, mut bytes) = (String::new(), after.char_indices());
         let end = loop {
             match bytes.next().expect("the end of a quoted string") {
@@ -68,7 +72,8 @@ fuzz_target!(|text: &str| {
             Unavailable::AuthorizationServer(ServerFailure::Timeout).into(),
             Unavailable::TooManyCalls.into(),
         ] {
-            let is_dpop = matches!(denial, Denial::InvalidDpopProof(_) | Denial::InvalidToken(InvalidToken::Malformed));
+            let is_dpop =
+                matches!(denial, Denial::InvalidDpopProof(_) | Denial::InvalidToken(InvalidToken::Malformed));
             let scheme = if is_dpop { Scheme::DPoP } else { Scheme::Bearer };
             let occasion = Occasion { scope: &scope, resource_metadata: None, scheme, verifies_sender: true };
             let answer = config.challenge.answer(&denial, occasion);
@@ -79,7 +84,9 @@ fuzz_target!(|text: &str| {
                 assert!(challenges.is_empty() && answer.status == 503, "the token may be good");
                 continue;
             }
-            let [(_, challenge), (_, other)] = challenges[..] else { panic!("{} challenges", challenges.len()) };
+            let [(_, challenge), (_, other)] = challenges[..] else {
+                panic!("{} challenges", challenges.len())
+            };
             assert!(challenge.len() < realm.len() + (4 << 10) + 256);
             let (used, offered) = if is_dpop { ("DPoP", "Bearer") } else { ("Bearer", "DPoP") };
             let others = parameters(offered, other);
@@ -87,7 +94,9 @@ fuzz_target!(|text: &str| {
             let parameters = parameters(used, challenge);
             let algs = parameters.iter().chain(&others).filter(|(name, _)| name == "algs");
             assert_eq!(algs.map(|(_, algs)| algs.as_str()).collect::<Vec<_>>(), ["PS256 ES256"]);
-            let get = |name: &str| parameters.iter().find(|(other, _)| other == name).map(|(_, value)| value.as_str());
+            let get = |name: &str| {
+                parameters.iter().find(|(other, _)| other == name).map(|(_, value)| value.as_str())
+            };
             assert_eq!(get("realm"), Some(realm));
             let told = (!scope.is_empty() && scope.len() <= 4 << 10).then_some(scope.as_str());
             assert_eq!(get("scope"), told);

@@ -37,7 +37,8 @@ fuzz_target!(|input: &str| {
     };
     let header = json!({"alg": alg, "typ": "dpop+jwt", "jwk": jwk});
     let claims_text = Value::Object(claims.clone()).to_string();
-    let parts = [header.to_string().as_bytes(), claims_text.as_bytes(), &[1; 64]].map(Base64UrlUnpadded::encode_string);
+    let parts = [header.to_string().as_bytes(), claims_text.as_bytes(), &[1; 64]]
+        .map(Base64UrlUnpadded::encode_string);
     let proof = parts.join(".");
     let algorithms = vec![Algorithm::ES256, Algorithm::RS256];
     let Ok(own) = OwnKeyJwt::parse(proof.as_bytes(), "dpop+jwt", &algorithms) else { return };
@@ -77,13 +78,15 @@ fn is_one(claims: &Map<String, Value>, path: &str) -> bool {
     let htu = text("htu").split(['?', '#']).next().unwrap_or_default().to_ascii_lowercase();
     let after = htu.strip_prefix("https://").unwrap_or_default();
     let authority = after.split('/').next().unwrap_or_default();
-    let last = |path: &str| path.split(['?', '#']).next().unwrap_or_default().rsplit('/').next().map(str::to_owned);
+    let last =
+        |path: &str| path.split(['?', '#']).next().unwrap_or_default().rsplit('/').next().map(str::to_owned);
     let is_plain = !path.contains(['%', '.']) && !htu.contains('%') && !after.contains("/.");
     !text("jti").is_empty()
         && text("htm") == "GET"
         && text("ath") == ATH
         && (NOW as f64 - 65.0..=NOW as f64 + 5.0).contains(&iat)
         && !authority.contains('@')
-        && (authority.contains('%') || ["api.example", "api.example:443", "api.example:"].contains(&authority))
+        && (authority.contains('%')
+            || ["api.example", "api.example:443", "api.example:"].contains(&authority))
         && (!is_plain || last(&path.to_ascii_lowercase()) == last(&htu))
 }

@@ -28,7 +28,9 @@ fuzz_target!(|body: &[u8]| {
     let is_path = |path: &str| path.starts_with('/') && path.bytes().all(|byte| byte.is_ascii_graphic());
     let reply = Reply { status: 200, body: Some(body), ..Reply::default() };
     let found = stream.find(&reply).ok().flatten();
-    for Found { stream_id, audiences, path, verification_interval, .. } in found.into_iter().chain(stream.made(&reply)) {
+    for Found { stream_id, audiences, path, verification_interval, .. } in
+        found.into_iter().chain(stream.made(&reply))
+    {
         assert!((1..=1024).contains(&stream_id.len()) && (1..=16).contains(&audiences.len()));
         assert!(audiences.iter().all(|audience| (1..=1024).contains(&audience.len())));
         assert!(is_path(&path) && verification_interval <= Duration::from_secs(24 * 60 * 60));

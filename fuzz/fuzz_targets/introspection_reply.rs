@@ -59,7 +59,9 @@ fuzz_target!(|input: &[u8]| {
     // When the recordings were made.
     let now = UnixMillis::from_secs(1_795_377_640);
     let names = ClaimNames::default();
-    let Ok(Introspection::Active { claims, jwt, .. }) = parse(&reply, &response, &names, keys, now) else { return };
+    let Ok(Introspection::Active { claims, jwt, .. }) = parse(&reply, &response, &names, keys, now) else {
+        return;
+    };
     assert!(claims.view().exp.is_none_or(|exp| exp > now), "an expired token is active");
     if form % 4 < 2 {
         let reply: serde_json::Value = serde_json::from_slice(body).expect("an active token without JSON");

@@ -45,7 +45,11 @@ fn verify(rules: &JwtRules, header: &Value, payload: &[u8]) -> Result<ClaimsBuf,
 }
 
 fn header(typ: &str) -> Value {
-    if typ.is_empty() { json!({"alg": "ES256", "kid": "k"}) } else { json!({"alg": "ES256", "kid": "k", "typ": typ}) }
+    if typ.is_empty() {
+        json!({"alg": "ES256", "kid": "k"})
+    } else {
+        json!({"alg": "ES256", "kid": "k", "typ": typ})
+    }
 }
 
 /// Whether a member is a text, or an array with this among its texts.
@@ -77,7 +81,8 @@ fn is_one(typ: &str, types: &[&str], claims: &Map<String, Value>) -> bool {
 fuzz_target!(|input: &[u8]| {
     let end = input.iter().position(|&byte| byte == b'\n').unwrap_or(0);
     let (typ, payload) = input.split_at(end);
-    let (Ok(typ), payload) = (std::str::from_utf8(typ), payload.strip_prefix(b"\n").unwrap_or(payload)) else {
+    let (Ok(typ), payload) = (std::str::from_utf8(typ), payload.strip_prefix(b"\n").unwrap_or(payload))
+    else {
         return;
     };
     for types in [&["at+jwt"][..], &["JWT", ""]] {
@@ -92,7 +97,11 @@ fuzz_target!(|input: &[u8]| {
             scopes: vec!["read".to_owned()],
             ..Requirements::default()
         };
-        let expects = Expectation { issuer: Some(ISSUER.to_owned()), exp_leeway: rules.leeway, nbf_leeway: rules.leeway };
+        let expects = Expectation {
+            issuer: Some(ISSUER.to_owned()),
+            exp_leeway: rules.leeway,
+            nbf_leeway: rules.leeway,
+        };
         let now = UnixMillis::from_secs(NOW);
         if decide(&require, &expects, good.view(), &BEARER, now).is_ok() {
             assert!(claims.get("cnf").is_none_or(Value::is_null), "a bound token in anybody's hands");
@@ -101,7 +110,8 @@ fuzz_target!(|input: &[u8]| {
             let has = |value: &Value| match value {
                 Value::String(text) => text.split_ascii_whitespace().any(|scope| scope == "read"),
                 Value::Array(texts) => texts.iter().any(|text| {
-                    text.as_str().is_some_and(|text| text.split_ascii_whitespace().any(|scope| scope == "read"))
+                    text.as_str()
+                        .is_some_and(|text| text.split_ascii_whitespace().any(|scope| scope == "read"))
                 }),
                 _ => false,
             };
@@ -127,7 +137,9 @@ fuzz_target!(|input: &[u8]| {
             header["alg"] = json!(alg);
             assert!(verify(&rules, &header, payload).is_err(), "signed by {alg}");
         }
-        let twice = [payload.trim_ascii_end().strip_suffix(b"}").expect("an object"), br#","iss":"x","iss":"x"}"#].concat();
+        let twice =
+            [payload.trim_ascii_end().strip_suffix(b"}").expect("an object"), br#","iss":"x","iss":"x"}"#]
+                .concat();
         assert!(verify(&rules, &header(typ), &twice).is_err(), "two readers would read two issuers");
     }
 });

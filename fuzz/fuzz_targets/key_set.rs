@@ -12,7 +12,8 @@ type Members<'a> = BTreeMap<String, &'a RawValue>;
 fuzz_target!(|body: &[u8]| {
     let Ok((keys, _)) = KeySet::parse(body) else { return };
     // Not as values: a number that is out of range spoils its own key only.
-    let set: Members = serde_json::from_slice(body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body)).expect("JSON");
+    let set: Members =
+        serde_json::from_slice(body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body)).expect("JSON");
     let elements: Vec<&RawValue> = serde_json::from_str(set["keys"].get()).expect("an array");
     assert!(keys.len() <= elements.len());
     assert_eq!(KeySet::parse(body).unwrap().0.fingerprint(), keys.fingerprint());

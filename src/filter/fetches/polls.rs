@@ -222,7 +222,7 @@ impl Polling {
                 let has_to_say = !self.applied.is_empty() || !self.refused.is_empty();
                 // One that sends the same again and again is not asked as fast as it answers.
                 self.at_once = if is_any && (more || has_to_say) { self.at_once + 1 } else { 0 };
-                let is_next_at_once = self.at_once % MAX_AT_ONCE != 0;
+                let is_next_at_once = !self.at_once.is_multiple_of(MAX_AT_ONCE);
                 let pause = if is_next_at_once { Duration::ZERO } else { self.poll.interval };
                 self.schedule.succeeded(step.now.plus(pause));
                 step.set(Gauge::SecurityEventsAnswers, self.events.whose(), 1);
