@@ -4,8 +4,12 @@
 //! need not be text.
 
 mod action;
+mod answer;
+mod description;
 mod fate;
 #[cfg(not(target_arch = "wasm32"))]
 mod native;
+mod reply;
+mod start;
 #[cfg(target_arch = "wasm32")]
 mod wasm;

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, ThreadId};
 use std::time::Duration;
 
-use log::{error, info, warn};
+use log::error;
 
 use super::abi::{self, Confined, NotSent};
 use super::clock::Clock;
@@ -17,10 +17,12 @@ use super::mailboxes;
 use super::shard::{Shard, Surroundings};
 use super::shared_data::SharedData;
 use super::statistics::Statistics;
-use crate::cache::{MAX_ENTRY_BYTES, Mailbox, max_first_level_bytes};
-use crate::config::{Config, ConfigError};
+use crate::cache::Mailbox;
+use crate::config::Config;
 use crate::filter::{CallId, Event, Filter, Told};
 use crate::grpc::GrpcStatus;
+use crate::host::reply::reply;
+use crate::host::start::{announce, lines};
 use crate::http::{HttpCall, Reply};
 use crate::jwt::RustCrypto;
 use crate::token::TokenDigest;
@@ -242,18 +244,7 @@ impl Installation {
             |name: &str| headers.iter().find(|(other, _)| *other == name.as_bytes()).map(|(_, value)| *value);
         let size: usize = chunks.iter().map(|chunk| chunk.len()).sum();
         let body = (size <= Reply::MAX_BODY_BYTES).then(|| chunks.concat());
-        let reply = Reply {
-            status: header(":status")
-                .and_then(|status| std::str::from_utf8(status).ok()?.parse().ok())
-                .unwrap_or(0),
-            content_type: header("content-type").unwrap_or_default(),
-            content_encoding: header("content-encoding").unwrap_or_default(),
-            location: header("location").unwrap_or_default(),
-            retry_after: header("retry-after").unwrap_or_default(),
-            // Only an answer that came from the upstream has been timed.
-            from_envoy: header("x-envoy-upstream-service-time").is_none(),
-            body: body.as_deref(),
-        };
+        let reply = reply(header, body.as_deref());
         self.on_main_thread(worker, |shard, around| shard.root_event(Event::Reply(call, reply), around));
     }
 
@@ -283,22 +274,11 @@ fn shard(json: &[u8], is_first: bool, shared: SharedData, mailbox: Mailbox) -> R
     let signatures = Rc::new(RustCrypto);
     if is_first {
         config.try_out_keys(signatures.as_ref()).map_err(|error| error.to_string())?;
-        config.warnings.iter().for_each(|warning| warn!("{warning}"));
-        let limits = config.cache;
-        let verdicts = u64::from(limits.max_entries) * MAX_ENTRY_BYTES as u64;
-        info!(
-            "at most {} MiB of verdicts, and {} MiB for each worker",
-            (verdicts + u64::from(limits.max_negative_entries) * 256) >> 20,
-            max_first_level_bytes(limits.max_entries) >> 20,
-        );
+        announce(&config);
     }
     let ends_open_streams = config.ends_open_streams();
     let filter = Filter::new(Rc::new(config), Rc::new(shared), signatures, mailbox);
     Ok(Shard::new(filter, ends_open_streams))
-}
-
-fn lines(errors: &[ConfigError]) -> String {
-    errors.iter().map(ConfigError::to_string).collect::<Vec<_>>().join("\n")
 }
 
 /// A worker of a configuration, for the effects of its shard.

@@ -12,6 +12,7 @@ use super::statistics::Statistics;
 use crate::cache::Mailbox;
 use crate::challenge::Answer;
 use crate::filter::{CallId, Description, Effect, Event, Filter, Outcome, Passage, StreamId, Told};
+use crate::host::description::texts;
 use crate::host::fate::Fate;
 use crate::http::HttpCall;
 use crate::numbered::Numbered;
@@ -307,22 +308,7 @@ impl Numbers {
 
 /// Says in access logs what became of a request, by the names that it has there in Wasm: the same format serves.
 fn describe(stream: &mut Stream, description: &Description) {
-    let Description { outcome, policy, cache, provider, token, client_id, sub } = description;
-    let token = token.map(|token| token.to_string());
-    let texts = [
-        ("wasm.phantom_token.outcome", Some(outcome.as_bytes())),
-        ("wasm.phantom_token.policy", policy.as_ref().map(String::as_bytes)),
-        ("wasm.phantom_token.cache", cache.map(str::as_bytes)),
-        ("wasm.phantom_token.provider", provider.as_ref().map(String::as_bytes)),
-        ("wasm.phantom_token.token", token.as_ref().map(String::as_bytes)),
-        ("wasm.phantom_token.client_id", client_id.as_deref()),
-        ("wasm.phantom_token.sub", sub.as_deref()),
-    ];
-    for (name, text) in texts {
-        if let Some(text) = text {
-            stream.set_filter_state(name, text);
-        }
-    }
+    texts(description).for_each(|(name, text)| stream.set_filter_state(name, &text));
 }
 
 #[cfg(test)]

@@ -18,6 +18,8 @@ use super::{local_reply, now};
 use crate::cache::Mailbox;
 use crate::challenge::Answer;
 use crate::filter::{CallId, Description, Effect, Event, Filter, Outcome, Passage, StreamId};
+use crate::host::answer::is_grpc;
+use crate::host::description::texts;
 use crate::host::fate::Fate;
 use crate::http::HttpCall;
 use crate::numbered::Numbered;
@@ -315,21 +317,10 @@ impl Worker {
         if !self.describes.get() {
             return;
         }
-        let Description { outcome, policy, cache, provider, token, client_id, sub } = description;
-        let token = token.map(|token| token.to_string());
-        let texts = [
-            ("phantom_token.outcome", Some(outcome.as_bytes())),
-            ("phantom_token.policy", policy.as_ref().map(String::as_bytes)),
-            ("phantom_token.cache", cache.map(str::as_bytes)),
-            ("phantom_token.provider", provider.as_ref().map(String::as_bytes)),
-            ("phantom_token.token", token.as_ref().map(String::as_bytes)),
-            ("phantom_token.client_id", client_id.as_deref()),
-            ("phantom_token.sub", sub.as_deref()),
-        ];
-        for (name, text) in texts {
-            if let Some(text) = text
-                && hostcalls::set_property(name, text).is_err()
-            {
+        for (name, text) in texts(description) {
+            // Envoy puts its own prefix before it.
+            let name = name.strip_prefix("wasm.").unwrap_or(name);
+            if hostcalls::set_property(name, &text).is_err() {
                 self.describes.set(false);
             }
         }
@@ -343,11 +334,4 @@ fn end(answer: &Answer) {
     if local_reply::send(answer, is_grpc).is_err() {
         error!("Envoy took no local reply; the request ends by its stream's timeout");
     }
-}
-
-/// As Envoy tells gRPC from other requests.
-fn is_grpc(content_type: &[u8]) -> bool {
-    content_type
-        .strip_prefix(b"application/grpc")
-        .is_some_and(|rest| matches!(rest.first(), None | Some(b'+' | b';')))
 }

@@ -2,16 +2,11 @@
 
 use super::abi::{Status, hostcalls};
 use crate::challenge::Answer;
+use crate::host::answer::headers;
 
 /// Ends the request of the effective context. `is_grpc` tells how its client wants to hear of it.
 pub(super) fn send(answer: &Answer, is_grpc: bool) -> Result<(), Status> {
-    let headers: Vec<(&str, &str)> = answer
-        .headers
-        .iter()
-        // A gRPC answer has its own content type.
-        .filter(|(name, _)| !(is_grpc && *name == "content-type"))
-        .map(|(name, value)| (*name, value.as_str()))
-        .collect();
+    let headers = headers(answer, is_grpc);
     let (body, grpc_status) = if is_grpc {
         (answer.grpc_message, i32::from(answer.grpc_status))
     } else {

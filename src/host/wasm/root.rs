@@ -3,8 +3,6 @@
 use std::cell::Cell;
 use std::rc::Rc;
 
-use log::{info, warn};
-
 use super::abi::capabilities;
 use super::abi::hostcalls::{self, BufferType, LogLevel, MapType};
 use super::apply::Worker;
@@ -13,10 +11,11 @@ use super::message::Message;
 use super::shared_data::SharedData;
 use super::signatures::Signatures;
 use super::{logger, pairs};
-use crate::cache::{MAX_ENTRY_BYTES, max_first_level_bytes};
-use crate::config::{Config, ConfigError};
+use crate::config::Config;
 use crate::filter::{Event, Filter};
 use crate::grpc::{GrpcCall, GrpcStatus};
+use crate::host::reply::reply;
+use crate::host::start::{announce, lines};
 use crate::http::Reply;
 
 /// What a configuration makes of this worker.
@@ -51,14 +50,7 @@ pub(super) fn configure(root: u32) -> Result<Worker, String> {
             return Err(lacks(&missing.join(", ")));
         }
     }
-    config.warnings.iter().for_each(|warning| warn!("{warning}"));
-    let limits = config.cache;
-    let verdicts = u64::from(limits.max_entries) * MAX_ENTRY_BYTES as u64;
-    info!(
-        "at most {} MiB of verdicts, and {} MiB for each worker",
-        (verdicts + u64::from(limits.max_negative_entries) * 256) >> 20,
-        max_first_level_bytes(limits.max_entries) >> 20,
-    );
+    announce(&config);
     let mailbox = mailbox::open()?;
     let no_metrics = |_| "expected a host with metrics, got one without".to_owned();
     let shared = Rc::new(SharedData::new()?);
@@ -66,10 +58,6 @@ pub(super) fn configure(root: u32) -> Result<Worker, String> {
     let worker = Worker::new(root, filter, mailbox).map_err(no_metrics)?;
     worker.root_event(Event::Start);
     Ok(worker)
-}
-
-fn lines(errors: &[ConfigError]) -> String {
-    errors.iter().map(ConfigError::to_string).collect::<Vec<_>>().join("\n")
 }
 
 /// A call was answered, or its answer broke off.
@@ -80,26 +68,14 @@ pub(super) fn call_answered(worker: &Worker, token: u32, num_headers: usize, bod
         return worker.root_event(Event::CallFailed(call));
     }
     let headers = hostcalls::get_map(MapType::CallResponse).ok();
-    let header = |name| pairs::values(headers.as_ref()?.as_bytes(), name).next();
+    let header = |name: &str| pairs::values(headers.as_ref()?.as_bytes(), name).next();
     let body = (body_size <= Reply::MAX_BODY_BYTES).then(|| {
         hostcalls::get_buffer(BufferType::HttpCallResponseBody, 0, body_size)
             .ok()
             .flatten()
             .unwrap_or_default()
     });
-    let reply = Reply {
-        status: header(":status")
-            .and_then(|status| std::str::from_utf8(status).ok()?.parse().ok())
-            .unwrap_or(0),
-        content_type: header("content-type").unwrap_or_default(),
-        content_encoding: header("content-encoding").unwrap_or_default(),
-        location: header("location").unwrap_or_default(),
-        retry_after: header("retry-after").unwrap_or_default(),
-        // Only an answer that came from the upstream has been timed.
-        from_envoy: header("x-envoy-upstream-service-time").is_none(),
-        body: body.as_deref(),
-    };
-    worker.root_event(Event::Reply(call, reply));
+    worker.root_event(Event::Reply(call, reply(header, body.as_deref())));
 }
 
 /// A message of a call or stream by gRPC.

@@ -142,11 +142,8 @@ impl Config {
         timeout: Duration,
     ) -> Result<u64, NotSent> {
         let functions = functions().ok_or(NotSent::Refused)?;
-        let header = |(name, value): &(String, String)| ModuleHeader {
-            key: ModuleBuffer::new(name.as_bytes()),
-            value: ModuleBuffer::new(value.as_bytes()),
-        };
-        let headers: Vec<ModuleHeader> = headers.iter().map(header).collect();
+        let headers: Vec<ModuleHeader> =
+            headers.iter().map(|(name, value)| ModuleHeader::new(name, value)).collect();
         let (cluster, body, mut id) = (ModuleBuffer::new(cluster.as_bytes()), ModuleBuffer::new(body), 0);
         let timeout = u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX);
         // SAFETY: see `log`; Envoy writes eight bytes besides.
@@ -178,11 +175,8 @@ impl Config {
         is_last: bool,
         timeout: Duration,
     ) -> Option<u64> {
-        let header = |(name, value): &(&str, &str)| ModuleHeader {
-            key: ModuleBuffer::new(name.as_bytes()),
-            value: ModuleBuffer::new(value.as_bytes()),
-        };
-        let headers: Vec<ModuleHeader> = headers.iter().map(header).collect();
+        let headers: Vec<ModuleHeader> =
+            headers.iter().map(|(name, value)| ModuleHeader::new(name, value)).collect();
         let (cluster, body, mut id) = (ModuleBuffer::new(cluster.as_bytes()), ModuleBuffer::new(body), 0);
         let timeout = u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX);
         // SAFETY: see `log`; Envoy writes eight bytes besides.

@@ -160,11 +160,8 @@ impl Stream {
         details: &str,
     ) {
         let Some(functions) = functions() else { return };
-        let header = |(name, value): &(&str, &str)| ModuleHeader {
-            key: ModuleBuffer::new(name.as_bytes()),
-            value: ModuleBuffer::new(value.as_bytes()),
-        };
-        let headers: Vec<ModuleHeader> = headers.iter().map(header).collect();
+        let headers: Vec<ModuleHeader> =
+            headers.iter().map(|(name, value)| ModuleHeader::new(name, value)).collect();
         let (body, details) = (ModuleBuffer::new(body.as_bytes()), ModuleBuffer::new(details.as_bytes()));
         // SAFETY: Envoy reads everything before it returns, and keeps nothing.
         unsafe {

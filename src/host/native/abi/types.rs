@@ -35,8 +35,14 @@ impl EnvoyBuffer {
 #[derive(Clone, Copy)]
 #[repr(C)]
 pub(super) struct ModuleHeader {
-    pub(super) key: ModuleBuffer,
-    pub(super) value: ModuleBuffer,
+    key: ModuleBuffer,
+    value: ModuleBuffer,
+}
+
+impl ModuleHeader {
+    pub(super) fn new(name: &str, value: &str) -> Self {
+        Self { key: ModuleBuffer::new(name.as_bytes()), value: ModuleBuffer::new(value.as_bytes()) }
+    }
 }
 
 /// `…_envoy_http_header`.
