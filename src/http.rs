@@ -142,6 +142,11 @@ impl Reply<'_> {
         }
     }
 
+    /// What came, if anything did, at the end of a line of the log.
+    pub fn behind(reply: Option<&Self>) -> String {
+        reply.map(|reply| ["; ", &reply.seen()].concat()).unwrap_or_default()
+    }
+
     /// What came, in words for the log: status, content type, and where a redirect leads, without its query.
     pub fn seen(&self) -> String {
         if self.from_envoy {

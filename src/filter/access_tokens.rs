@@ -27,10 +27,60 @@ struct Kept {
 
 /// An access token of our own.
 #[derive(Clone)]
-pub(super) struct AccessToken {
-    pub(super) secret: Rc<Secret>,
+struct AccessToken {
+    secret: Rc<Secret>,
     /// Of all that there were for the same credentials, this one: later ones have greater numbers.
-    pub(super) number: u64,
+    number: u64,
+}
+
+/// What a caller of ours shows who may have to show an access token.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Showing {
+    /// The number of the token that was shown last; zero: none was.
+    number: u64,
+    /// Of one that was refused: only newer ones are shown.
+    refused: u64,
+}
+
+/// A token that is needed has yet to be fetched.
+pub(super) struct Awaited;
+
+impl Showing {
+    /// The token to show; none where none is fetched.
+    ///
+    /// # Errors
+    ///
+    /// [`Awaited`]: it is wanted from now on.
+    pub(super) fn token(
+        &mut self,
+        credentials: Option<&Rc<ClientCredentials>>,
+        tokens: &AccessTokens,
+        now: UnixMillis,
+    ) -> Result<Option<Rc<Secret>>, Awaited> {
+        let Some(credentials) = credentials else { return Ok(None) };
+        let AccessToken { secret, number } = tokens.get(credentials, self.refused, now).ok_or(Awaited)?;
+        self.number = number;
+        Ok(Some(secret))
+    }
+
+    /// What was shown was refused (401). Returns whether there is another by now, or will be.
+    pub(super) fn was_refused(
+        &mut self,
+        credentials: Option<&Rc<ClientCredentials>>,
+        tokens: &AccessTokens,
+        now: UnixMillis,
+    ) -> bool {
+        let is_renewed = credentials.is_some_and(|it| tokens.refused(it, self.number, now));
+        if is_renewed {
+            self.refused = self.number;
+        }
+        is_renewed
+    }
+
+    /// Whether another was shown, or is to be, in the place of one that was refused.
+    pub(super) fn is_renewed(&self) -> bool {
+        self.refused > 0
+    }
 }
 
 /// Whether a token is wanted; the stronger later.
@@ -62,12 +112,7 @@ impl AccessTokens {
     }
 
     /// A token that is newer than the one of this number, if there is one. Otherwise it is wanted from now on.
-    pub(super) fn get(
-        &self,
-        credentials: &Rc<ClientCredentials>,
-        after: u64,
-        now: UnixMillis,
-    ) -> Option<AccessToken> {
+    fn get(&self, credentials: &Rc<ClientCredentials>, after: u64, now: UnixMillis) -> Option<AccessToken> {
         let mut kept = self.of(credentials)?.borrow_mut();
         let usable = kept.token.as_ref().filter(|(token, until)| token.number > after && now < *until);
         let usable = usable.map(|(token, _)| token.clone());
@@ -78,7 +123,7 @@ impl AccessTokens {
     /// A call was refused (401) for the token of this number. Returns whether there is another by now, or will be. For this
     /// one is fetched, and then none for a while: where every token is refused, they are not fetched in a circle. The last
     /// serves on meanwhile, for it may be that the call was bad, and not the token.
-    pub(super) fn refused(&self, credentials: &Rc<ClientCredentials>, number: u64, now: UnixMillis) -> bool {
+    fn refused(&self, credentials: &Rc<ClientCredentials>, number: u64, now: UnixMillis) -> bool {
         let Some(mut kept) = self.of(credentials).map(RefCell::borrow_mut) else { return false };
         if number < kept.count || kept.is_under_way || kept.want == Want::Unrefused {
             return true;

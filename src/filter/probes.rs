@@ -7,6 +7,7 @@ use base64ct::{Base64UrlUnpadded, Encoding};
 use litemap::LiteMap;
 use sha2::{Digest, Sha256};
 
+use super::access_tokens::Showing;
 use super::event::CallId;
 use super::fetches::keys::KeyRings;
 use super::introspections::lease_end;
@@ -54,11 +55,10 @@ impl Probes {
         let Some(target) = introspector.endpoint.whereabouts.written() else { return };
         let Some(token) = made_up(introspector) else { return };
         let credentials = introspector.endpoint.client_credentials();
-        let fetched = credentials.map(|it| step.worker.access_tokens.get(it, 0, step.now));
-        if let Some(None) = fetched {
+        let tokens = &step.worker.access_tokens;
+        let Ok(fetched) = Showing::default().token(credentials, tokens, step.now) else {
             return self.without_token.push(Rc::clone(introspector));
-        }
-        let fetched = fetched.flatten().map(|token| token.secret);
+        };
         let fetched = fetched.as_deref();
         match introspector.endpoint.request(target, &token, fetched, &[], step.worker.signatures(), step.now)
         {
@@ -122,8 +122,7 @@ fn say(
             false
         }
         Err(failure) => {
-            let error = reply.and_then(introspection::error_of);
-            let error = error.map_or_else(String::new, |error| format!(" (it says {error})"));
+            let error = introspection::says(reply);
             let what = failure.with_circumstances(&endpoint.called(), reply);
             log::error!("provider {provider:?}: does not answer as it should: {what}{error}");
             false

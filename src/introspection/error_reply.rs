@@ -5,9 +5,14 @@ use serde_json::Value;
 use crate::http::Reply;
 use crate::json;
 
+/// What a reply says of why, if it says anything, at the end of a line of the log.
+pub fn says(reply: Option<&Reply<'_>>) -> String {
+    reply.and_then(error_of).map_or_else(String::new, |error| format!(" (it says {error})"))
+}
+
 /// `error` and `error_description` of a reply, if it has any: short, on one line, and without any word that could be a
 /// token, an assertion or a secret of which the server complains by repeating it.
-pub fn error_of(reply: &Reply<'_>) -> Option<String> {
+fn error_of(reply: &Reply<'_>) -> Option<String> {
     let members = json::object(reply.text().ok()?).ok()?;
     let text =
         |name: &str| members.get(name).and_then(Value::as_str).map(cleaned).filter(|text| !text.is_empty());

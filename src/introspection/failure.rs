@@ -134,7 +134,7 @@ impl ServerFailure {
 
     /// What failed, in words for the log: with what was called, what came, and what to look at.
     pub fn with_circumstances(&self, called: &str, reply: Option<&Reply<'_>>) -> String {
-        let seen = reply.map(|reply| ["; ", &reply.seen()].concat()).unwrap_or_default();
+        let seen = Reply::behind(reply);
         let mut text = format!("{self}; {called}{seen}");
         // To a host that a server does not know, it answers so, or leads to the one that it knows.
         if matches!(self, Self::OtherStatus { status: 300..=399 | 400 | 404 | 421 }) {

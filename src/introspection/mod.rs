@@ -13,7 +13,7 @@ mod verdict;
 
 pub use authentication::Authentication;
 pub use endpoint::{BreakerLimits, Endpoint};
-pub use error_reply::error_of;
+pub use error_reply::says;
 pub use failure::ServerFailure;
 pub use reply::parse;
 pub use signed::{Keys, Response, SignedReply, SignedReplyKind};

@@ -94,6 +94,20 @@ fn a_refused_call_is_made_anew_once_with_another_token() {
 }
 
 #[test]
+fn a_call_that_is_tried_again_after_that_shows_the_new_token_and_wants_no_third() {
+    let mut worker =
+        Worker::new(by_bearer(json!({"providers": {"main": {"introspection": {"retries": 1}}}})));
+    worker.start();
+    receive(&mut worker, "a");
+    answer(&mut worker, "/token", 200, &granted("one", json!({})));
+    answer(&mut worker, "/introspect", 401, &json!({}));
+    answer(&mut worker, "/token", 200, &granted("two", json!({})));
+    answer(&mut worker, "/introspect", 503, &json!({}));
+    assert_eq!(shown(&worker, "/introspect").unwrap(), "Bearer two");
+    assert_eq!(open(&worker, "/token"), 0);
+}
+
+#[test]
 fn whoever_can_bring_about_a_401_takes_the_token_from_nobody() {
     let mut worker = asking();
     receive(&mut worker, "good");

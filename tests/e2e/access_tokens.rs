@@ -8,13 +8,13 @@ use std::{
 };
 
 use base64ct::{Base64, Encoding};
-use hyper::{Request as HttpRequest, Response, StatusCode, body::Bytes};
+use hyper::{Request as HttpRequest, body::Bytes};
 use serde_json::{Value, json};
 
 use crate::rig::{
     eventually,
     gateway::{Gateway, plugin},
-    http_server::{Body, HttpServer, whole},
+    http_server::{self, HttpServer},
     signer::Signer,
 };
 
@@ -76,11 +76,7 @@ impl Server {
         let answering = state.clone();
         let server = HttpServer::start(move |request| {
             let (status, body) = answering.lock().unwrap().answer(&request);
-            let answer: Response<Body> = Response::builder()
-                .status(StatusCode::from_u16(status).unwrap())
-                .header("content-type", "application/json")
-                .body(whole(body))
-                .unwrap();
+            let answer = http_server::json(status, body);
             async move { Ok(answer) }
         })
         .await;

@@ -18,7 +18,7 @@ use crate::rig::{
     envoy::Envoy,
     eventually,
     glewlwyd::Glewlwyd,
-    http_server::{HttpServer, whole},
+    http_server::{self, HttpServer, whole},
     oidc_provider::OidcProvider,
     signer::Signer,
     strict_server::StrictServer,
@@ -259,9 +259,8 @@ async fn over_tls(
             "/tenant/jwks" => (200, keys.clone()),
             _ => (404, json!({})),
         };
-        let answer = Response::builder().status(status).header("content-type", "application/json");
-        let answer = answer.body(whole(body.to_string()));
-        async move { Ok(answer.expect("an answer")) }
+        let answer = http_server::json(status, body.to_string());
+        async move { Ok(answer) }
     })
     .await;
     let strict = StrictServer::named("localhost:0", certificate, behind.address()).await;

@@ -5,14 +5,14 @@ use std::{
     sync::{Arc, Mutex, MutexGuard},
 };
 
-use hyper::{Request as HttpRequest, Response, StatusCode, body::Bytes};
+use hyper::{Request as HttpRequest, body::Bytes};
 use serde_json::{Map, Value, json};
 
 use crate::rig::{
     answer::Answer,
     eventually,
     gateway::{Gateway, plugin},
-    http_server::{Body, HttpServer, whole},
+    http_server::{self, HttpServer},
     signer::{Signer, now},
 };
 
@@ -129,11 +129,7 @@ impl Transmitter {
         let server = HttpServer::start(move |request| {
             let (status, body) = answering.lock().unwrap().answer(&request);
             let body = if body.is_null() { String::new() } else { body.to_string() };
-            let answer: Response<Body> = Response::builder()
-                .status(StatusCode::from_u16(status).unwrap())
-                .header("content-type", "application/json")
-                .body(whole(body))
-                .unwrap();
+            let answer = http_server::json(status, body);
             async move { Ok(answer) }
         })
         .await;

@@ -215,7 +215,7 @@ impl KeyRing {
             }
             Err(reason) => {
                 let asked = self.schedule.failed(self.pauses(), reply, step.now);
-                let seen = reply.map(|reply| ["; ", &reply.seen()].concat()).unwrap_or_default();
+                let seen = Reply::behind(reply);
                 let called = match &self.place {
                     Place::At(target) => target.called("GET"),
                     Place::Sought | Place::Lost => String::new(),

@@ -13,8 +13,9 @@ use super::schedule::{Pauses, Schedule};
 use super::signed::NotVerified;
 use super::stream::Search;
 use crate::cache::Claim;
-use crate::client::{Authorization, ClientCredentials};
+use crate::client::ClientCredentials;
 use crate::config::Config;
+use crate::filter::access_tokens::Showing;
 use crate::filter::event::CallId;
 use crate::filter::part::{Pace, Part};
 use crate::filter::security_events;
@@ -50,10 +51,7 @@ struct Polling {
     without_keys: Vec<String>,
     /// How many polls in a row were made at once.
     at_once: u32,
-    /// The number of our own access token that the last poll showed, where it showed one.
-    shows: u64,
-    /// Of one that was refused: only newer ones are shown.
-    refused_token: u64,
+    showing: Showing,
 }
 
 impl Polls {
@@ -64,8 +62,7 @@ impl Polls {
     /// An access token of ours is not to be had: who is polled with one is not.
     pub(in crate::filter) fn without_token(&self, credentials: &Rc<ClientCredentials>, step: &mut Step<'_>) {
         for Polling { poll, events, .. } in &self.0 {
-            let own = poll.authorization.as_ref().and_then(Authorization::client_credentials);
-            if own.is_some_and(|own| Rc::ptr_eq(own, credentials)) {
+            if poll.client_credentials().is_some_and(|own| Rc::ptr_eq(own, credentials)) {
                 step.set(Gauge::SecurityEventsAnswers, events.whose(), 0);
             }
         }
@@ -121,8 +118,7 @@ impl Polling {
             refused: LiteMap::new_vec(),
             without_keys: Vec::new(),
             at_once: 0,
-            shows: 0,
-            refused_token: 0,
+            showing: Showing::default(),
         })
     }
 
@@ -154,16 +150,13 @@ impl Polling {
         if !is_due {
             return;
         }
-        let credentials = self.poll.authorization.as_ref().and_then(Authorization::client_credentials);
-        let fetched = credentials.map(|it| step.worker.access_tokens.get(it, self.refused_token, step.now));
-        if let Some(None) = fetched {
-            // It is due until the token is here.
+        // Where the token is not here, it is due until it is.
+        let Ok(token) =
+            self.showing.token(self.poll.client_credentials(), &step.worker.access_tokens, step.now)
+        else {
             return;
-        }
-        let fetched = fetched.flatten();
-        self.shows = fetched.as_ref().map_or(0, |token| token.number);
-        let fetched = fetched.as_ref().map(|token| &*token.secret);
-        let call = step.call(self.poll.request(self.body(), fetched));
+        };
+        let call = step.call(self.poll.request(self.body(), token.as_deref()));
         self.schedule.begin(call, pauses(&self.poll), step.now);
     }
 
@@ -234,7 +227,7 @@ impl Polling {
             Err(reason) => {
                 let Poll { path, cluster, authority, .. } = &self.poll;
                 let called = called("POST", path, cluster, authority);
-                let seen = reply.map(|reply| ["; ", &reply.seen()].concat()).unwrap_or_default();
+                let seen = Reply::behind(reply);
                 let provider = &self.events.signer.provider;
                 let asked = self.schedule.failed(pauses(&self.poll), reply, step.now);
                 log::warn!(
@@ -256,13 +249,7 @@ impl Polling {
 
     /// A poll was refused. Returns whether it is made anew, with another access token.
     fn renews_token(&mut self, step: &Step<'_>) -> bool {
-        let credentials = self.poll.authorization.as_ref().and_then(Authorization::client_credentials);
-        let renews =
-            credentials.is_some_and(|it| step.worker.access_tokens.refused(it, self.shows, step.now));
-        if renews {
-            self.refused_token = self.shows;
-        }
-        renews
+        self.showing.was_refused(self.poll.client_credentials(), &step.worker.access_tokens, step.now)
     }
 
     /// Applies one token, or finds out why not.

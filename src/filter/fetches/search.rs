@@ -172,7 +172,7 @@ impl Searching {
             Err(reason) => {
                 let discovery = &self.search.discovery;
                 let called = discovery.documents.get(self.document).map(|document| document.called("GET"));
-                let seen = reply.map(|reply| ["; ", &reply.seen()].concat()).unwrap_or_default();
+                let seen = Reply::behind(reply);
                 self.refused.push(format!("{reason}; {}{seen}", called.unwrap_or_default()));
                 if reason.may_be_elsewhere() && self.document + 1 < discovery.documents.len() {
                     self.document += 1;

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::back_off::in_words;
 use super::schedule::{Pauses, Schedule};
-use crate::client::Authorization;
+use crate::filter::access_tokens::Showing;
 use crate::filter::event::CallId;
 use crate::filter::step::Step;
 use crate::http::{HttpCall, Reply};
@@ -24,10 +24,7 @@ pub(super) struct Search {
     schedule: Schedule,
     found: Option<Found>,
     endpoints: Endpoints,
-    /// The number of our own access token that the last call showed, where it showed one.
-    shows: u64,
-    /// Of one that was refused: only newer ones are shown.
-    refused_token: u64,
+    showing: Showing,
     /// What the event is to say that was asked for.
     state: String,
 }
@@ -62,8 +59,7 @@ impl Search {
             schedule: Schedule::new(),
             found: None,
             endpoints: Endpoints::default(),
-            shows: 0,
-            refused_token: 0,
+            showing: Showing::default(),
             state: String::new(),
         }
     }
@@ -120,14 +116,9 @@ impl Search {
             self.stage = Stage::Verify;
             return self.schedule.put_off(step.now.plus(BETWEEN_VERIFICATIONS.max(interval)));
         }
-        let credentials = self.stream.authorization.as_ref().and_then(Authorization::client_credentials);
-        let fetched = credentials.map(|it| step.worker.access_tokens.get(it, self.refused_token, step.now));
-        if let Some(None) = fetched {
-            return;
-        }
-        let fetched = fetched.flatten();
-        self.shows = fetched.as_ref().map_or(0, |token| token.number);
-        match self.next(fetched.as_ref().map(|token| &*token.secret)) {
+        let credentials = self.stream.client_credentials();
+        let Ok(token) = self.showing.token(credentials, &step.worker.access_tokens, step.now) else { return };
+        match self.next(token.as_deref()) {
             Some(request) => {
                 let call = step.call(request);
                 self.schedule.begin(call, PAUSES, step.now);
@@ -192,9 +183,8 @@ impl Search {
                 log::info!("provider {:?}: its stream of security events is verified later", self.provider);
             }
             Err(reason) => {
-                let seen = reply.map(|reply| ["; ", &reply.seen()].concat()).unwrap_or_default();
-                let error = reply.filter(|reply| reply.status >= 400).and_then(introspection::error_of);
-                let error = error.map_or_else(String::new, |error| format!(" (it says {error})"));
+                let seen = Reply::behind(reply);
+                let error = introspection::says(reply.filter(|reply| reply.status >= 400));
                 let asked = self.schedule.failed(PAUSES, reply, step.now);
                 log::warn!(
                     "provider {:?}: its stream of security events was not {}: {reason}; cluster {:?}, authority \
@@ -302,13 +292,7 @@ impl Search {
 
     /// A call was refused. Returns whether it is made anew, with another access token.
     fn renews_token(&mut self, step: &Step<'_>) -> bool {
-        let credentials = self.stream.authorization.as_ref().and_then(Authorization::client_credentials);
-        let renews =
-            credentials.is_some_and(|it| step.worker.access_tokens.refused(it, self.shows, step.now));
-        if renews {
-            self.refused_token = self.shows;
-        }
-        renews
+        self.showing.was_refused(self.stream.client_credentials(), &step.worker.access_tokens, step.now)
     }
 }
 

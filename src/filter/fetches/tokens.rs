@@ -138,9 +138,8 @@ impl Fetch {
         let is_ours_to_mend = matches!(failure, NotGranted::Refused(_) | NotGranted::NotSigned);
         let level = if is_ours_to_mend { Level::Error } else { Level::Warn };
         let called = self.credentials.target.called("POST");
-        let seen = reply.map(|reply| ["; ", &reply.seen()].concat()).unwrap_or_default();
-        let error = reply.filter(|reply| reply.status != 200).and_then(introspection::error_of);
-        let error = error.map_or_else(String::new, |error| format!(" (it says {error})"));
+        let seen = Reply::behind(reply);
+        let error = introspection::says(reply.filter(|reply| reply.status != 200));
         log::log!(
             level,
             "{}no access token: {failure}; {called}{seen}{error}{}",

@@ -20,13 +20,12 @@ impl Link {
         let (name, password) = match &fleet.credentials {
             None | Some(Credentials::Token(Authorization::Secret(_))) => return true,
             Some(Credentials::Token(Authorization::ClientCredentials(credentials))) => {
-                let token = step.worker.access_tokens.get(credentials, self.authentication.refused, step.now);
-                let is_there = token.is_some();
-                if let Some(token) = token {
-                    self.authentication.number = token.number;
-                    self.authentication.token = Some(token.secret.secret().to_owned());
+                let Authentication { token, showing, .. } = &mut self.authentication;
+                let shown = showing.token(Some(credentials), &step.worker.access_tokens, step.now);
+                if let Ok(Some(shown)) = &shown {
+                    *token = Some(shown.secret().to_owned());
                 }
-                return is_there;
+                return shown.is_ok();
             }
             Some(Credentials::User(name, password)) => (name, password),
         };
@@ -60,13 +59,10 @@ impl Link {
 
     /// The store takes the token no more.
     pub(super) fn token_was_refused(&mut self, step: &Step<'_>) {
-        let Authentication { token, number, refused, .. } = &mut self.authentication;
+        let Authentication { token, showing, .. } = &mut self.authentication;
         *token = None;
-        if let Some(Credentials::Token(Authorization::ClientCredentials(credentials))) =
-            &self.fleet.credentials
-            && step.worker.access_tokens.refused(credentials, *number, step.now)
-        {
-            *refused = *number;
+        if let Some(Credentials::Token(token)) = &self.fleet.credentials {
+            _ = showing.was_refused(token.client_credentials(), &step.worker.access_tokens, step.now);
         }
     }
 

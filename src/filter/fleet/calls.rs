@@ -1,5 +1,6 @@
 //! What is under way between the store and us, besides what is read and watched.
 
+use crate::filter::access_tokens::Showing;
 use crate::filter::event::CallId;
 use crate::fleet::Waiting;
 use crate::token::UnixMillis;
@@ -18,10 +19,8 @@ pub(super) struct Authentication {
     pub(super) under_way: Option<UnderWay>,
     /// It is not asked for before this.
     pub(super) not_before: Option<UnixMillis>,
-    /// The number of our own access token that is the token, where it is one.
-    pub(super) number: u64,
-    /// Of one that was refused: only newer ones are shown.
-    pub(super) refused: u64,
+    /// Where the token is an access token of our own.
+    pub(super) showing: Showing,
 }
 
 impl Authentication {

@@ -106,10 +106,8 @@ impl Introspections {
             if self.calls.get(id).is_some_and(is_wanted) {
                 self.send(id, step);
             } else if let Some(call) = self.calls.close(id) {
+                self.note_word(call.digest, || Word::None, step);
                 // Whoever else waits for this one asks for itself.
-                if step.worker.config.rechecks_open_streams() {
-                    self.words.push((call.digest, Word::None));
-                }
                 if call.asker() == Asker::UsForAll {
                     step.release(&call.digest, Told::NotAsked);
                 }
@@ -119,16 +117,9 @@ impl Introspections {
 
     pub(super) fn send(&mut self, id: CallId, step: &mut Step<'_>) {
         let Some(call) = self.calls.get_mut(id) else { return };
-        let fetched = match call.introspector.endpoint.client_credentials() {
-            None => None,
-            Some(credentials) => {
-                let refused = if call.has_renewed_token { call.shows } else { 0 };
-                let Some(token) = step.worker.access_tokens.get(credentials, refused, step.now) else {
-                    return self.calls.wait_for_token(id);
-                };
-                call.shows = token.number;
-                Some(token.secret)
-            }
+        let credentials = call.introspector.endpoint.client_credentials();
+        let Ok(fetched) = call.showing.token(credentials, &step.worker.access_tokens, step.now) else {
+            return self.calls.wait_for_token(id);
         };
         call.sent = Some(step.now);
         call.moment = step.worker.cache.withdrawals().moment();

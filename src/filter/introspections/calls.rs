@@ -9,6 +9,7 @@ use super::servers::Servers;
 use crate::cache::{Asked, Moment, ProviderTag, Withdrawable};
 use crate::claims::{Claims, ClaimsBuf};
 use crate::client::ClientCredentials;
+use crate::filter::access_tokens::Showing;
 use crate::filter::case::Case;
 use crate::filter::clock::is_fresh;
 use crate::filter::event::{CallId, StreamId};
@@ -50,10 +51,8 @@ pub(super) struct Call {
     /// A signed reply that waits for keys.
     pub(super) held: Option<OwnedReply>,
     pub(super) has_waited_for_keys: bool,
-    /// The number of our own access token that the current try shows, where it shows one.
-    pub(super) shows: u64,
-    /// Whether a try was refused for its access token, and is made anew with another than that.
-    pub(super) has_renewed_token: bool,
+    /// Where it shows an access token of our own.
+    pub(super) showing: Showing,
     /// Streams that asked; some may be gone since.
     pub(super) streams: VecDeque<StreamId>,
     /// Changed only where the calls are counted.
@@ -305,8 +304,7 @@ impl Call {
             trace,
             held: None,
             has_waited_for_keys: false,
-            shows: 0,
-            has_renewed_token: false,
+            showing: Showing::default(),
             streams: VecDeque::new(),
             asker,
             is_under_way: false,

@@ -108,10 +108,11 @@ impl Introspections {
 
     /// A call was refused. Returns whether it is made anew, with another access token; once.
     fn renews_token(&mut self, id: CallId, step: &Step<'_>) -> bool {
-        let Some(call) = self.calls.get_mut(id).filter(|call| !call.has_renewed_token) else { return false };
-        let Some(credentials) = call.introspector.endpoint.client_credentials() else { return false };
-        call.has_renewed_token = step.worker.access_tokens.refused(credentials, call.shows, step.now);
-        call.has_renewed_token
+        let Some(call) = self.calls.get_mut(id).filter(|call| !call.showing.is_renewed()) else {
+            return false;
+        };
+        let credentials = call.introspector.endpoint.client_credentials();
+        call.showing.was_refused(credentials, &step.worker.access_tokens, step.now)
     }
 
     /// An access token of ours is here, or is not to be had: those that wait for it are sent, or told.
@@ -194,8 +195,7 @@ impl Introspections {
         }
         let is_ours_to_mend = matches!(failure, ServerFailure::CredentialsRefused { .. });
         let level = if is_ours_to_mend { Level::Error } else { Level::Warn };
-        let error = reply.and_then(introspection::error_of);
-        let error = error.map_or_else(String::new, |error| format!(" (it says {error})"));
+        let error = introspection::says(reply);
         let text = format_args!("introspection of {} failed: {what}{error}", call.digest);
         step.worker.complaints.failed(level, name, failure.reason(), step.now, text);
         if !pause.is_zero() {

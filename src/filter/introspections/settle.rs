@@ -23,6 +23,13 @@ impl Introspections {
         !self.settlements.is_empty()
     }
 
+    /// Something was said of a token, which its open streams may be asked again about.
+    pub(super) fn note_word(&mut self, digest: TokenDigest, word: impl FnOnce() -> Word, step: &Step<'_>) {
+        if step.worker.config.rechecks_open_streams() {
+            self.words.push((digest, word()));
+        }
+    }
+
     /// What was said of tokens since the last time.
     pub(in crate::filter) fn take_words(&mut self) -> Vec<(TokenDigest, Word)> {
         std::mem::take(&mut self.words)
@@ -46,9 +53,7 @@ impl Introspections {
                 }
                 settlement.call.streams.pop_front();
             }
-            if step.worker.config.rechecks_open_streams() {
-                self.words.push((settlement.call.digest, settlement.outcome.word()));
-            }
+            self.note_word(settlement.call.digest, || settlement.outcome.word(), step);
         }
     }
 }

@@ -32,6 +32,12 @@ pub struct HttpServer {
     accepting: Mutex<Option<JoinHandle<()>>>,
 }
 
+/// A whole answer in JSON.
+pub fn json(status: u16, body: String) -> Response<Body> {
+    let response = Response::builder().status(status).header("content-type", "application/json");
+    response.body(whole(body)).expect("an answer")
+}
+
 impl HttpServer {
     pub async fn start<F>(handler: impl Fn(Request<Bytes>) -> F + Send + Sync + 'static) -> Self
     where
