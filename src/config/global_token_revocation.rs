@@ -2,7 +2,7 @@
 
 use super::error::ConfigError;
 use super::reader::{Item, Section};
-use super::sender::{audiences, issuer_of, named, no_algorithms_without_keys, own_signer, signer};
+use super::sender::{Sender, audiences, issuer_of, named, sender};
 use crate::cache::ProviderTag;
 use crate::provider::Provider;
 use crate::revocation::global_token_revocation::OrderRules;
@@ -33,14 +33,9 @@ fn ordered_by(section: &Section<'_>, providers: &[Provider]) -> Result<OrderedBy
     if section.get("audiences").is_none() {
         return Err(section.error("audiences", "expected a value here or in authorization, got none"));
     }
-    let issuer = section.get("issuer").map(|issuer| issuer.text().map(str::to_owned)).transpose()?;
-    let (signer, subject_issuer) = match section.get("jwks") {
-        None => signer(section, providers)?,
-        Some(_) => own_signer(section, issuer.as_deref(), providers)?,
-    };
-    no_algorithms_without_keys(section)?;
+    let Sender { signer, issuer, .. } = sender(section, providers)?;
     let audiences = audiences(section)?;
-    Ok(OrderedBy::Jwt(signer, OrderRules { issuer: issuer.unwrap_or(subject_issuer), audiences }))
+    Ok(OrderedBy::Jwt(signer, OrderRules { issuer, audiences }))
 }
 
 /// What is said of a JWT, and of no secret.

@@ -9,7 +9,7 @@ use super::authorization::{Whose, authorization};
 use super::error::ConfigError;
 use super::place::{Place, place, scheme};
 use super::reader::{Item, Section};
-use super::sender::{audiences, no_algorithms_without_keys, own_signer, signer};
+use super::sender::{Sender, audiences, sender};
 use super::{defaults, provider};
 use crate::provider::Provider;
 use crate::revocation::security_event::{SecurityEventRules, acted_on};
@@ -21,14 +21,9 @@ use crate::target::{Host, Target, Url};
 pub(super) fn events(item: Item<'_>, providers: &[Provider]) -> Result<SecurityEvents, ConfigError> {
     let section =
         item.section(&["provider", "issuer", "audiences", "jwks", "algorithms", "push", "poll", "stream"])?;
-    let issuer = section.get("issuer").map(|issuer| issuer.text().map(str::to_owned)).transpose()?;
-    let (signer, subject_issuer) = match section.get("jwks") {
-        None => signer(&section, providers)?,
-        Some(_) => own_signer(&section, issuer.as_deref(), providers)?,
-    };
-    no_algorithms_without_keys(&section)?;
+    let Sender { signer, issuer, subject_issuer } = sender(&section, providers)?;
     let rules = SecurityEventRules {
-        issuer: issuer.unwrap_or_else(|| subject_issuer.clone()),
+        issuer,
         // A stream says for whom it is.
         audiences: match (section.get("stream"), section.get("audiences")) {
             (Some(_), None) => Vec::new(),

@@ -57,8 +57,29 @@ pub(super) fn signer(section: &Section<'_>, providers: &[Provider]) -> Result<(S
     Ok((validator.signer(), validator.rules.issuer.clone()))
 }
 
+/// Who sends, and for whom.
+pub(super) struct Sender {
+    pub(super) signer: Signer,
+    /// His own, to the letter.
+    pub(super) issuer: String,
+    /// That which subjects are of.
+    pub(super) subject_issuer: String,
+}
+
+/// A sender who may have keys and an issuer of his own; those of the provider otherwise.
+pub(super) fn sender(section: &Section<'_>, providers: &[Provider]) -> Result<Sender, ConfigError> {
+    let issuer = section.get("issuer").map(|issuer| issuer.text().map(str::to_owned)).transpose()?;
+    let (signer, subject_issuer) = match section.get("jwks") {
+        None => signer(section, providers)?,
+        Some(_) => own_signer(section, issuer.as_deref(), providers)?,
+    };
+    no_algorithms_without_keys(section)?;
+    let issuer = issuer.unwrap_or_else(|| subject_issuer.clone());
+    Ok(Sender { signer, issuer, subject_issuer })
+}
+
 /// Those of the provider's keys are said there.
-pub(super) fn no_algorithms_without_keys(section: &Section<'_>) -> Result<(), ConfigError> {
+fn no_algorithms_without_keys(section: &Section<'_>) -> Result<(), ConfigError> {
     match section.get("algorithms").filter(|_| section.get("jwks").is_none()) {
         Some(item) => Err(item.error("no such key but beside jwks", "one")),
         None => Ok(()),
@@ -66,7 +87,7 @@ pub(super) fn no_algorithms_without_keys(section: &Section<'_>) -> Result<(), Co
 }
 
 /// A sender with keys of its own, and the issuer that its subjects are of.
-pub(super) fn own_signer(
+fn own_signer(
     section: &Section<'_>,
     issuer: Option<&str>,
     providers: &[Provider],

@@ -8,7 +8,7 @@ use std::time::Duration;
 use serde_json::{Map, Value};
 
 use super::claim::{LEEWAY, text, time};
-use super::subject_identifier::verdicts_about;
+use super::subject_identifier::{bounded, verdicts_about};
 use crate::cache::Which;
 use crate::http::is_media_type;
 use crate::json;
@@ -102,8 +102,7 @@ pub fn ordered(
         return Err(OrderRefused::Forbidden);
     }
     let named = verdicts_about(&subject, subject_issuer, false);
-    let named = named.map_err(|_| bad("sub_id is not what its format says"))?;
-    Ok(if named.len() > MAX_NAMED { vec![Which::All] } else { named })
+    named.map(bounded).map_err(|_| bad("sub_id is not what its format says"))
 }
 
 impl OrderRules {
@@ -161,9 +160,6 @@ impl OrderRules {
 /// do not say what they are.
 const OF_OTHER_KINDS: [&str; 8] =
     ["events", "nonce", "at_hash", "auth_time", "azp", "client_id", "scope", "sid"];
-
-/// As of a security event.
-const MAX_NAMED: usize = 64;
 
 /// Of an order.
 const MAX_BODY_BYTES: usize = 16 << 10;

@@ -10,7 +10,7 @@ use std::time::Duration;
 use serde_json::{Map, Value, json};
 
 use super::claim::{LEEWAY, text, time, whole_second};
-use super::subject_identifier::verdicts_about;
+use super::subject_identifier::{bounded, verdicts_about};
 use crate::cache::Which;
 use crate::claims::point_in_time;
 use crate::jwt::is_type;
@@ -189,11 +189,8 @@ impl SecurityEventRules {
                 _ => {}
             }
         }
-        if withdraws.len() > MAX_NAMED {
-            withdraws = vec![Which::All];
-        }
         let date = whole_second(date.unwrap_or(iat));
-        Ok(SecurityEvent { jti, date, replayable_until, withdraws, stream, verifies })
+        Ok(SecurityEvent { jti, date, replayable_until, withdraws: bounded(withdraws), stream, verifies })
     }
 
     /// `sub_id` of the token (SSF 1.0), or `subject` of the event as in older drafts, or the token's `sub`.
@@ -277,10 +274,6 @@ pub fn acted_on() -> impl Iterator<Item = String> {
 
 /// What all event types begin with.
 const PREFIX: &str = "https://schemas.openid.net/secevent/";
-
-/// Subjects that one token names, each by as many names as it has. One that has more names all of them: it would fill the room
-/// that withdrawals of other providers have, too.
-const MAX_NAMED: usize = 64;
 
 const STREAM_UPDATED: &str = "ssf/event-type/stream-updated";
 

@@ -211,9 +211,8 @@ impl SecurityEvents {
 
     /// Access tokens of our own: a stream and its poll may share one.
     fn client_credentials(&self) -> impl Iterator<Item = &Rc<ClientCredentials>> {
-        let stream =
-            self.stream.as_ref().and_then(|stream| stream.authorization.as_ref()?.client_credentials());
-        let poll = self.poll.as_ref().and_then(|poll| poll.authorization.as_ref()?.client_credentials());
+        let stream = self.stream.as_ref().and_then(|stream| stream.client_credentials());
+        let poll = self.poll.as_ref().and_then(Poll::client_credentials);
         let is_shared = stream.zip(poll).is_some_and(|(stream, poll)| Rc::ptr_eq(stream, poll));
         stream.into_iter().chain(poll.filter(|_| !is_shared))
     }
@@ -310,6 +309,11 @@ pub struct AdminReceiver {
 }
 
 impl Poll {
+    /// What an access token is fetched with, if a poll shows one that is.
+    pub fn client_credentials(&self) -> Option<&Rc<ClientCredentials>> {
+        self.authorization.as_ref()?.client_credentials()
+    }
+
     /// Stands for what is fetched. At one place streams are told apart by who asks for them.
     pub fn stream(&self) -> [u8; 32] {
         let asks = self.authorization.as_ref().map(Authorization::identity).unwrap_or_default();

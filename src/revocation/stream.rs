@@ -6,12 +6,13 @@
 //! the path is taken, and only if its host is one that is called anyway.
 
 use std::fmt;
+use std::rc::Rc;
 use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 
 use super::claim::text;
-use crate::client::{Authorization, credentials};
+use crate::client::{Authorization, ClientCredentials, credentials};
 use crate::http::{HttpCall, Reply, Unreadable};
 use crate::json::{self, NotAnObject};
 use crate::target::{Host, Target, Url};
@@ -101,6 +102,11 @@ pub enum Refused {
 }
 
 impl Stream {
+    /// What an access token is fetched with, if calls show one that is.
+    pub fn client_credentials(&self) -> Option<&Rc<ClientCredentials>> {
+        self.authorization.as_ref()?.client_credentials()
+    }
+
     /// Asks for the streams that there are.
     pub fn list(&self, fetched: Option<&Secret>) -> HttpCall {
         self.call("GET", &self.target.path, None, fetched)

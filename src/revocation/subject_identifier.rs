@@ -32,6 +32,12 @@ pub fn verdicts_about(subject: &Value, issuer: &str, is_session: bool) -> Result
     Ok(related(subject, issuer, is_session, MAX_DEPTH)?.unwrap_or_else(|| vec![Which::All]))
 }
 
+/// What was named, or all of the provider where that is more than so many: it would fill the room that withdrawals of other
+/// providers have, too.
+pub fn bounded(named: Vec<Which>) -> Vec<Which> {
+    if named.len() > MAX_NAMED { vec![Which::All] } else { named }
+}
+
 /// `None`: this cannot be related to what verdicts say.
 fn related(
     subject: &Map<String, Value>,
@@ -110,3 +116,6 @@ fn complex(subject: &Map<String, Value>, issuer: &str, depth: u32) -> Result<Opt
 const MAX_DEPTH: u32 = 3;
 
 const MAX_ALIASES: usize = 16;
+
+/// Names in one signal.
+const MAX_NAMED: usize = 64;
