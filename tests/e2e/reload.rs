@@ -157,6 +157,37 @@ async fn requests_that_wait_are_answered_though_the_configuration_changes() {
     assert_eq!(gateway.server.call_count(), 1);
 }
 
+/// A request holds its configuration, which ends with the last one, on that one's worker; the main thread may be at work for it
+/// just then.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_configuration_ends_with_the_last_of_its_requests_wherever_that_is() {
+    let mut plugin = plugin().await;
+    let gateway = Gateway::with(plugin.clone(), |envoy| envoy.workers(2).reloadable()).await;
+    gateway.server.answer_calls(|_| Answer::active(json!({})));
+    for round in 0..10 {
+        let mut uploads: Vec<_> =
+            gateway.envoy.connect_to_every_worker(3).await.into_iter().flatten().collect();
+        for (number, upload) in uploads.iter_mut().enumerate() {
+            let request = Request::post("/", "x").bearer(&format!("of-{round}-{}", number / 2));
+            upload.write(&request.head()).await.expect("a request sent, but for its body");
+        }
+        gateway.envoy.active_requests(uploads.len()).await;
+        let realm = format!("round {round}");
+        plugin["challenge"] = json!({"realm": realm});
+        gateway.envoy.reload(&plugin).await;
+        for connection in gateway.envoy.connect_to_every_worker(1).await.iter_mut().flatten() {
+            under_realm(connection, &realm).await;
+        }
+        for upload in &mut uploads {
+            upload.write(b"x").await.expect("the body sent");
+        }
+        for upload in &mut uploads {
+            assert_eq!(upload.reply().await.expect("an answer").status, 200, "in round {round}");
+        }
+    }
+    assert_eq!(gateway.get(HOT).await.status, 200);
+}
+
 /// A change of configuration ends calls that nobody waits for. Nobody hears of their end, so their leases run out.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn calls_that_end_with_their_configuration_keep_nobody_waiting_for_long() {

@@ -59,11 +59,14 @@ impl Clock {
 }
 
 impl Drop for Clock {
-    /// The thread is gone before what it wakes.
+    /// The thread is gone before what it wakes; unless it is the one that was the last to have the configuration, which Envoy
+    /// lends it for a moment when it wakes the main thread.
     fn drop(&mut self) {
         self.ticks.state().is_over = true;
         self.ticks.changed.notify_one();
-        if let Some(thread) = self.thread.take() {
+        if let Some(thread) = self.thread.take()
+            && thread.thread().id() != thread::current().id()
+        {
             _ = thread.join();
         }
     }
@@ -79,7 +82,11 @@ impl Ticks {
         while !state.is_over {
             let now = now();
             if state.fall_due(now) {
+                // The lock is not held: see what `Clock` does when it is dropped.
+                drop(state);
                 inbox.ticks_are_due();
+                state = self.state();
+                continue;
             }
             let next = state.due.iter().flatten().map(|(due, _)| *due).min();
             state = match next {

@@ -6,18 +6,6 @@ use std::collections::HashMap;
 use crate::filter::CallId;
 use crate::grpc::{GrpcCall, GrpcStatus};
 
-/// What is to be done for a worker once its shard is let go: it may come back at once.
-pub(super) enum Order {
-    /// Make a call; its answer ends it.
-    Call(CallId, GrpcCall),
-    /// Open a stream with its first message.
-    Open(CallId, GrpcCall),
-    /// Send a message on a stream.
-    Send(CallId, Vec<u8>),
-    /// End a stream; nothing more is heard of it.
-    Cancel(CallId),
-}
-
 /// Calls and streams that are open, by Envoy's numbers.
 #[derive(Default)]
 pub(super) struct OpenCalls(HashMap<u64, Open>);
@@ -65,31 +53,32 @@ impl OpenCalls {
         let open = self.0.get_mut(&stream)?;
         let (worker, id, is_stream) = (open.worker, open.id, open.is_stream);
         chunks.iter().for_each(|chunk| open.received.extend_from_slice(chunk));
-        let mut messages = Vec::new();
-        while let Some(message) = next_message(&mut open.received) {
-            let is_last = message.is_none() || !is_stream;
-            messages.push(message);
-            if is_last {
-                self.0.remove(&stream);
-                break;
-            }
+        let (mut messages, mut unread) = (Vec::new(), &*open.received);
+        let mut is_over = false;
+        while let Some((message, rest)) = next_message(unread).filter(|_| !is_over) {
+            is_over = message.is_none() || !is_stream;
+            messages.push(message.map(<[u8]>::to_vec));
+            unread = rest;
+        }
+        let read = open.received.len() - unread.len();
+        open.received.drain(..read);
+        if is_over {
+            self.0.remove(&stream);
         }
         Some((worker, id, messages))
     }
 }
 
-/// The first message, if it is whole; `None` in it: it is too long, or compressed, which no call of ours asks for.
-fn next_message(received: &mut Vec<u8>) -> Option<Message> {
-    let (&[is_compressed, a, b, c, d], _) = received.split_first_chunk::<5>()?;
+/// The first message, if it is whole, and what follows it; `None` in it: it is too long, or compressed, which no call of ours
+/// asks for.
+fn next_message(received: &[u8]) -> Option<(Option<&[u8]>, &[u8])> {
+    let (&[is_compressed, a, b, c, d], rest) = received.split_first_chunk::<5>()?;
     let len = usize::try_from(u32::from_be_bytes([a, b, c, d])).unwrap_or(usize::MAX);
     if is_compressed != 0 || len > GrpcCall::MAX_MESSAGE_BYTES {
-        return Some(None);
+        return Some((None, rest));
     }
-    let end = len + PREFIX;
-    (received.len() >= end).then(|| {
-        let message = received.drain(..end).skip(PREFIX).collect();
-        Some(message)
-    })
+    let (message, rest) = rest.split_at_checked(len)?;
+    Some((Some(message), rest))
 }
 
 /// A message as it is sent.
@@ -97,9 +86,6 @@ pub(super) fn framed(message: &[u8]) -> Vec<u8> {
     let len = u32::try_from(message.len()).unwrap_or(u32::MAX);
     [&[0][..], &len.to_be_bytes(), message].concat()
 }
-
-/// Whether the message is compressed, and its length.
-const PREFIX: usize = 5;
 
 /// The headers of a call.
 pub(super) fn headers<'c>(call: &'c GrpcCall, path: &'c str) -> Vec<(&'c str, &'c str)> {

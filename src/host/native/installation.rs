@@ -4,16 +4,17 @@ use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::thread::{self, ThreadId};
 use std::time::Duration;
 
 use log::error;
 
 use super::abi::{self, Confined, NotSent};
 use super::clock::Clock;
-use super::grpc::{self, OpenCalls, Order};
+use super::grpc::{self, OpenCalls};
 use super::inbox::{ENDS, Inbox, MESSAGES, Message, TICKS};
 use super::mailboxes;
+use super::orders::{Order, Orders};
+use super::presence::Presence;
 use super::shard::{Shard, Surroundings};
 use super::shared_data::SharedData;
 use super::statistics::Statistics;
@@ -41,11 +42,10 @@ pub(super) struct Installation {
     /// Calls under way by Envoy's numbers, and whose they are.
     calls: Mutex<HashMap<u64, (usize, CallId)>>,
     grpc: Mutex<OpenCalls>,
-    /// What is to be done by gRPC, and for whom.
-    orders: Mutex<Vec<(usize, Order)>>,
+    orders: Orders,
     /// Streams that are to end, and not in a hook of their own.
     given_up: Mutex<Vec<u64>>,
-    main_thread: ThreadId,
+    presence: Presence,
 }
 
 /// A call's answer as Envoy has it: headers, and the body in pieces.
@@ -79,7 +79,6 @@ impl Installation {
             inbox.put(worker, Message::Start);
         }
         let (calls, grpc, orders, given_up) = Default::default();
-        let main_thread = thread::current().id();
         Ok(Arc::new(Self {
             config,
             clock,
@@ -92,7 +91,7 @@ impl Installation {
             grpc,
             orders,
             given_up,
-            main_thread,
+            presence: Presence::new(),
         }))
     }
 
@@ -115,24 +114,42 @@ impl Installation {
         shard.with(|shard| act(shard, &around))
     }
 
-    /// Does something of a worker's on the main thread. If that panics, whoever waits there is refused.
-    fn on_main_thread(&self, worker: usize, act: impl FnOnce(&mut Shard, &dyn Surroundings) + Send) {
-        if catch_unwind(AssertUnwindSafe(|| self.with(worker, act))).is_err() {
-            self.panicked();
-            self.with(worker, |shard, _| shard.refuse_all());
-        }
-        loop {
-            let orders = std::mem::take(&mut *locked(&self.orders));
-            if orders.is_empty() {
-                break;
-            }
-            orders.into_iter().for_each(|(worker, order)| self.carry_out(worker, order));
+    /// Does something on the main thread, for Envoy has come for it; nothing once this has ended. What that orders is done in
+    /// its order by the outermost, however often an order comes back here.
+    pub(super) fn enter(&self, act: impl FnOnce(&Self)) {
+        let Some(stay) = self.presence.enter() else { return };
+        self.guarded(|| act(self));
+        while stay.is_outermost()
+            && let Some((worker, order)) = self.orders.take()
+        {
+            self.guarded(|| self.carry_out(worker, order));
         }
     }
 
-    /// Does something by gRPC. No shard is held: what comes of it may come back at once.
+    /// Does something of a worker's. If that panics, whoever waits there is refused.
+    fn on_main_thread(&self, worker: usize, act: impl FnOnce(&mut Shard, &dyn Surroundings) + Send) {
+        if self.guarded(|| self.with(worker, act)) {
+            return;
+        }
+        // It may have been asked for a turn or for ticks, and that is lost.
+        self.clock.set(worker, AFTER_A_PANIC);
+        self.inbox.put(worker, Message::Turn);
+        self.guarded(|| self.with(worker, |shard, _| shard.refuse_all()));
+    }
+
+    /// Whether `act` came to its end; if it panics, that is counted.
+    fn guarded(&self, act: impl FnOnce()) -> bool {
+        let is_done = catch_unwind(AssertUnwindSafe(act)).is_ok();
+        if !is_done {
+            self.panicked();
+        }
+        is_done
+    }
+
+    /// Does what was ordered. No shard is held: what comes of it may come back at once.
     fn carry_out(&self, worker: usize, order: Order) {
         let (id, call, is_stream) = match order {
+            Order::Http(id, call) => return self.call(worker, id, &call),
             Order::Send(id, message) => {
                 let stream = locked(&self.grpc).stream(worker, id);
                 // One that does not go through shows by what does not come back.
@@ -156,6 +173,21 @@ impl Installation {
                 shard.root_event(Event::GrpcClosed(id, GrpcStatus::UNAVAILABLE), around);
             }),
         }
+    }
+
+    fn call(&self, worker: usize, id: CallId, call: &HttpCall) {
+        match self.config.call(&call.cluster, &call.headers, &call.body, call.timeout) {
+            Ok(number) => {
+                locked(&self.calls).insert(number, (worker, id));
+                return;
+            }
+            Err(NotSent::NoCluster) => {
+                let cluster = &call.cluster;
+                error!("cluster {cluster:?}: expected a cluster that Envoy knows, got none of that name");
+            }
+            Err(NotSent::Refused) => {}
+        }
+        self.on_main_thread(worker, |shard, around| shard.root_event(Event::NotSent(id), around));
     }
 
     /// Ends a stream, of which nothing more is to be heard.
@@ -253,14 +285,18 @@ impl Installation {
         self.statistics.panicked();
     }
 
-    /// It is no more in force, and has no more requests.
+    /// It is no more in force, and has no more requests. Envoy itself ends its calls.
     pub(super) fn end(&self) {
-        for worker in 0..self.mailboxes.len() {
-            self.on_main_thread(worker, |shard, around| shard.root_event(Event::End, around));
-        }
+        let _place = self.presence.end();
         self.mailboxes.iter().for_each(|mailbox| mailboxes::close(*mailbox));
+        for worker in 0..self.mailboxes.len() {
+            self.guarded(|| self.with(worker, |shard, around| shard.root_event(Event::End, around)));
+        }
     }
 }
+
+/// How often a worker has ticks from then on, unless it asks for others.
+const AFTER_A_PANIC: Duration = Duration::from_millis(50);
 
 /// Whoever panicked with it has left it as it was.
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -293,32 +329,20 @@ impl Surroundings for Around<'_> {
     }
 
     fn ask_for_turn(&self) {
-        self.host.inbox.put(self.worker, Message::Turn);
-    }
-
-    fn call(&self, id: CallId, call: &HttpCall) -> bool {
-        // Only the main thread may call. Nobody else does: the core calls in turns and ticks alone.
-        if thread::current().id() != self.host.main_thread {
-            return false;
-        }
-        match self.host.config.call(&call.cluster, &call.headers, &call.body, call.timeout) {
-            Ok(number) => {
-                locked(&self.host.calls).insert(number, (self.worker, id));
-                true
-            }
-            Err(NotSent::NoCluster) => {
-                error!(
-                    "cluster {:?}: expected a cluster that Envoy knows, got none of that name",
-                    call.cluster
-                );
-                false
-            }
-            Err(NotSent::Refused) => false,
+        if !self.host.presence.has_ended() {
+            self.host.inbox.put(self.worker, Message::Turn);
         }
     }
 
     fn order(&self, order: Order) {
-        locked(&self.host.orders).push((self.worker, order));
+        if self.host.presence.has_ended() {
+            return;
+        }
+        self.host.orders.put(self.worker, order);
+        // Only the main thread may carry it out.
+        if !self.host.presence.is_main_thread() {
+            self.ask_for_turn();
+        }
     }
 
     fn tick(&self, period: Duration) {

@@ -1,20 +1,18 @@
 //! What two threads use in turns: a worker's filter, and what is noted of its requests.
 
-use std::collections::VecDeque;
 use std::mem::take;
 
 use super::abi::{Doorbell, HeaderType, Stream};
 use super::body::{Body, Whole};
-use super::grpc::Order;
 use super::headers::Headers;
 use super::now;
+use super::orders::Order;
 use super::statistics::Statistics;
 use crate::cache::Mailbox;
 use crate::challenge::Answer;
-use crate::filter::{CallId, Description, Effect, Event, Filter, Outcome, Passage, StreamId, Told};
+use crate::filter::{Description, Effect, Event, Filter, Outcome, Passage, StreamId, Told};
 use crate::host::description::texts;
 use crate::host::fate::Fate;
-use crate::http::HttpCall;
 use crate::numbered::Numbered;
 use crate::request::HeaderEdit;
 use crate::token::TokenDigest;
@@ -25,6 +23,8 @@ pub(super) struct Shard {
     /// Requests that did not simply go on.
     noted: Numbered<StreamId, Noted>,
     numbers: Numbers,
+    /// The request that is judged just now; after a panic, the one that was.
+    judged: Option<StreamId>,
     /// Whether requests that were passed on may be ended.
     ends_open_streams: bool,
 }
@@ -42,9 +42,7 @@ pub(super) trait Surroundings: Sync {
     fn statistics(&self) -> &Statistics;
     /// Asks for a turn.
     fn ask_for_turn(&self);
-    /// Sends a call; whether it was.
-    fn call(&self, id: CallId, call: &HttpCall) -> bool;
-    /// Has something done by gRPC.
+    /// Has a call do something, once the shard is let go.
     fn order(&self, order: Order);
     /// Has ticks come so often.
     fn tick(&self, period: std::time::Duration);
@@ -61,7 +59,7 @@ pub(super) struct Became {
 
 impl Shard {
     pub(super) fn new(filter: Filter, ends_open_streams: bool) -> Self {
-        Self { filter, noted: Numbered::new(), numbers: Numbers::default(), ends_open_streams }
+        Self { filter, noted: Numbered::new(), numbers: Numbers::default(), judged: None, ends_open_streams }
     }
 
     pub(super) fn filter(&self) -> &Filter {
@@ -75,6 +73,7 @@ impl Shard {
         around: &dyn Surroundings,
     ) -> (Option<StreamId>, Became) {
         let id = self.numbers.next(|id| self.noted.contains(id));
+        self.judged = Some(id);
         let outcome = self.filter.request(id, &Headers(stream), now());
         let mut became = Became { fate: Fate::Waiting, answer: None };
         match outcome {
@@ -91,6 +90,7 @@ impl Shard {
             // Nobody has said a word about it, and nobody will: it must not pass for want of one.
             became = self.refused(id);
         }
+        self.judged = None;
         if self.is_done(became.fate) {
             return (None, became);
         }
@@ -160,6 +160,13 @@ impl Shard {
         Became { fate: Fate::Answered, answer: Some(self.filter.host_failure(id)) }
     }
 
+    /// A hook of a request has panicked: nothing more is known of it. It has no number if it was being judged.
+    pub(super) fn abandoned(&mut self, id: Option<StreamId>) {
+        if let Some(id) = id.or_else(|| self.judged.take()) {
+            _ = self.filter.host_failure(id);
+        }
+    }
+
     /// Refuses every request that waits: what they wait for may be lost.
     pub(super) fn refuse_all(&mut self) {
         let waiting = self.noted.iter().map(|(id, _)| id).filter(|id| self.filter.is_waiting(*id));
@@ -209,8 +216,7 @@ impl Shard {
         mut own: Option<(StreamId, &mut Stream, &mut Became)>,
         around: &dyn Surroundings,
     ) {
-        let mut effects = VecDeque::from(effects);
-        while let Some(effect) = effects.pop_front() {
+        for effect in effects {
             match effect {
                 Effect::Count(series) => around.statistics().count(series),
                 Effect::Gauge(series, change) => around.statistics().change(series, change),
@@ -219,11 +225,7 @@ impl Shard {
                 Effect::Tick(period) => around.tick(period),
                 Effect::Tell(mailbox, digest, told) => around.tell(mailbox, digest, told),
                 Effect::Wake(mailbox) => around.wake(mailbox),
-                Effect::Call(id, call) => {
-                    if !around.call(id, &call) {
-                        effects.extend(self.filter.step(now(), Event::NotSent(id)));
-                    }
-                }
+                Effect::Call(id, call) => around.order(Order::Http(id, call)),
                 Effect::Cancel(id) => around.order(Order::Cancel(id)),
                 Effect::Grpc(id, call) => around.order(Order::Call(id, call)),
                 Effect::Open(id, call) => around.order(Order::Open(id, call)),
@@ -274,12 +276,23 @@ impl Shard {
 
     fn forward(&mut self, id: StreamId, passage: &Passage, stream: &mut Stream, became: &mut Became) {
         let mut edits = passage.edits().iter();
-        let are_edited = edits.all(|edit| match edit {
-            HeaderEdit::Remove(name) => stream.set_header(HeaderType::Request, name, None),
-            HeaderEdit::Set(name, value) => stream.set_header(HeaderType::Request, name, Some(value)),
+        let mut is_routed_anew = false;
+        let are_edited = edits.all(|edit| {
+            let (name, value) = match edit {
+                HeaderEdit::Remove(name) if stream.header(HeaderType::Request, name, 0).is_none() => {
+                    return true;
+                }
+                HeaderEdit::Remove(name) => (name, None),
+                HeaderEdit::Set(name, value) => (name, Some(value)),
+            };
+            is_routed_anew |= name != AUTHORIZATION;
+            stream.set_header(HeaderType::Request, name, value)
         });
-        // As Envoy does for a Wasm module: the host that was judged is the one that is routed.
-        stream.clear_route_cache();
+        if is_routed_anew {
+            // As Envoy does for a Wasm module: the host that was judged is the one that is routed. The credentials alone choose no
+            // route.
+            stream.clear_route_cache();
+        }
         if !are_edited {
             // Half-edited headers must not go on.
             *became = self.refused(id);
@@ -288,6 +301,8 @@ impl Shard {
         }
     }
 }
+
+const AUTHORIZATION: &str = "authorization";
 
 /// What requests are called. A name serves one request and no other after it, however soon that is gone: a call may still bring
 /// an answer for it.

@@ -1,8 +1,5 @@
 //! One request: what happens in its hooks, on its worker.
 
-use std::cell::Cell;
-use std::ffi::c_void;
-
 use super::abi::{HeaderType, Stream};
 use super::installation::Installation;
 use super::local_reply;
@@ -10,11 +7,12 @@ use super::shard::Became;
 use crate::filter::{Event, StreamId};
 use crate::host::action::Action;
 use crate::host::fate::Fate;
+use std::cell::Cell;
 
 /// What we have of a request.
 pub(super) struct Request {
-    /// Its configuration, as it was given to Envoy.
-    pub(super) installation: *const c_void,
+    /// Its configuration, which outlives it.
+    pub(super) installation: *const Installation,
     worker: u32,
     /// What it is called in the worker's shard, if something is noted of it there.
     id: Cell<Option<StreamId>>,
@@ -22,7 +20,7 @@ pub(super) struct Request {
 }
 
 impl Request {
-    pub(super) fn new(installation: *const c_void, worker: u32) -> Self {
+    pub(super) fn new(installation: *const Installation, worker: u32) -> Self {
         Self { installation, worker, id: Cell::new(None), fate: Cell::new(Fate::Waiting) }
     }
 
@@ -93,13 +91,12 @@ impl Request {
 
     /// A hook has panicked: it is refused, if it can still be.
     pub(super) fn panicked(&self, host: &Installation, stream: &mut Stream) {
-        let before = self.fate.replace(Fate::Answered);
-        if let Some(id) = self.id.get() {
-            host.with_shard(self.worker, |shard, _| shard.refused(id));
-        }
-        if before != Fate::Answered {
+        // First of all, for what follows may panic again.
+        if self.fate.replace(Fate::Answered) != Fate::Answered {
             local_reply::fail(stream);
         }
+        let id = self.id.get();
+        host.with_shard(self.worker, |shard, _| shard.abandoned(id));
     }
 
     /// More of the body is there.

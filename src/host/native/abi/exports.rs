@@ -9,7 +9,6 @@ use std::ffi::{c_char, c_void};
 use std::mem::ManuallyDrop;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
-use std::sync::Arc;
 use std::{ptr, slice};
 
 use super::super::hooks;
@@ -24,16 +23,6 @@ use crate::host::action::Action;
 /// What `act` gives; if it panics, `None`.
 fn guarded<T>(act: impl FnOnce() -> T) -> Option<T> {
     catch_unwind(AssertUnwindSafe(act)).ok()
-}
-
-/// A configuration that we gave to Envoy.
-///
-/// # Safety
-///
-/// `config` is what `…_config_new` gave, and `…_config_destroy` has not come for it.
-unsafe fn installation(config: *const c_void) -> ManuallyDrop<Arc<Installation>> {
-    // SAFETY: what our caller promises; the count stays, for this one is not dropped.
-    ManuallyDrop::new(unsafe { Arc::from_raw(config.cast()) })
 }
 
 /// A request that we gave to Envoy, held for as long as the hook lasts: it may end within.
@@ -60,9 +49,9 @@ unsafe fn of_request(
     // SAFETY: what our caller promises.
     let (request, mut stream) = (unsafe { request(module) }, Stream::new(envoy));
     // SAFETY: likewise.
-    let installation = unsafe { installation(request.installation) };
-    guarded(|| act(&installation, &request, &mut stream)).unwrap_or_else(|| {
-        _ = guarded(|| hooks::panicked(&installation, &request, &mut stream));
+    let installation = unsafe { &*request.installation };
+    guarded(|| act(installation, &request, &mut stream)).unwrap_or_else(|| {
+        _ = guarded(|| hooks::panicked(installation, &request, &mut stream));
         Action::Wait
     })
 }
@@ -82,14 +71,12 @@ extern "C" fn envoy_dynamic_module_on_http_filter_config_new(
     // SAFETY: both stay for as long as the hook lasts.
     let (name, config) = unsafe { (bytes(name), bytes(config)) };
     let installed = guarded(|| hooks::configure(Config::new(envoy), name, config)).flatten();
-    installed.map_or(ptr::null(), |installation| Arc::into_raw(installation).cast())
+    installed.map_or(ptr::null(), |installation| installation.cast())
 }
 
 #[unsafe(no_mangle)]
 extern "C" fn envoy_dynamic_module_on_http_filter_config_destroy(config: *const c_void) {
-    // SAFETY: Envoy gives back what `…_config_new` gave, once.
-    let installation: Arc<Installation> = unsafe { Arc::from_raw(config.cast()) };
-    _ = guarded(move || hooks::end(&installation));
+    _ = guarded(|| hooks::end(config.cast()));
 }
 
 #[unsafe(no_mangle)]
@@ -98,9 +85,7 @@ extern "C" fn envoy_dynamic_module_on_http_filter_config_scheduled(
     config: *const c_void,
     event: u64,
 ) {
-    // SAFETY: Envoy calls with what `…_config_new` gave.
-    let installation = unsafe { installation(config) };
-    _ = guarded(|| installation.scheduled(event));
+    _ = guarded(|| hooks::enter(config.cast(), |installation| installation.scheduled(event)));
 }
 
 #[unsafe(no_mangle)]
@@ -114,16 +99,15 @@ extern "C" fn envoy_dynamic_module_on_http_filter_config_http_callout_done(
     chunks: *const EnvoyBuffer,
     chunks_size: usize,
 ) {
-    // SAFETY: Envoy calls with what `…_config_new` gave, and with as many headers and chunks as it says.
-    let (installation, headers, chunks) =
-        unsafe { (installation(config), parts(headers, headers_size), parts(chunks, chunks_size)) };
+    // SAFETY: there are as many headers and chunks as Envoy says.
+    let (headers, chunks) = unsafe { (parts(headers, headers_size), parts(chunks, chunks_size)) };
     // SAFETY: they stay for as long as the hook lasts.
     let header = |header: &EnvoyHeader| unsafe { (bytes(header.key), bytes(header.value)) };
     let headers: Vec<(&[u8], &[u8])> = headers.iter().map(header).collect();
     // SAFETY: likewise.
     let chunks: Vec<&[u8]> = chunks.iter().map(|chunk| unsafe { bytes(*chunk) }).collect();
     let answer = (result == CALLOUT_ANSWERED).then_some((&*headers, &*chunks));
-    _ = guarded(|| installation.called(call, answer));
+    _ = guarded(|| hooks::enter(config.cast(), |installation| installation.called(call, answer)));
 }
 
 #[unsafe(no_mangle)]
@@ -135,12 +119,12 @@ extern "C" fn envoy_dynamic_module_on_http_filter_config_http_stream_headers(
     headers_size: usize,
     _is_last: bool,
 ) {
-    // SAFETY: Envoy calls with what `…_config_new` gave, and with as many headers as it says.
-    let (installation, headers) = unsafe { (installation(config), parts(headers, headers_size)) };
+    // SAFETY: there are as many headers as Envoy says.
+    let headers = unsafe { parts(headers, headers_size) };
     // SAFETY: they stay for as long as the hook lasts.
     let header = |header: &EnvoyHeader| unsafe { (bytes(header.key), bytes(header.value)) };
     let headers: Vec<(&[u8], &[u8])> = headers.iter().map(header).collect();
-    _ = guarded(|| installation.stream_headers(stream, &headers));
+    _ = guarded(|| hooks::enter(config.cast(), |installation| installation.stream_headers(stream, &headers)));
 }
 
 #[unsafe(no_mangle)]
@@ -152,11 +136,11 @@ extern "C" fn envoy_dynamic_module_on_http_filter_config_http_stream_data(
     chunks_size: usize,
     _is_last: bool,
 ) {
-    // SAFETY: Envoy calls with what `…_config_new` gave, and with as many chunks as it says.
-    let (installation, chunks) = unsafe { (installation(config), parts(chunks, chunks_size)) };
+    // SAFETY: there are as many chunks as Envoy says.
+    let chunks = unsafe { parts(chunks, chunks_size) };
     // SAFETY: they stay for as long as the hook lasts.
     let chunks: Vec<&[u8]> = chunks.iter().map(|chunk| unsafe { bytes(*chunk) }).collect();
-    _ = guarded(|| installation.stream_data(stream, &chunks));
+    _ = guarded(|| hooks::enter(config.cast(), |installation| installation.stream_data(stream, &chunks)));
 }
 
 #[unsafe(no_mangle)]
@@ -184,9 +168,7 @@ extern "C" fn envoy_dynamic_module_on_http_filter_config_http_stream_complete(
     config: *const c_void,
     stream: u64,
 ) {
-    // SAFETY: Envoy calls with what `…_config_new` gave, here and below.
-    let installation = unsafe { installation(config) };
-    _ = guarded(|| installation.stream_ended(stream));
+    _ = guarded(|| hooks::enter(config.cast(), |installation| installation.stream_ended(stream)));
 }
 
 #[unsafe(no_mangle)]
@@ -196,9 +178,7 @@ extern "C" fn envoy_dynamic_module_on_http_filter_config_http_stream_reset(
     stream: u64,
     _reason: u32,
 ) {
-    // SAFETY: see above.
-    let installation = unsafe { installation(config) };
-    _ = guarded(|| installation.stream_ended(stream));
+    _ = guarded(|| hooks::enter(config.cast(), |installation| installation.stream_ended(stream)));
 }
 
 /// Things of Envoy's in a row.
@@ -220,7 +200,7 @@ extern "C" fn envoy_dynamic_module_on_http_filter_new(
     envoy: Pointer,
 ) -> *const c_void {
     let worker = Stream::new(envoy).worker();
-    Rc::into_raw(Rc::new(Request::new(config, worker))).cast()
+    Rc::into_raw(Rc::new(Request::new(config.cast(), worker))).cast()
 }
 
 #[unsafe(no_mangle)]
@@ -228,8 +208,8 @@ extern "C" fn envoy_dynamic_module_on_http_filter_destroy(module: *const c_void)
     // SAFETY: Envoy gives back what `…_filter_new` gave, once.
     let request: Rc<Request> = unsafe { Rc::from_raw(module.cast()) };
     // SAFETY: a configuration outlives its requests.
-    let installation = unsafe { installation(request.installation) };
-    if guarded(|| request.gone(&installation)).is_none() {
+    let installation = unsafe { &*request.installation };
+    if guarded(|| request.gone(installation)).is_none() {
         installation.panicked();
     }
 }

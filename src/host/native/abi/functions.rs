@@ -7,6 +7,7 @@
 
 use std::ffi::CString;
 use std::mem::transmute_copy;
+use std::ptr;
 use std::sync::OnceLock;
 
 use super::types::{EnvoyBuffer, ModuleBuffer, ModuleHeader, Pointer};
@@ -76,7 +77,7 @@ functions! {
 }
 
 /// Where a function is.
-type Address = std::ptr::NonNull<libc::c_void>;
+type Address = ptr::NonNull<libc::c_void>;
 
 /// The functions, if all are there.
 pub(super) fn functions() -> Option<&'static Functions> {
@@ -96,6 +97,24 @@ fn found() -> &'static Result<Functions, String> {
 /// The version of the ABI that the program has, of those that were tested, by what came with the second.
 pub(in super::super) fn abi_version() -> &'static std::ffi::CStr {
     if address("log_v2").is_some() { c"v0.2.0" } else { c"v0.1.0" }
+}
+
+/// Has the loader keep this module for as long as the program runs. Envoy would let go of it with its last configuration, perhaps
+/// on a thread of the module's own.
+pub(in super::super) fn stay_loaded() {
+    let mut found = libc::Dl_info {
+        dli_fname: ptr::null(),
+        dli_fbase: ptr::null_mut(),
+        dli_sname: ptr::null(),
+        dli_saddr: ptr::null_mut(),
+    };
+    // SAFETY: the address lies in this module; the loader writes where it found that, in text of its own, and loads nothing anew.
+    unsafe {
+        let here = stay_loaded as fn() as *const libc::c_void;
+        if libc::dladdr(here, &raw mut found) != 0 {
+            libc::dlopen(found.dli_fname, libc::RTLD_NOW | libc::RTLD_NOLOAD | libc::RTLD_NODELETE);
+        }
+    }
 }
 
 fn address(name: &str) -> Option<Address> {

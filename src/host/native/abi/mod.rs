@@ -15,6 +15,6 @@ mod unused_hooks;
 pub(super) use config::{Config, Metric, NotSent, Scheduler, log, log_enabled};
 pub(super) use config::{concurrency, is_validation_mode};
 pub(super) use confined::Confined;
-pub(super) use functions::lacks;
+pub(super) use functions::{lacks, stay_loaded};
 pub(super) use stream::{Doorbell, Stream};
 pub(super) use types::{Attribute, BodyType, HeaderType, LogLevel};
