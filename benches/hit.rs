@@ -12,7 +12,7 @@
 #![allow(clippy::disallowed_methods, reason = "a benchmark lives in real time")]
 #![allow(missing_docs, unreachable_pub, unused_qualifications, reason = "the support is also a test's")]
 
-#[path = "../tests/support/mod.rs"]
+#[path = "../tests/core/support/mod.rs"]
 mod support;
 
 use std::alloc::{GlobalAlloc, Layout, System};

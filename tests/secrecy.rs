@@ -1,6 +1,7 @@
 //! What the filter's logs promise: no token, no secret, no claim, whatever happens.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
+#[path = "core/support/mod.rs"]
 mod support;
 
 use std::sync::Mutex;

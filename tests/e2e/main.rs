@@ -45,7 +45,6 @@ mod reload;
 mod renewal;
 mod revocation;
 mod rig;
-
 mod server_faults;
 mod signals;
 mod signals_fetched;

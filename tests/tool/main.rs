@@ -11,7 +11,7 @@ mod docs;
 mod explain;
 mod golden;
 mod keygen;
-#[path = "../support/mutations.rs"]
+#[path = "../core/support/mutations.rs"]
 mod mutations;
 mod providers;
 mod resources;

@@ -1,0 +1,40 @@
+//! The core without Envoy: every part of it by what it is told and what it asks for, on a clock that stands still.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+
+mod access_tokens;
+mod clock;
+mod dialects;
+mod discovered;
+mod discovery;
+mod dpop;
+mod fetched_keys;
+mod first_level;
+mod fleet;
+mod flow;
+mod gauges;
+mod hostile;
+mod jose;
+mod jwt;
+mod leases;
+mod load;
+mod minted;
+mod open_streams;
+mod outage;
+mod policy;
+mod protected_resources;
+mod queued_calls;
+mod recordings;
+mod replies;
+mod retry_after;
+mod revocation;
+mod schedules;
+mod sender_constrained;
+mod signals;
+mod signed_replies;
+mod status_lists;
+mod streams;
+mod support;
+mod token_kinds;
+mod two_sources;
+mod validation;
+mod withdrawals;
