@@ -135,7 +135,7 @@ impl<'a> Claims<'a> {
     pub fn to_withdraw_by(&self) -> ClaimsBuf {
         let mut flat = Vec::with_capacity(128 + self.json.len());
         [ABSENT_TIME; 2].iter().for_each(|time| flat.extend_from_slice(&time.to_le_bytes()));
-        put(&mut flat, Some(b""));
+        put(&mut flat, Some(self.scope));
         flat.extend_from_slice(&length(0));
         for value in [self.client_id, None, self.sub, self.sid, None] {
             put(&mut flat, value);

@@ -1,5 +1,6 @@
 //! What refuses JWTs that nobody is asked about: a refusal says that the JWTs of a subject are good no more that were
-//! issued up to a date; those of a session, those with a `jti` and a token by itself, whatever their date.
+//! issued up to a date; those of a session, those with a `jti` and a token by itself, whatever their date. Those with
+//! `offline_access` outlive their session (OpenID Connect Back-Channel Logout 1.0 §2.7): of them, too, the date counts.
 //!
 //! It is another matter than a [watermark](super::withdrawals). That makes a verdict void, and the server is asked
 //! again. A JWT that is validated here would only be validated again, and be good. So a refusal goes by when the
@@ -139,12 +140,16 @@ impl Refusals {
                     .get_or_init(|| issued(&verdict.claims))
                     .is_none_or(|issued| issued <= refusal.issued)
         };
+        let is_whatever_date = |kind: Kind| match kind {
+            Kind::Sid => !verdict.claims.scopes().any(|scope| scope == OFFLINE_ACCESS),
+            kind => kind.is_of_one(),
+        };
         let is_named = |(kind, name): &(Kind, TokenDigest)| {
             let slot = self.shared.get(&self.table.first(name));
             let Some(slot) = slot.as_deref().and_then(Slot::parse) else { return false };
             is_hit(&slot.coarse)
                 || slot.refusals.iter().filter(|(of, _)| of == name).any(|(_, refusal)| {
-                    is_hit(refusal) || kind.is_of_one() && !summary.is_over(refusal.at, now)
+                    is_hit(refusal) || is_whatever_date(*kind) && !summary.is_over(refusal.at, now)
                 })
         };
         is_hit(&summary.everything) || verdict.names(summary.kinds).iter().any(is_named)
@@ -334,6 +339,9 @@ impl Summary {
         bytes
     }
 }
+
+/// What a token has in its scope that may be had when nobody is there (OpenID Connect Core 1.0 §11).
+const OFFLINE_ACCESS: &[u8] = b"offline_access";
 
 /// Nothing happened then.
 const NEVER: UnixMillis = UnixMillis::from_millis(0);

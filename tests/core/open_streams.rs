@@ -280,6 +280,22 @@ fn a_stream_by_a_newer_jwt_is_not_ended_when_a_logout_is_settled() {
 }
 
 #[test]
+fn a_stream_by_a_jwt_of_offline_access_outlives_the_session_that_ended_before() {
+    let mut worker = validating();
+    let of_session = |scope: &str, iat: u64| {
+        let claims = json!({"iss": ISSUER, "sub": "alice", "sid": "s1", "scope": scope, "iat": iat, "exp": START.as_secs() + 600});
+        sign(Algorithm::ES256, json!({"typ": "at+jwt"}), &claims)
+    };
+    let before = open(&mut worker, &of_session("offline_access", START.as_secs() - 10), json!({}));
+    withdraw(&mut worker, json!({"sid": "s1"}));
+    assert_eq!(ended_within_a_second(&mut worker), [before]);
+    open(&mut worker, &of_session("openid offline_access", START.as_secs() + 10), json!({}));
+    // It is looked into again.
+    withdraw(&mut worker, json!({"sid": "s2"}));
+    assert_eq!(ended_within_a_second(&mut worker), []);
+}
+
+#[test]
 fn a_stream_that_was_passed_on_just_before_an_order_of_a_worker_whose_clock_is_behind_ends() {
     let mut worker = validating();
     worker.pass(SECOND / 2);

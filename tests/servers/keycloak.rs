@@ -17,7 +17,7 @@ use crate::{
         process::Process,
         started::{free_port, until_ready},
     },
-    server::{End, Gateway, Server, session},
+    server::{End, Gateway, Served, Server, Signal, session},
 };
 
 const INSTALL: &str = "
@@ -29,6 +29,11 @@ mv keycloak-26.7.3 keycloak
 ";
 
 const OPENID_CONNECT: &str = "/realms/api/protocol/openid-connect";
+const TOKEN: &str = "/realms/api/protocol/openid-connect/token";
+/// Of the streams of security events.
+const STREAMS: &str = "/realms/api/ssf/transmitter/streams";
+const LOGGED_OUT: &str = "a session logged out by its user";
+const SESSION_ENDED: &str = "a session ended by an administrator";
 const SIGNED_OUT: &str = "a user's sessions ended by an administrator";
 const ALL_SIGNED_OUT: &str = "a realm's sessions ended by an administrator";
 const DISABLED: &str = "user disabled";
@@ -53,6 +58,23 @@ impl Server for Keycloak {
         End { way: PASSWORD, ends_access_token: false, is_told: false },
         End { way: DISABLED, ends_access_token: true, is_told: false },
     ];
+    const SERVED: &[Served] = &[
+        served(Signal::LogoutToken, LOGGED_OUT, Served::NOT, Served::AS_BEFORE),
+        served(Signal::LogoutToken, SESSION_ENDED, Served::NOT, Served::AS_BEFORE),
+        served(Signal::LogoutToken, SIGNED_OUT, Served::NOT, Served::NOT),
+        served(Signal::LogoutToken, ALL_SIGNED_OUT, Served::AS_BEFORE, Served::AS_BEFORE),
+        served(Signal::LogoutToken, PASSWORD, Served::AS_BEFORE, Served::AS_BEFORE),
+        served(Signal::PolledEvent, SESSION_ENDED, Served::AS_BEFORE, Served::AS_BEFORE),
+        served(Signal::PolledEvent, ALL_SIGNED_OUT, Served::AS_BEFORE, Served::AS_BEFORE),
+        // An event names the user of a session, too, who is taken whole.
+        served(Signal::PolledEvent, LOGGED_OUT, Served::NOT, Served::ASKED),
+        served(Signal::PolledEvent, SIGNED_OUT, Served::NOT, Served::NOT),
+        served(Signal::PolledEvent, PASSWORD, Served::ASKED, Served::ASKED),
+        served(Signal::PushedEvent, LOGGED_OUT, Served::NOT, Served::ASKED),
+        served(Signal::PushedEvent, SIGNED_OUT, Served::NOT, Served::NOT),
+        served(Signal::PushedEvent, PASSWORD, Served::ASKED, Served::ASKED),
+    ];
+    const UNTOLD: Option<&str> = Some(DISABLED);
     const SCOPE: &str = "email";
     const TELLS_LOGOUTS: bool = true;
 
@@ -94,7 +116,7 @@ impl Server for Keycloak {
         vec![
             ("refresh token", refresh),
             ("ID token", session.id_token),
-            ("authorization code", self.authorize().await),
+            ("authorization code", self.authorize(&mut Browser::new(self.address), "openid email").await),
         ]
     }
 
@@ -132,22 +154,32 @@ impl Server for Keycloak {
     }
 
     async fn tell_logouts(&self, uri: &str) {
-        let mut app = self.administer("GET", "/clients?clientId=app", &Value::Null).await[0].take();
-        app["attributes"]["backchannel.logout.url"] = json!(uri);
-        app["attributes"]["backchannel.logout.session.required"] = json!("true");
-        let path = format!("/clients/{}", text(&app, "id"));
-        self.administer("PUT", &path, &app).await;
+        let attributes = [("backchannel.logout.url", uri), ("backchannel.logout.session.required", "true")];
+        self.set_attributes("app", &attributes).await;
     }
 
     async fn login(&self) -> Session {
-        let form = [
-            ("grant_type", "password"),
-            ("username", "alice"),
-            ("password", "alice"),
-            ("scope", "openid email"),
-        ];
-        let reply = self.post("token", &form).await;
-        session(Browser::new(self.address), &reply)
+        self.login_at("app").await
+    }
+
+    async fn login_briefly(&self) -> Session {
+        let mut user = self.alice().await;
+        user["enabled"] = json!(true);
+        self.administer("PUT", &format!("/users/{}", text(&user, "id")), &user).await;
+        self.login_at("app-brief").await
+    }
+
+    async fn login_for_two(&self) -> Option<(Session, Session)> {
+        let mut browser = Browser::new(self.address);
+        let online = self.redeem(&self.authorize(&mut browser, "openid email").await).await;
+        let offline = self.redeem(&self.authorize(&mut browser, "openid email offline_access").await).await;
+        Some((online, offline))
+    }
+
+    async fn refresh(&self, session: &Session) -> String {
+        let refresh = session.refresh_token.as_deref().expect("a refresh token, as it always gives");
+        let form = [("grant_type", "refresh_token"), ("refresh_token", refresh)];
+        text(&self.post("token", &form).await, "access_token")
     }
 
     async fn logout(&self, session: Session) {
@@ -161,10 +193,29 @@ impl Server for Keycloak {
         self.end(SIGNED_OUT, session).await;
     }
 
+    async fn push_events(&self, uri: &str, authorization: &str) {
+        self.set_attributes("gateway-push", &[("ssf.validPushUrls", uri)]).await;
+        let form = [("grant_type", "client_credentials")];
+        let token = post_as(("gateway-push", Gateway::SECRET), self.address, TOKEN, &form).await;
+        let events = ["session-revoked", "credential-change"]
+            .map(|name| format!("https://schemas.openid.net/secevent/caep/event-type/{name}"));
+        let stream = json!({
+            "delivery": {"method": "urn:ietf:rfc:8935", "endpoint_url": uri, "authorization_header": authorization},
+            "events_requested": events,
+        });
+        let request = Request::post(STREAMS, stream.to_string()).header("content-type", "application/json");
+        let reply = request.bearer(&text(&token, "access_token")).send(self.address).await;
+        assert_eq!(reply.status, 201, "{reply:?}");
+    }
+
     async fn end(&self, way: &str, session: Session) {
-        let mut user = self.administer("GET", "/users?username=alice", &Value::Null).await[0].take();
+        let mut user = self.alice().await;
         let path = format!("/users/{}", text(&user, "id"));
         match way {
+            LOGGED_OUT => self.logout(session).await,
+            SESSION_ENDED => {
+                self.administer("DELETE", &format!("/sessions/{}", session.sid()), &Value::Null).await;
+            }
             SIGNED_OUT => drop(self.administer("POST", &format!("{path}/logout"), &Value::Null).await),
             ALL_SIGNED_OUT => drop(self.administer("POST", "/logout-all", &Value::Null).await),
             PASSWORD => {
@@ -198,6 +249,9 @@ impl Keycloak {
             .args(["--https-certificate-file", &key_file("tls.cert.pem")])
             .args(["--https-certificate-key-file", &key_file("ec256.pem")])
             .args(["--https-client-auth", "request", "--truststore-paths", &key_file("ca.cert.pem")])
+            // Without them it pushes to https alone, and every 30 s.
+            .arg("--spi-ssf-transmitter--default--allow-insecure-push-targets=true")
+            .arg("--spi-ssf-transmitter--default--outbox-drainer-interval=1s")
             .args(more)
             .env("KC_BOOTSTRAP_ADMIN_USERNAME", "admin")
             .env("KC_BOOTSTRAP_ADMIN_PASSWORD", "admin")
@@ -211,19 +265,52 @@ impl Keycloak {
         server
     }
 
-    /// `alice` logs in, and the client `app` has a code that it has not redeemed yet.
-    async fn authorize(&self) -> String {
-        let mut browser = Browser::new(self.address);
+    async fn set_attributes(&self, client: &str, attributes: &[(&str, &str)]) {
+        let path = format!("/clients?clientId={client}");
+        let mut client = self.administer("GET", &path, &Value::Null).await[0].take();
+        for (name, value) in attributes {
+            client["attributes"][name] = json!(value);
+        }
+        self.administer("PUT", &format!("/clients/{}", text(&client, "id")), &client).await;
+    }
+
+    async fn alice(&self) -> Value {
+        self.administer("GET", "/users?username=alice", &Value::Null).await[0].take()
+    }
+
+    /// `alice` logs in at a client, without a browser.
+    async fn login_at(&self, client: &str) -> Session {
+        let form = [
+            ("grant_type", "password"),
+            ("username", "alice"),
+            ("password", "alice"),
+            ("scope", "openid email"),
+        ];
+        session(
+            Browser::new(self.address),
+            &post_as((client, "app-secret"), self.address, TOKEN, &form).await,
+        )
+    }
+
+    /// `alice` logs in, unless she has in this browser, and the client `app` has a code that it has not redeemed yet.
+    async fn authorize(&self, browser: &mut Browser, scope: &str) -> String {
         let request = [("client_id", "app"), ("response_type", "code"), ("redirect_uri", REDIRECT_URI)];
-        let request = [&request[..], &[("scope", "openid email")]].concat();
+        let request = [&request[..], &[("scope", scope)]].concat();
         let page = browser.get(&format!("{OPENID_CONNECT}/auth?{}", query(&request))).await;
+        if let Some(code) = code(&page) {
+            return code;
+        }
         // It names itself by its hostname, and writes an address in HTML.
         let html = String::from_utf8_lossy(&page.body);
         let html = html.replace("https://keycloak.example", "").replace("&amp;", "&");
         let page = Reply { body: html.into_bytes(), ..page };
         let reply = browser.submit(&page, &[("username", "alice"), ("password", "alice")]).await;
-        let code = reply.header("location").and_then(|location| parameter(location, "code"));
-        code.unwrap_or_else(|| panic!("no code: {reply:?}"))
+        code(&reply).unwrap_or_else(|| panic!("no code: {reply:?}"))
+    }
+
+    async fn redeem(&self, code: &str) -> Session {
+        let form = [("grant_type", "authorization_code"), ("code", code), ("redirect_uri", REDIRECT_URI)];
+        session(Browser::new(self.address), &self.post("token", &form).await)
     }
 
     async fn post(&self, endpoint: &str, form: &[(&str, &str)]) -> Value {
@@ -245,6 +332,16 @@ impl Keycloak {
                 "protocolMappers": [audience("gateway")],
             })
         };
+        let receiver = |client: &str, attributes: Value| {
+            json!({
+                "clientId": client, "secret": Gateway::SECRET, "serviceAccountsEnabled": true,
+                "standardFlowEnabled": false, "attributes": attributes,
+            })
+        };
+        let polls = json!({"ssf.enabled": "true", "access.token.lifespan": "6"});
+        let is_pushed_to = json!({
+            "ssf.enabled": "true", "ssf.defaultSubjects": "ALL", "ssf.streamAudience": "gateway",
+        });
         let by_jwt = json!({"use.jwks.string": "true", "jwks.string": gateway.jwks().to_string()});
         let realm = json!({
             "realm": "api",
@@ -256,26 +353,29 @@ impl Keycloak {
                 {"clientId": "gateway", "secret": Gateway::SECRET, "standardFlowEnabled": false},
                 {"clientId": "gateway-jwt", "clientAuthenticatorType": "client-jwt", "attributes": by_jwt,
                  "standardFlowEnabled": false},
-                {"clientId": "gateway-events", "secret": Gateway::SECRET, "serviceAccountsEnabled": true,
-                 "standardFlowEnabled": false, "attributes": {"ssf.enabled": "true", "access.token.lifespan": "6"}},
+                receiver("gateway-events", polls),
+                receiver("gateway-push", is_pushed_to),
+                {"clientId": "app-brief", "secret": "app-secret", "directAccessGrantsEnabled": true,
+                 "attributes": {"access.token.lifespan": "12"}, "protocolMappers": [audience("gateway")]},
                 bound("app-dpop", "dpop.bound.access.tokens"),
                 bound("app-mtls", "tls.client.certificate.bound.access.tokens"),
             ],
             "users": [{
                 "username": "alice", "enabled": true, "email": "alice@example.com", "emailVerified": true,
                 "firstName": "Alice", "lastName": "Example",
-                "credentials": [{"type": "password", "value": "alice"}],
+                "credentials": [{"type": "password", "value": "alice"}], "realmRoles": ["offline_access"],
             }],
         });
         self.request("POST", "/admin/realms", &realm).await;
-        let clients = self.administer("GET", "/clients?clientId=gateway-events", &Value::Null).await;
-        let client = text(&clients[0], "id");
         let scopes = self.administer("GET", "/client-scopes", &Value::Null).await;
-        for name in ["ssf.read", "ssf.manage"] {
-            let scope = scopes.as_array().and_then(|all| all.iter().find(|scope| scope["name"] == name));
-            let scope = text(scope.unwrap_or_else(|| panic!("no {name} among {scopes}")), "id");
-            let path = format!("/clients/{client}/default-client-scopes/{scope}");
-            self.administer("PUT", &path, &json!({})).await;
+        for client in ["gateway-events", "gateway-push"] {
+            let clients = self.administer("GET", &format!("/clients?clientId={client}"), &Value::Null).await;
+            for name in ["ssf.read", "ssf.manage"] {
+                let scope = scopes.as_array().and_then(|all| all.iter().find(|scope| scope["name"] == name));
+                let scope = text(scope.unwrap_or_else(|| panic!("no {name} among {scopes}")), "id");
+                let path = format!("/clients/{}/default-client-scopes/{scope}", text(&clients[0], "id"));
+                self.administer("PUT", &path, &json!({})).await;
+            }
         }
     }
 
@@ -301,4 +401,13 @@ impl Keycloak {
         assert!((200..300).contains(&reply.status), "{path}: {reply:?}");
         serde_json::from_slice(&reply.body).unwrap_or_default()
     }
+}
+
+const fn served(signal: Signal, way: &'static str, ended: [u16; 2], other: [u16; 2]) -> Served {
+    Served { way, signal, ended, other }
+}
+
+/// That of a redirect to the client.
+fn code(reply: &Reply) -> Option<String> {
+    reply.header("location").and_then(|location| parameter(location, "code"))
 }

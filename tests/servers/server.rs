@@ -26,6 +26,10 @@ pub trait Server: Sized {
     const TELLS_LOGOUTS: bool = false;
     /// Ways besides in which the tokens that people have can end there.
     const ENDS: &[End];
+    /// What its signals are worth.
+    const SERVED: &[Served] = &[];
+    /// The one of [`Self::ENDS`] that no signal tells of, where [`Self::login_briefly`] is possible.
+    const UNTOLD: Option<&str> = None;
 
     async fn start(gateway: &Gateway) -> Self;
 
@@ -97,6 +101,22 @@ pub trait Server: Sized {
         self.login().await
     }
 
+    /// The same for a client whose access tokens live for seconds; though they were disabled before.
+    async fn login_briefly(&self) -> Session {
+        unreachable!("{} has no tokens of seconds", Self::NAME);
+    }
+
+    /// A person logs in once, in one browser, for a client and for another that is to have `offline_access`. `None` where that
+    /// makes no difference to be seen.
+    async fn login_for_two(&self) -> Option<(Session, Session)> {
+        None
+    }
+
+    /// A new access token for an old session.
+    async fn refresh(&self, session: &Session) -> String {
+        unreachable!("{} has no refresh token: {}", Self::NAME, session.id_token.len());
+    }
+
     /// Ends a session, and its tokens with it, where [`Self::TELLS_LOGOUTS`].
     async fn logout(&self, session: Session) {
         unreachable!("{} tells of no logout: {}", Self::NAME, session.id_token.len());
@@ -107,7 +127,13 @@ pub trait Server: Sized {
         unreachable!("{} tells of no event: {}", Self::NAME, session.id_token.len());
     }
 
-    /// Does what one of [`Self::ENDS`] is called.
+    /// Sends security events there from now on, to the audience `gateway`, with this as `authorization`: where [`Self::SERVED`]
+    /// has some that are pushed.
+    async fn push_events(&self, uri: &str, _authorization: &str) {
+        unreachable!("{} sends none to {uri}", Self::NAME);
+    }
+
+    /// Does what one of [`Self::ENDS`] or [`Self::SERVED`] is called.
     async fn end(&self, way: &str, session: Session);
 }
 
@@ -127,6 +153,34 @@ impl End {
     pub const fn refresh_token(ends_access_token: bool) -> Self {
         Self { way: Self::REFRESH_TOKEN, ends_access_token, is_told: false }
     }
+}
+
+/// By what a server tells of an end.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Signal {
+    LogoutToken,
+    PolledEvent,
+    PushedEvent,
+}
+
+/// The tokens of two sessions of one person, after one of them has ended in some way: what is served under `phantom_token` with
+/// `cache_ttl: 10m`, and under `jwt`.
+pub struct Served {
+    pub way: &'static str,
+    pub signal: Signal,
+    /// By the tokens of the session that ended.
+    pub ended: [u16; 2],
+    /// By those of the other.
+    pub other: [u16; 2],
+}
+
+impl Served {
+    /// All is as it was.
+    pub const AS_BEFORE: [u16; 2] = [200, 200];
+    /// The server was asked, and says that the token is good; the JWT is to be replaced.
+    pub const ASKED: [u16; 2] = [200, 401];
+    /// Nothing is.
+    pub const NOT: [u16; 2] = [401, 401];
 }
 
 /// What servers are told of the client that asks about tokens.

@@ -381,6 +381,36 @@ fn settle_holds_no_jwt_back() {
 }
 
 #[test]
+fn a_jwt_of_offline_access_outlives_its_session_if_it_was_issued_after_the_server_has_settled() {
+    let scopes = [json!("openid offline_access"), json!(["offline_access", "read"])];
+    let (mut one, mut two) = validating(json!({"revocation": {"settle": "10s"}}));
+    log_out(&mut one, &logout_token(json!({}), json!({})));
+    one.pass(12 * SECOND);
+    two.now = one.now;
+    for scope in scopes {
+        let issued = |later: u64| jwt(json!({"sid": "s1", "scope": scope, "iat": START.as_secs() + later}));
+        let tokens = [
+            ("before", jwt(json!({"sid": "s1", "scope": scope}))),
+            ("while the server may yet end it", issued(10)),
+            ("later", issued(11)),
+            (
+                "later, of no offline access",
+                jwt(json!({"sid": "s1", "scope": "offline", "iat": START.as_secs() + 11})),
+            ),
+        ];
+        let gone = ["before", "while the server may yet end it", "later, of no offline access"];
+        for worker in [&mut one, &mut two] {
+            assert_eq!(refused(worker, &tokens), gone);
+        }
+    }
+    // What names one JWT is about that one.
+    let token = jwt(json!({"sid": "s1", "scope": "offline_access", "jti": "1", "iat": START.as_secs() + 12}));
+    assert_eq!(fate(&mut two, &token), "passes");
+    order(&mut one, &json!({"token": token}));
+    assert_eq!(fate(&mut two, &token), "token_withdrawn");
+}
+
+#[test]
 fn what_was_withdrawn_is_refused_for_as_long_as_it_would_be_good() {
     for (life, longest) in
         [(600, 600), (5 * 3600, 5 * 3600), (6 * 24 * 3600, 6 * 24 * 3600), (30 * 24 * 3600, 7 * 24 * 3600)]

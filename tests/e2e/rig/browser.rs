@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeMap, net::SocketAddr};
 
+use base64ct::Encoding;
 use serde_json::Value;
 
 use super::{
@@ -83,6 +84,13 @@ impl Session {
             refresh_token: reply["refresh_token"].as_str().map(str::to_owned),
             id_token: text(reply, "id_token"),
         }
+    }
+
+    /// What its ID token calls it.
+    pub fn sid(&self) -> String {
+        let claims = self.id_token.split('.').nth(1).expect("claims of an ID token");
+        let claims = base64ct::Base64UrlUnpadded::decode_vec(claims).expect("base64url");
+        text(&serde_json::from_slice(&claims).expect("claims in JSON"), "sid")
     }
 }
 

@@ -8,7 +8,6 @@ use std::{
     time::Duration,
 };
 
-use base64ct::Encoding;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::{net::TcpSocket, sync::Mutex};
@@ -179,10 +178,7 @@ impl Glewlwyd {
 
     /// Ends the session at the server, which ends its tokens. Back-channel logout may still be under way.
     pub async fn logout(&self, mut session: Session) {
-        let claims = session.id_token.split('.').nth(1).expect("claims of an ID token");
-        let claims = base64ct::Base64UrlUnpadded::decode_vec(claims).expect("base64url");
-        let claims: Value = serde_json::from_slice(&claims).expect("claims in JSON");
-        let sid = claims["sid"].as_str().expect("sid of a session");
+        let sid = session.sid();
         let reply = session
             .browser
             .send(json_request("DELETE", &format!("/api/oidc/session/{sid}"), &json!({})))

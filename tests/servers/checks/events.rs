@@ -5,10 +5,10 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use super::Checks;
+use super::{Checks, served};
 use crate::{
-    rig::{bootstrap::Bootstrap, client::Request, envoy::Envoy, eventually, jose, upstream::Upstream},
-    server::{Gateway, Server},
+    rig::{client::Request, eventually, upstream::Upstream},
+    server::{Server, Signal},
 };
 
 const CHECK: &str = "a stream of its own, over three lifetimes of its token";
@@ -21,7 +21,8 @@ impl<S: Server> Checks<'_, S> {
         plugin["revocation"].as_object_mut().expect("an object").retain(|key, _| key == "security_events");
         plugin["revocation"]["security_events"]["stream"]["subjects"] =
             json!([{"format": "email", "email": "alice@example.com"}]);
-        plugin["policies"] = json!({"default": {"cache_ttl": "10m"}});
+        plugin["revocation"]["security_events"]["poll"] = json!({"interval": "1s"});
+        served::add_policies(&mut plugin);
         let envoy = self.receiver(&plugin, upstream).await;
         eventually("the verification", || async { envoy.log().contains("is verified").then_some(()) }).await;
         let is_made = envoy.log().contains("its stream of security events was made");
@@ -53,17 +54,7 @@ impl<S: Server> Checks<'_, S> {
             took.as_millis()
         );
         let is_right = is_made && is_found && is_quiet && before == 200 && failed == 0;
-        self.row(CHECK, seen, is_right && took < Duration::from_secs(6));
-    }
-
-    async fn receiver(&self, plugin: &Value, upstream: &Upstream) -> Envoy {
-        Bootstrap::new(plugin.clone())
-            .workers(2)
-            .environment("GATEWAY_CLIENT_SECRET", Gateway::SECRET)
-            .environment("SIGNING_KEY", &jose::any_key().await.pem)
-            .cluster(&self.cluster, self.server.address(&self.cluster))
-            .cluster("upstream", upstream.address())
-            .start()
-            .await
+        self.row(CHECK, seen, is_right && took < Duration::from_secs(3));
+        self.served(&envoy, Signal::PolledEvent).await;
     }
 }

@@ -7,9 +7,12 @@ mod ends;
 mod events;
 mod inside;
 mod logout;
+mod offline;
 mod rotation;
+mod served;
 mod smallest;
 mod tokens;
+mod untold;
 
 use serde_json::{Value, json};
 
@@ -76,13 +79,17 @@ pub async fn run<S: Server>(table: &mut Table) {
     checks.bound().await;
     checks.rotation(has_keys).await;
     checks.logout().await;
+    checks.served_after_logout_tokens().await;
+    checks.offline().await;
     checks.authentication(&methods).await;
     checks.smallest(&upstream).await;
     checks.discovery(&upstream).await;
     checks.inside(&gateway, &upstream).await;
-    checks.events(with_events, &upstream).await;
-    // Last, because somebody is locked out at the end of it.
+    checks.events(with_events.clone(), &upstream).await;
+    checks.served_after_pushed_events(with_events.clone(), &upstream).await;
+    // Last, because somebody is locked out at the end of them.
     checks.ends().await;
+    checks.untold(with_events, &upstream).await;
 }
 
 /// One policy for each thing to try, by the first segment of the path.
@@ -143,6 +150,19 @@ impl<S: Server> Checks<'_, S> {
 
     async fn status(&self, path: &str, token: &str) -> u16 {
         self.get(path, token).await.status
+    }
+
+    /// The documented configuration in an Envoy of its own.
+    async fn receiver(&self, plugin: &Value, upstream: &Upstream) -> Envoy {
+        Bootstrap::new(plugin.clone())
+            .workers(2)
+            .allow_on_headers_stop_iteration()
+            .environment("GATEWAY_CLIENT_SECRET", Gateway::SECRET)
+            .environment("SIGNING_KEY", &jose::any_key().await.pem)
+            .cluster(&self.cluster, self.server.address(&self.cluster))
+            .cluster("upstream", upstream.address())
+            .start()
+            .await
     }
 
     /// How many calls Envoy has made to the server that is asked about tokens.
