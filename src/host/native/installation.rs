@@ -45,6 +45,8 @@ pub(super) struct Installation {
     orders: Orders,
     /// Streams that are to end, and not in a hook of their own.
     given_up: Mutex<Vec<u64>>,
+    /// Workers that may have asked for a turn before something panicked: they have one with their next tick.
+    owed_turns: Mutex<Vec<usize>>,
     presence: Presence,
 }
 
@@ -78,7 +80,7 @@ impl Installation {
             mailboxes::deliver_to(*mailbox, Arc::downgrade(&inbox), worker);
             inbox.put(worker, Message::Start);
         }
-        let (calls, grpc, orders, given_up) = Default::default();
+        let (calls, grpc, orders, given_up, owed_turns) = Default::default();
         Ok(Arc::new(Self {
             config,
             clock,
@@ -91,6 +93,7 @@ impl Installation {
             grpc,
             orders,
             given_up,
+            owed_turns,
             presence: Presence::new(),
         }))
     }
@@ -131,9 +134,9 @@ impl Installation {
         if self.guarded(|| self.with(worker, act)) {
             return;
         }
-        // It may have been asked for a turn or for ticks, and that is lost.
+        // It may have asked for a turn or for ticks, and that is lost. The turn comes later: should that panic, too, Envoy goes on.
         self.clock.set(worker, AFTER_A_PANIC);
-        self.inbox.put(worker, Message::Turn);
+        locked(&self.owed_turns).push(worker);
         self.guarded(|| self.with(worker, |shard, _| shard.refuse_all()));
     }
 
@@ -237,6 +240,8 @@ impl Installation {
                         shard.root_event(Event::Tick, around);
                     });
                 }
+                let owed = std::mem::take(&mut *locked(&self.owed_turns));
+                owed.into_iter().for_each(|worker| self.inbox.put(worker, Message::Turn));
             }
             ENDS => {
                 let streams = std::mem::take(&mut *locked(&self.given_up));
