@@ -1,6 +1,5 @@
 //! `phantom_token`: the JWT that replaces the opaque token.
 
-use std::collections::BTreeSet;
 use std::time::Duration;
 
 use serde_json::{Map, Value};
@@ -113,9 +112,9 @@ fn mapping(section: &Section<'_>) -> Result<ClaimMapping, Refused> {
     let mut mapping = ClaimMapping::default();
     if section.get("include").is_some() {
         let include = section.texts("include")?;
-        mapping.include = (!include.iter().any(|name| name == ALL_CLAIMS)).then(|| set(include));
+        mapping.include = (!include.iter().any(|name| name == ALL_CLAIMS)).then_some(include);
     }
-    mapping.exclude = set(section.texts("exclude")?);
+    mapping.exclude = section.texts("exclude")?;
     for (member, item) in section.entries("rename")? {
         let claim = item.text()?;
         own_claim(&item, claim)?;
@@ -129,14 +128,6 @@ fn mapping(section: &Section<'_>) -> Result<ClaimMapping, Refused> {
         mapping.add.insert(claim.to_owned(), item.exact()?.value.clone());
     }
     Ok(mapping)
-}
-
-fn set(names: Vec<String>) -> BTreeSet<String> {
-    let mut set = BTreeSet::new();
-    for name in names {
-        set.insert(name);
-    }
-    set
 }
 
 /// Refuses a claim that the filter itself sets, or that a phantom token never has.

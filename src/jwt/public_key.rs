@@ -10,6 +10,7 @@ use serde_json::{Map, Value};
 
 use super::der::{Elements, Malformed, bits, element, numbers, sequence};
 use super::roca;
+use crate::json::object_of;
 
 /// A public key that JWTs can be verified with.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -172,7 +173,7 @@ impl PublicKey {
             Self::Ed25519(x) => vec![("kty", "OKP".into()), ("crv", "Ed25519".into()), ("x", encode(x))],
             Self::Rsa { n, e } => vec![("kty", "RSA".into()), ("n", encode(n)), ("e", encode(e))],
         };
-        members.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
+        object_of(members.into_iter().map(|(name, value)| (name.to_owned(), value)))
     }
 
     /// What a thumbprint is the hash of: the members that make the key, in their order (RFC 7638 §3).
