@@ -10,6 +10,7 @@ use crate::sender_constrained::dpop::{NonceKey, Origin, Rules};
 
 /// What is asked of proofs, if any are taken. Nonces are made with a secret of the key that signs phantom tokens, if there
 /// is no other.
+#[inline(never)]
 pub(super) fn rules(
     root: &Section<'_>,
     phantom_token: Result<Option<&PhantomToken>, Refused>,

@@ -12,6 +12,7 @@ use crate::jwt::{
 };
 
 /// How phantom tokens are made, and the path of the key set; empty: it is not published.
+#[inline(never)]
 pub(super) fn phantom_token(root: &Section<'_>) -> Result<Option<(PhantomToken, String)>, Refused> {
     let Some(item) = root.get("phantom_token") else { return Ok(None) };
     let section = item.section(&["issuer", "audiences", "ttl", "signing_keys", "claims", "jwks_path"])?;

@@ -62,6 +62,7 @@ const KEYS: [&str; 11] = [
     "open_streams",
 ];
 
+#[inline(never)]
 fn policy(
     name: &str,
     section: &Section<'_>,

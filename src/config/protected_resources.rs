@@ -9,6 +9,7 @@ use crate::policy::Policy;
 use crate::protected_resource::{ProtectedResource, ResourceIdentifier, is_issuer};
 
 /// The identifiers, by name. `jwks_path`: where no metadata may be, for the published keys are there.
+#[inline(never)]
 pub(super) fn identifiers<'c>(
     root: &Section<'c>,
     jwks_path: Option<&str>,
@@ -34,6 +35,7 @@ pub(super) fn identifiers<'c>(
 }
 
 /// The resources with their documents, once it is known which policies name them.
+#[inline(never)]
 pub(super) fn protected_resources(
     root: &Section<'_>,
     identifiers: &Result<Vec<(&str, ResourceIdentifier)>, Refused>,

@@ -28,6 +28,7 @@ pub(super) fn providers(root: &Section<'_>) -> Result<Vec<Provider>, Refused> {
     all(entries.into_iter().map(|(name, item)| provider(name, item)))
 }
 
+#[inline(never)]
 fn provider(name: &str, item: Item<'_>) -> Result<Provider, Refused> {
     let section = item.section(&[
         "issuer",
@@ -220,6 +221,7 @@ pub(super) fn some<T>(list: &Item<'_>, elements: Result<Vec<T>, Refused>) -> Res
     }
 }
 
+#[inline(never)]
 fn endpoint(
     item: &Item<'_>,
     whose: Whose<'_>,

@@ -16,6 +16,7 @@ use crate::revocation::sources::{
 use crate::token::Secret;
 
 /// The sources; none of them, unless it is named. `taken`: paths that others have, and who.
+#[inline(never)]
 pub(super) fn sources(
     root: &Section<'_>,
     providers: &Result<Vec<Provider>, Refused>,

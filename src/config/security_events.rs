@@ -17,6 +17,7 @@ use crate::revocation::stream::{Stream, Subjects};
 use crate::target::{Host, Target, Url};
 
 /// One transmitter.
+#[inline(never)]
 pub(super) fn events(item: Item<'_>, providers: &[Provider]) -> Result<SecurityEvents, Refused> {
     let section =
         item.section(&["provider", "issuer", "audiences", "jwks", "algorithms", "push", "poll", "stream"])?;
