@@ -59,6 +59,11 @@ pub(crate) fn value(text: &[u8]) -> Result<Value, NotAnObject> {
     Tree::read(text)?.unique()
 }
 
+/// The line and the column from which on a text is no JSON, if there are any.
+pub(crate) fn end_of_syntax(text: &[u8]) -> Option<(usize, usize)> {
+    serde_json::from_slice::<Tree>(text).err().map(|error| (error.line(), error.column()))
+}
+
 /// The elements of the array that is the member `name` of a JSON object, each by itself: one with a member twice spoils no
 /// other. `None` if there is no such array. What else the object has is of no concern.
 ///
