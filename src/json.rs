@@ -4,8 +4,7 @@
 
 use std::fmt;
 
-use serde::de::{self, Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
-use serde_json::value::RawValue;
+use serde::de::{self, Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Number, Value};
 
 /// Why a text is not the JSON object it should be. Says nothing of its content.
@@ -57,121 +56,131 @@ pub(crate) fn object(text: &[u8]) -> Result<Map<String, Value>, NotAnObject> {
 ///
 /// [`NotAnObject`] with the reason.
 pub(crate) fn value(text: &[u8]) -> Result<Value, NotAnObject> {
-    match serde_json::from_slice(text) {
-        Ok(Unique(value)) => Ok(value),
-        Err(error) if error.classify() == serde_json::error::Category::Data => {
-            Err(NotAnObject::DuplicateMember)
-        }
-        Err(_) => Err(NotAnObject::Syntax),
-    }
+    Tree::read(text)?.unique()
 }
 
-/// The elements, as they stand, of the array that is the member `name` of a JSON object; `None` if there is no such
-/// array. What else the object has is of no concern.
+/// The line and the column from which on a text is no JSON, if there are any.
+pub(crate) fn end_of_syntax(text: &[u8]) -> Option<(usize, usize)> {
+    serde_json::from_slice::<Tree>(text).err().map(|error| (error.line(), error.column()))
+}
+
+/// The elements of the array that is the member `name` of a JSON object, each by itself: one with a member twice spoils no
+/// other. `None` if there is no such array. What else the object has is of no concern.
 ///
 /// # Errors
 ///
 /// [`NotAnObject`] with the reason.
-pub(crate) fn array_in<'t>(text: &'t [u8], name: &str) -> Result<Option<Vec<&'t RawValue>>, NotAnObject> {
-    struct Member<'n>(&'n str);
+pub(crate) fn array_in(
+    text: &[u8],
+    name: &str,
+) -> Result<Option<Vec<Result<Value, NotAnObject>>>, NotAnObject> {
+    let Tree::Object(members) = Tree::read(text)? else { return Err(NotAnObject::OtherValue) };
+    let mut named = members.into_iter().filter(|(other, _)| other == name).map(|(_, value)| value);
+    match (named.next(), named.next()) {
+        (Some(Tree::Array(elements)), None) => Ok(Some(elements.into_iter().map(Tree::unique).collect())),
+        (_, Some(_)) => Err(NotAnObject::DuplicateMember),
+        _ => Ok(None),
+    }
+}
 
-    impl<'de> Visitor<'de> for Member<'_> {
-        type Value = Option<&'de RawValue>;
+/// An object of these members. One is put in after the other: to collect them would sort them first, and be 3 KB of code more
+/// for each kind of iterator.
+pub(crate) fn object_of(members: impl IntoIterator<Item = (String, Value)>) -> Map<String, Value> {
+    let mut object = Map::new();
+    object.extend(members);
+    object
+}
 
-        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            f.write_str("a JSON object")
-        }
+/// JSON as it is written: a name may occur twice. It also is all that is ever asked of serde here, so that there is one reader
+/// in the module and none for each type.
+enum Tree {
+    Object(Vec<(String, Self)>),
+    Array(Vec<Self>),
+    Scalar(Value),
+}
 
-        fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Self::Value, A::Error> {
-            let mut found = None;
-            while let Some(name) = members.next_key::<String>()? {
-                if name != self.0 {
-                    members.next_value::<IgnoredAny>()?;
-                } else if found.replace(members.next_value()?).is_some() {
-                    return Err(de::Error::custom("duplicate member"));
+impl Tree {
+    fn read(text: &[u8]) -> Result<Self, NotAnObject> {
+        serde_json::from_slice(text).map_err(|_| NotAnObject::Syntax)
+    }
+
+    /// The value, whose objects have no member twice.
+    fn unique(self) -> Result<Value, NotAnObject> {
+        match self {
+            Self::Object(members) => {
+                let mut object = Map::new();
+                for (name, value) in members {
+                    if object.insert(name, value.unique()?).is_some() {
+                        return Err(NotAnObject::DuplicateMember);
+                    }
                 }
+                Ok(Value::Object(object))
             }
-            Ok(found)
+            Self::Array(elements) => {
+                elements.into_iter().map(Self::unique).collect::<Result<_, _>>().map(Value::Array)
+            }
+            Self::Scalar(value) => Ok(value),
         }
     }
-
-    if text.trim_ascii_start().first() != Some(&b'{') {
-        return Err(match serde_json::from_slice::<IgnoredAny>(text) {
-            Ok(_) => NotAnObject::OtherValue,
-            Err(_) => NotAnObject::Syntax,
-        });
-    }
-    let mut reader = serde_json::Deserializer::from_slice(text);
-    let found = reader.deserialize_map(Member(name)).and_then(|found| reader.end().map(|()| found));
-    match found {
-        Ok(found) => Ok(found.and_then(|array| serde_json::from_str(array.get()).ok())),
-        Err(error) if error.is_data() => Err(NotAnObject::DuplicateMember),
-        Err(_) => Err(NotAnObject::Syntax),
-    }
 }
 
-/// A [`Value`] whose objects have no duplicate members.
-struct Unique(Value);
-
-impl<'de> Deserialize<'de> for Unique {
+impl<'de> Deserialize<'de> for Tree {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(UniqueVisitor).map(Self)
+        deserializer.deserialize_any(Reader)
     }
 }
 
-struct UniqueVisitor;
+struct Reader;
 
-impl<'de> Visitor<'de> for UniqueVisitor {
-    type Value = Value;
+impl<'de> Visitor<'de> for Reader {
+    type Value = Tree;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("JSON")
     }
 
-    fn visit_unit<E: de::Error>(self) -> Result<Value, E> {
-        Ok(Value::Null)
+    fn visit_unit<E: de::Error>(self) -> Result<Tree, E> {
+        Ok(Tree::Scalar(Value::Null))
     }
 
-    fn visit_bool<E: de::Error>(self, value: bool) -> Result<Value, E> {
-        Ok(value.into())
+    fn visit_bool<E: de::Error>(self, value: bool) -> Result<Tree, E> {
+        Ok(Tree::Scalar(value.into()))
     }
 
-    fn visit_i64<E: de::Error>(self, value: i64) -> Result<Value, E> {
-        Ok(value.into())
+    fn visit_i64<E: de::Error>(self, value: i64) -> Result<Tree, E> {
+        Ok(Tree::Scalar(value.into()))
     }
 
-    fn visit_u64<E: de::Error>(self, value: u64) -> Result<Value, E> {
-        Ok(value.into())
+    fn visit_u64<E: de::Error>(self, value: u64) -> Result<Tree, E> {
+        Ok(Tree::Scalar(value.into()))
     }
 
-    fn visit_f64<E: de::Error>(self, value: f64) -> Result<Value, E> {
-        Ok(Number::from_f64(value).map_or(Value::Null, Value::Number))
+    fn visit_f64<E: de::Error>(self, value: f64) -> Result<Tree, E> {
+        Ok(Tree::Scalar(Number::from_f64(value).map_or(Value::Null, Value::Number)))
     }
 
-    fn visit_str<E: de::Error>(self, value: &str) -> Result<Value, E> {
-        Ok(value.into())
+    fn visit_str<E: de::Error>(self, value: &str) -> Result<Tree, E> {
+        Ok(Tree::Scalar(value.into()))
     }
 
-    fn visit_string<E: de::Error>(self, value: String) -> Result<Value, E> {
-        Ok(value.into())
+    fn visit_string<E: de::Error>(self, value: String) -> Result<Tree, E> {
+        Ok(Tree::Scalar(value.into()))
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(self, mut elements: A) -> Result<Value, A::Error> {
+    fn visit_seq<A: SeqAccess<'de>>(self, mut elements: A) -> Result<Tree, A::Error> {
         let mut array = Vec::new();
-        while let Some(Unique(element)) = elements.next_element()? {
+        while let Some(element) = elements.next_element()? {
             array.push(element);
         }
-        Ok(Value::Array(array))
+        Ok(Tree::Array(array))
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Value, A::Error> {
-        let mut object = Map::new();
-        while let Some((name, Unique(value))) = members.next_entry::<String, Unique>()? {
-            if object.insert(name, value).is_some() {
-                return Err(de::Error::custom("duplicate member"));
-            }
+    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Tree, A::Error> {
+        let mut object = Vec::new();
+        while let Some(member) = members.next_entry()? {
+            object.push(member);
         }
-        Ok(Value::Object(object))
+        Ok(Tree::Object(object))
     }
 }
 

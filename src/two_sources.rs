@@ -2,11 +2,10 @@
 //! one that this token was issued with. So that no requirement has to be looked for in two places, on every request, they
 //! are made one when the server has answered: what both say stays, what they disagree on goes.
 
-use std::collections::BTreeSet;
-
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use crate::claims::{Claims, ClaimsBuf, audiences};
+use crate::json::object_of;
 use crate::jwt::claims_unchecked;
 use crate::token::AccessToken;
 
@@ -69,8 +68,7 @@ fn bound_by_both(own: Value, fresh: Value) -> Value {
 pub(crate) fn within_own_bounds(token: &AccessToken, reply: ClaimsBuf) -> ClaimsBuf {
     let Some(mut own) = claims_unchecked(token) else { return reply };
     let cnf = own.remove("cnf").filter(|cnf| !cnf.is_null());
-    let audiences: BTreeSet<String> =
-        audiences(&own).unwrap_or_default().into_iter().map(str::to_owned).collect();
+    let audiences = sorted(audiences(&own).unwrap_or_default().into_iter().map(str::to_owned));
     let is_own = |audience: &[u8]| audiences.iter().any(|own| own.as_bytes() == audience);
     let is_within = audiences.is_empty() || reply.view().audiences().all(is_own);
     if is_within && cnf.is_none() {
@@ -90,12 +88,20 @@ pub(crate) fn within_own_bounds(token: &AccessToken, reply: ClaimsBuf) -> Claims
     ClaimsBuf::from_members(members).unwrap_or(reply)
 }
 
-fn words<'a>(words: impl Iterator<Item = &'a [u8]>) -> BTreeSet<String> {
-    words.map(|word| String::from_utf8_lossy(word).into_owned()).collect()
+fn words<'a>(words: impl Iterator<Item = &'a [u8]>) -> Vec<String> {
+    sorted(words.map(|word| String::from_utf8_lossy(word).into_owned()))
 }
 
-fn in_both<'a>(own: &BTreeSet<String>, fresh: impl Iterator<Item = &'a [u8]>) -> Value {
-    words(fresh).intersection(own).cloned().collect()
+fn in_both<'a>(own: &[String], fresh: impl Iterator<Item = &'a [u8]>) -> Value {
+    words(fresh).into_iter().filter(|word| own.binary_search(word).is_ok()).collect()
+}
+
+/// Each once, and in order.
+fn sorted(texts: impl Iterator<Item = String>) -> Vec<String> {
+    let mut sorted: Vec<String> = texts.collect();
+    sorted.sort_unstable();
+    sorted.dedup();
+    sorted
 }
 
 /// As far as both say it; `None` if they do not agree.
@@ -110,12 +116,12 @@ fn agreed(own: &Value, fresh: Value) -> Option<Value> {
                 };
                 Some((name, held))
             });
-            Some(Value::Object(held.collect::<Map<_, _>>()))
+            Some(Value::Object(object_of(held)))
         }
         // One element may be written without the array around it.
         (Value::Array(own), Value::Array(fresh)) => {
-            let own: BTreeSet<String> = own.iter().map(text).collect();
-            Some(fresh.into_iter().filter(|element| own.contains(&text(element))).collect())
+            let own = sorted(own.iter().map(text));
+            Some(fresh.into_iter().filter(|element| own.binary_search(&text(element)).is_ok()).collect())
         }
         (Value::Array(own), fresh) => {
             own.iter().any(|element| text(element) == text(&fresh)).then_some(fresh)

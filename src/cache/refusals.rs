@@ -278,9 +278,9 @@ impl Slot {
         let same = self.refusals.iter().filter(|(of, _)| of == name);
         let refusal = same.fold(refusal, |refusal, (_, other)| refusal.max(*other));
         self.refusals.retain(|(of, other)| of != name && !is_over(other.at));
-        self.refusals.push((*name, refusal));
         // The last are the eldest.
-        self.refusals.sort_by_key(|(_, refusal)| std::cmp::Reverse(refusal.issued));
+        let place = self.refusals.partition_point(|(_, other)| other.issued >= refusal.issued);
+        self.refusals.insert(place, (*name, refusal));
         for (_, Refusal { issued, at }) in self.refusals.drain(most.min(self.refusals.len())..) {
             // What is issued from now on is nobody's whom these were meant for.
             self.coarse = self.coarse.max(Refusal { issued: issued.min(now), at });

@@ -1,8 +1,9 @@
 //! How we show an authorization server which client we are (RFC 6749 §2.3, RFC 7523).
 
 use base64ct::{Base64, Encoding};
-use serde_json::{Map, Value};
+use serde_json::Value;
 
+use crate::json::object_of;
 use crate::jwt::{self, Algorithm, SignError, Signatures, SigningKey};
 use crate::token::{Secret, UnixMillis};
 
@@ -183,8 +184,7 @@ fn assertion(
         ("iat", now.as_secs().into()),
         ("exp", (now.as_secs() + ASSERTION_SECONDS).into()),
     ];
-    let claims: Map<String, Value> =
-        claims.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+    let claims = object_of(claims.map(|(name, value)| (name.to_owned(), value)));
     jwt::sign_compact(signatures, key, "JWT", claims)
 }
 

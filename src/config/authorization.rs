@@ -8,9 +8,8 @@ use super::authentication::{
 };
 use super::authentication::{none, private_key_jwt};
 use super::defaults;
-use super::error::ConfigError;
 use super::place::{Place, place};
-use super::reader::{Item, Section};
+use super::reader::{Item, Refused, Section, all};
 use crate::client::{Authorization, ClientCredentials};
 use crate::introspection::Authentication;
 use crate::target::Target;
@@ -23,10 +22,10 @@ pub(super) struct Whose<'a> {
 }
 
 /// A secret, or what an access token is fetched with.
-pub(super) fn authorization(item: &Item<'_>, whose: Whose<'_>) -> Result<Authorization, ConfigError> {
+pub(super) fn authorization(item: &Item<'_>, whose: Whose<'_>) -> Result<Authorization, Refused> {
     match item.only_member(&[("client_credentials", ())]) {
         Some(((), credentials)) => {
-            let credentials = client_credentials(&credentials, &item.path, whose)?;
+            let credentials = client_credentials(&credentials, &item.spot.path(), whose)?;
             Ok(Authorization::ClientCredentials(Rc::new(credentials)))
         }
         None if item.only_member(&[("env", ()), ("inline", ())]).is_some() => {
@@ -40,22 +39,14 @@ fn client_credentials(
     item: &Item<'_>,
     used_by: &str,
     whose: Whose<'_>,
-) -> Result<ClientCredentials, ConfigError> {
-    let section = item.clone().section(&[
-        "cluster",
-        "scheme",
-        "authority",
-        "path",
-        "timeout",
-        "auth",
-        "scopes",
-        "parameters",
-    ])?;
-    let place = section.noted(place(&section, whose.issuer, None));
-    let path = section.noted(section.required("path").and_then(|item| item.path()));
-    let auth = section.noted(section.required("auth").and_then(|item| of_client(&item, whose.issuer)));
-    let scopes = section.noted(scopes(&section));
-    let parameters = section.noted(parameters(&section, &OWN_PARAMETERS));
+) -> Result<ClientCredentials, Refused> {
+    let section =
+        item.section(&["cluster", "scheme", "authority", "path", "timeout", "auth", "scopes", "parameters"])?;
+    let place = place(&section, whose.issuer, None);
+    let path = section.required("path").and_then(|item| item.path());
+    let auth = section.required("auth").and_then(|item| of_client(&item, whose.issuer));
+    let scopes = scopes(&section);
+    let parameters = parameters(&section, &OWN_PARAMETERS);
     let timeouts = Duration::from_millis(1)..=Duration::from_secs(60);
     let timeout = section.duration("timeout", defaults::TOKEN_TIMEOUT, timeouts);
     let Place { cluster, scheme, authority } = place?;
@@ -71,19 +62,19 @@ fn client_credentials(
 }
 
 /// Each as RFC 6749 §3.3 has it: what is joined by spaces has none.
-fn scopes(section: &Section<'_>) -> Result<Vec<String>, ConfigError> {
+fn scopes(section: &Section<'_>) -> Result<Vec<String>, Refused> {
     let is_scope = |text: &str| {
         !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic() && !matches!(byte, b'"' | b'\\'))
     };
     let wanted = "a scope: visible ASCII without space, quote and backslash";
     let elements = section.elements("scopes")?;
-    section.all(elements.iter().map(|element| element.text_such(wanted, is_scope).map(str::to_owned)))
+    all(elements.iter().map(|element| element.text_such(wanted, is_scope).map(str::to_owned)))
 }
 
 /// Form parameters, none of which the filter sets itself; none may occur twice (RFC 6749 §3.2).
-pub(super) fn parameters(section: &Section<'_>, own: &[&str]) -> Result<Vec<(String, String)>, ConfigError> {
+pub(super) fn parameters(section: &Section<'_>, own: &[&str]) -> Result<Vec<(String, String)>, Refused> {
     let entries = section.entries("parameters")?;
-    section.all(entries.into_iter().map(|(name, item)| {
+    all(entries.into_iter().map(|(name, item)| {
         if own.contains(&name) {
             return Err(item.error("a parameter that the filter does not set itself", &format!("{name:?}")));
         }
@@ -92,7 +83,7 @@ pub(super) fn parameters(section: &Section<'_>, own: &[&str]) -> Result<Vec<(Str
 }
 
 /// How we show an authorization server who asks about tokens: the one way that is named.
-pub(super) fn authentication(item: &Item<'_>, whose: Whose<'_>) -> Result<Authentication, ConfigError> {
+pub(super) fn authentication(item: &Item<'_>, whose: Whose<'_>) -> Result<Authentication, Refused> {
     let client = |read: Read| Some(read);
     let ways = [
         ("client_secret_basic", client(client_secret_basic)),
@@ -108,7 +99,7 @@ pub(super) fn authentication(item: &Item<'_>, whose: Whose<'_>) -> Result<Authen
     })
 }
 
-fn bearer(item: Item<'_>, whose: Whose<'_>) -> Result<Authentication, ConfigError> {
+fn bearer(item: Item<'_>, whose: Whose<'_>) -> Result<Authentication, Refused> {
     let section = item.section(&["token"])?;
     authorization(&section.required("token")?, whose).map(Authentication::Bearer)
 }

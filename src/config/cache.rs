@@ -3,8 +3,7 @@
 use std::time::Duration;
 
 use super::defaults;
-use super::error::ConfigError;
-use super::reader::Section;
+use super::reader::{Refused, Section};
 
 /// Bounds of the cache.
 #[derive(Clone, Copy, Debug)]
@@ -23,7 +22,7 @@ pub struct CacheLimits {
     pub jitter: f64,
 }
 
-pub(super) fn limits(root: &Section<'_>) -> Result<CacheLimits, ConfigError> {
+pub(super) fn limits(root: &Section<'_>) -> Result<CacheLimits, Refused> {
     let section = root.section(
         "cache",
         &["max_entries", "max_negative_entries", "negative_ttl", "refresh_ahead", "stale_if_error", "jitter"],

@@ -1,12 +1,11 @@
 //! `client_certificate`: where clients' certificates are learned from (RFC 8705).
 
 use super::defaults;
-use super::error::ConfigError;
-use super::reader::Section;
+use super::reader::{Refused, Section};
 use crate::sender_constrained::ClientCertificate;
 
 /// Where clients' certificates are learned from.
-pub(super) fn client_certificate(root: &Section<'_>) -> Result<ClientCertificate, ConfigError> {
+pub(super) fn client_certificate(root: &Section<'_>) -> Result<ClientCertificate, Refused> {
     let section = root.section("client_certificate", &["from", "xfcc_element"])?;
     let is_forwarded = match section.get("from") {
         Some(from) => from.one_of(&[("connection", false), ("xfcc", true)])?,

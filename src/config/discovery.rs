@@ -3,9 +3,8 @@
 use std::time::Duration;
 
 use super::defaults;
-use super::error::ConfigError;
 use super::place::{Place, place, scheme};
-use super::reader::Section;
+use super::reader::{Refused, Section, all};
 use crate::discovery::{Discovery, Transport, WellKnown};
 use crate::http::Scheme;
 use crate::target::{Host, Sought, Target, Url, Whereabouts};
@@ -15,7 +14,7 @@ pub(super) fn discovery(
     name: &str,
     provider: &Section<'_>,
     issuer: Option<&str>,
-) -> Result<Option<Discovery>, ConfigError> {
+) -> Result<Option<Discovery>, Refused> {
     let Some(item) = provider.get("discovery") else { return Ok(None) };
     let section = item.section(&KEYS)?;
     let timeouts = Duration::from_millis(1)..=Duration::from_secs(60);
@@ -24,12 +23,10 @@ pub(super) fn discovery(
     let refresh_interval =
         section.duration("refresh_interval", defaults::DISCOVERY_REFRESH_INTERVAL, intervals);
     let document = section.get("document").map_or(Ok(defaults::DOCUMENT), |item| item.one_of(&DOCUMENTS));
-    let document = section.noted(document);
-    let allowed_hosts = section.elements("allowed_hosts").and_then(|hosts| {
-        section.all(hosts.iter().map(|item| Ok(Host::parse(item.text_such(HOST, is_host)?))))
-    });
-    let allowed_hosts = section.noted(allowed_hosts);
-    let place = section.noted(place(&section, issuer, None));
+    let allowed_hosts = section
+        .elements("allowed_hosts")
+        .and_then(|hosts| all(hosts.iter().map(|item| Ok(Host::parse(item.text_such(HOST, is_host)?)))));
+    let place = place(&section, issuer, None);
     let Some(issuer) = issuer else {
         let problem = "expected a value, for discovery is by the issuer (RFC 8414 §3), got none";
         return Err(provider.error("issuer", problem));
@@ -77,12 +74,12 @@ pub(super) fn whereabouts(
     section: &Section<'_>,
     issuer: Option<&str>,
     discovery: Option<&Discovery>,
-) -> Result<Whereabouts, ConfigError> {
+) -> Result<Whereabouts, Refused> {
     let of_discovery = discovery.and_then(|it| Some(&*it.documents.first()?.cluster));
     let path = section.get("path");
     let (Some(of_discovery), None) = (of_discovery, path) else {
-        let place = section.noted(place(section, issuer, of_discovery));
-        let path = section.noted(section.required("path").and_then(|item| item.path()));
+        let place = place(section, issuer, of_discovery);
+        let path = section.required("path").and_then(|item| item.path());
         let Place { cluster, scheme, authority } = place?;
         return Ok(Whereabouts::Written(Target { cluster, scheme, authority, path: path?.to_owned() }));
     };

@@ -1,6 +1,5 @@
 //! The two forms in which Envoy hands a configuration over.
 
-use serde::de::IgnoredAny;
 use serde_json::{Map, Value};
 
 use super::error::ConfigError;
@@ -23,9 +22,9 @@ pub(super) fn members(configuration: &[u8]) -> Result<Map<String, Value>, Config
     let got = match reason {
         NotAnObject::DuplicateMember => "a JSON object with a key that occurs twice".to_owned(),
         NotAnObject::OtherValue => "another JSON value".to_owned(),
-        NotAnObject::Syntax => match serde_json::from_slice::<IgnoredAny>(configuration) {
-            Err(error) => format!("neither (not JSON at line {}, column {})", error.line(), error.column()),
-            Ok(_) => "neither".to_owned(),
+        NotAnObject::Syntax => match json::end_of_syntax(configuration) {
+            Some((line, column)) => format!("neither (not JSON at line {line}, column {column})"),
+            None => "neither".to_owned(),
         },
     };
     Err(ConfigError::new("", format!("expected a google.protobuf.Struct or a JSON object, got {got}")))

@@ -3,25 +3,25 @@
 use std::time::Duration;
 
 use super::defaults;
-use super::error::ConfigError;
 use super::provider::verifying;
-use super::reader::{Item, Section};
+use super::reader::{Item, Refused, Section, all};
 use crate::jwt::PhantomToken;
 use crate::sender_constrained::dpop::{NonceKey, Origin, Rules};
 
 /// What is asked of proofs, if any are taken. Nonces are made with a secret of the key that signs phantom tokens, if there
 /// is no other.
+#[inline(never)]
 pub(super) fn rules(
     root: &Section<'_>,
-    phantom_token: Result<Option<&PhantomToken>, ConfigError>,
-) -> Result<Option<Rules>, ConfigError> {
+    phantom_token: Result<Option<&PhantomToken>, Refused>,
+) -> Result<Option<Rules>, Refused> {
     let Some(item) = root.get("dpop") else { return Ok(None) };
     let section = item.section(&KEYS)?;
     let origins = origins(&section);
     let algorithms = match section.get("algorithms") {
         None => defaults::DPOP_ALGORITHMS.to_vec(),
         Some(list) => {
-            let algorithms = section.all(list.elements()?.iter().map(verifying))?;
+            let algorithms = all(list.elements()?.iter().map(verifying))?;
             if algorithms.is_empty() {
                 return Err(list.error("at least one algorithm", "none"));
             }
@@ -37,9 +37,9 @@ pub(super) fn rules(
     Ok(Some(Rules { origins: origins?, algorithms, max_age, leeway, nonces: nonces?, max_proofs }))
 }
 
-fn origins(section: &Section<'_>) -> Result<Vec<Origin>, ConfigError> {
+fn origins(section: &Section<'_>) -> Result<Vec<Origin>, Refused> {
     let list = section.required("origins")?;
-    let origins = section.all(list.elements()?.iter().map(|item| origin(item)))?;
+    let origins = all(list.elements()?.iter().map(|item| origin(item)))?;
     if origins.is_empty() {
         return Err(list.error("at least one origin", "none"));
     }
@@ -49,7 +49,7 @@ fn origins(section: &Section<'_>) -> Result<Vec<Origin>, ConfigError> {
     Ok(origins)
 }
 
-fn origin(item: &Item<'_>) -> Result<Origin, ConfigError> {
+fn origin(item: &Item<'_>) -> Result<Origin, Refused> {
     let wanted = "a URL such as \"https://api.example\", without user, query and fragment";
     let text = item.text_such(wanted, |text| Origin::parse(text).is_some())?;
     let origin = Origin::parse(text).ok_or_else(|| item.wrong(wanted))?;
@@ -61,8 +61,8 @@ fn origin(item: &Item<'_>) -> Result<Origin, ConfigError> {
 
 fn nonces(
     section: &Section<'_>,
-    phantom_token: Result<Option<&PhantomToken>, ConfigError>,
-) -> Result<Option<NonceKey>, ConfigError> {
+    phantom_token: Result<Option<&PhantomToken>, Refused>,
+) -> Result<Option<NonceKey>, Refused> {
     let is_required = match section.get("nonce") {
         Some(item) => item.one_of(&[("none", false), ("required", true)])?,
         None => defaults::DPOP_NONCE,

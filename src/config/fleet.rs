@@ -4,22 +4,20 @@ use std::time::Duration;
 
 use super::authorization::{Whose, authorization};
 use super::defaults;
-use super::error::ConfigError;
-use super::reader::{Item, Section};
+use super::reader::{Item, Refused, Section};
 use crate::fleet::{Credentials, Fleet, OnSilence};
 
-pub(super) fn fleet(item: Item<'_>) -> Result<Fleet, ConfigError> {
+pub(super) fn fleet(item: Item<'_>) -> Result<Fleet, Refused> {
     let section =
         item.section(&["cluster", "prefix", "authorization", "user", "max_silence", "on_silence"])?;
-    let cluster = section.noted(section.required("cluster").and_then(|item| item.text()));
-    let prefix = section.noted(section.required("prefix").and_then(|item| prefix(&item)));
+    let cluster = section.required("cluster").and_then(|item| item.text());
+    let prefix = section.required("prefix").and_then(|item| prefix(&item));
     // A sign of life is asked for each second.
     let silences = Duration::from_secs(2)..=Duration::from_secs(60 * 60);
     let on_silence = section.get("on_silence").map_or(Ok(defaults::ON_SILENCE), |item| {
         item.one_of(&[("serve", OnSilence::Serve), ("ask", OnSilence::Ask), ("refuse", OnSilence::Refuse)])
     });
-    let on_silence = section.noted(on_silence);
-    let credentials = section.noted(credentials(&section));
+    let credentials = credentials(&section);
     Ok(Fleet {
         cluster: cluster?.to_owned(),
         prefix: prefix?,
@@ -30,7 +28,7 @@ pub(super) fn fleet(item: Item<'_>) -> Result<Fleet, ConfigError> {
 }
 
 /// Every fleet has one of its own, so there is none that all would have by default.
-fn prefix(item: &Item<'_>) -> Result<String, ConfigError> {
+fn prefix(item: &Item<'_>) -> Result<String, Refused> {
     let is_prefix = |text: &str| {
         text.len() <= 256
             && text.starts_with('/')
@@ -41,7 +39,7 @@ fn prefix(item: &Item<'_>) -> Result<String, ConfigError> {
     item.text_such(wanted, is_prefix).map(str::to_owned)
 }
 
-fn credentials(section: &Section<'_>) -> Result<Option<Credentials>, ConfigError> {
+fn credentials(section: &Section<'_>) -> Result<Option<Credentials>, Refused> {
     let nobody = Whose { provider: None, issuer: None };
     let token = section.get("authorization").map(|item| Ok((authorization(&item, nobody)?, item)));
     let token = token.transpose()?;
@@ -53,7 +51,7 @@ fn credentials(section: &Section<'_>) -> Result<Option<Credentials>, ConfigError
     }
 }
 
-fn user(item: Item<'_>) -> Result<Credentials, ConfigError> {
+fn user(item: Item<'_>) -> Result<Credentials, Refused> {
     let section = item.section(&["name", "password"])?;
     let name = section.required("name")?.text()?.to_owned();
     Ok(Credentials::User(name, section.required("password")?.secret()?))

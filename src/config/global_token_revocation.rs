@@ -1,18 +1,17 @@
 //! `revocation.global_token_revocation`: orders to revoke all tokens of a user.
 
-use super::error::ConfigError;
-use super::reader::{Item, Section};
+use super::reader::{Item, Refused, Section};
 use super::sender::{Sender, audiences, issuer_of, named, sender};
 use crate::cache::ProviderTag;
 use crate::provider::Provider;
 use crate::revocation::global_token_revocation::OrderRules;
 use crate::revocation::sources::{OrderedBy, RevocationReceiver};
 
-pub(super) fn receiver(item: Item<'_>, providers: &[Provider]) -> Result<RevocationReceiver, ConfigError> {
+pub(super) fn receiver(item: Item<'_>, providers: &[Provider]) -> Result<RevocationReceiver, Refused> {
     let section =
         item.section(&["path", "provider", "audiences", "issuer", "jwks", "algorithms", "authorization"])?;
-    let path = section.noted(section.required("path").and_then(|item| item.normal_path()));
-    let ordered_by = section.noted(ordered_by(&section, providers));
+    let path = section.required("path").and_then(|item| item.normal_path());
+    let ordered_by = ordered_by(&section, providers);
     let provider = named(&section, providers)?;
     Ok(RevocationReceiver {
         path: path?.to_owned(),
@@ -22,7 +21,7 @@ pub(super) fn receiver(item: Item<'_>, providers: &[Provider]) -> Result<Revocat
     })
 }
 
-fn ordered_by(section: &Section<'_>, providers: &[Provider]) -> Result<OrderedBy, ConfigError> {
+fn ordered_by(section: &Section<'_>, providers: &[Provider]) -> Result<OrderedBy, Refused> {
     if let Some(item) = section.get("authorization") {
         let secret = item.secret()?;
         return match OF_JWTS.iter().any(|key| section.get(key).is_some()) {

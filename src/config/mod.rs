@@ -31,7 +31,6 @@ mod sender;
 mod strategy;
 mod text;
 
-use std::cell::RefCell;
 use std::rc::Rc;
 
 use crate::challenge::Challenge;
@@ -52,7 +51,7 @@ pub use own_paths::OwnPath;
 use document::members;
 use own_paths::OwnPaths;
 use published_keys::PublishedKeys;
-use reader::{Context, Item, Section};
+use reader::{Context, Item, Refused, Section};
 
 /// A configuration that the filter can work by.
 #[derive(Clone, Debug)]
@@ -110,54 +109,43 @@ impl Config {
         env: &dyn Fn(&str) -> Option<String>,
     ) -> Result<Self, Vec<ConfigError>> {
         let members = members(configuration).map_err(|error| vec![error])?;
-        let context =
-            Context { env, members: &members, warnings: RefCell::default(), errors: RefCell::default() };
-        let config = Self::read(&Section::root(&members, &KEYS, &context));
-        match config {
-            Ok(config) if context.errors.borrow().is_empty() => {
-                config.warn_of_unused(&context);
-                Ok(Self { warnings: context.warnings.into_inner(), ..config })
-            }
-            Ok(_) => Err(context.errors.into_inner()),
-            Err(error) => {
-                context.note(&error);
-                Err(context.errors.into_inner())
-            }
-        }
+        let context = Context::new(&members, env);
+        let config = Self::read(&Section::root(&context, &KEYS));
+        let config = config.inspect(|config| config.warn_of_unused(&context));
+        context.finish(config).map(|(config, warnings)| Self { warnings, ..config })
     }
 
-    fn read(root: &Section<'_>) -> Result<Self, ConfigError> {
-        let mut providers = root.noted(provider::providers(root));
-        let phantom_token = root.noted(phantom_token::phantom_token(root));
+    fn read(root: &Section<'_>) -> Result<Self, Refused> {
+        let mut providers = provider::providers(root);
+        let phantom_token = phantom_token::phantom_token(root);
         let has_phantom_token = root.get("phantom_token").is_some();
         let default_policy = root.get("default_policy");
         let default_name = default_policy.as_ref().map_or(Ok(defaults::POLICY), Item::text)?;
         let mut jwks_path = phantom_token.iter().flatten().map(|(_, path)| path.as_str());
         let jwks_path = jwks_path.find(|path| !path.is_empty());
-        let resources = root.noted(protected_resources::identifiers(root, jwks_path));
+        let resources = protected_resources::identifiers(root, jwks_path);
         let policies = policy::policies(root, default_name, &mut providers, has_phantom_token, &resources);
-        let policies = root.noted(policies);
         let metadata_paths = resources.iter().flatten().flat_map(|(name, it)| {
             let at = ["protected_resources.", name, ".resource"].concat();
             it.metadata_paths().into_iter().map(move |path| (at.clone(), path))
         });
         let jwks_path = jwks_path.map(|path| ("phantom_token.jwks_path".to_owned(), path));
         let taken: Vec<(String, &str)> = jwks_path.into_iter().chain(metadata_paths).collect();
-        let revocation = root.noted(revocation::sources(root, &providers, &taken));
-        let resources = root.noted(protected_resources::protected_resources(root, &resources, &policies));
-        let rules = root.noted(rules::rules(root, &policies));
-        let default_policy = root.noted(rules::named(root, default_name, "default_policy", &policies));
-        let policy_from_route = root.noted(match root.get("policy_from") {
+        let revocation = revocation::sources(root, &providers, &taken);
+        let resources = protected_resources::protected_resources(root, &resources, &policies);
+        let rules = rules::rules(root, &policies);
+        let default_policy = rules::named(root, default_name, root.spot.key("default_policy"), &policies);
+        let policy_from_route = match root.get("policy_from") {
             Some(item) => item.one_of(&[("rules", false), ("route_metadata", true)]),
             None => Ok(defaults::POLICY_FROM_ROUTE),
-        });
-        let cache = root.noted(cache::limits(root));
-        let client_certificate = root.noted(client_certificate::client_certificate(root));
+        };
+        let cache = cache::limits(root);
+        let client_certificate = client_certificate::client_certificate(root);
         let minting = phantom_token.as_ref().map(|it| it.as_ref().map(|(token, _)| token));
-        let dpop = root.noted(dpop::rules(root, minting.map_err(Clone::clone)));
-        let challenge = root.noted(challenge(root, dpop.iter().flatten().next()));
+        let dpop = dpop::rules(root, minting.map_err(|refused| *refused));
+        let challenge = challenge(root, dpop.iter().flatten().next());
         let access_log_hits = root
-            .noted(root.section("access_log", &["hits"]))
+            .section("access_log", &["hits"])
             .map(|section| section.boolean("hits", defaults::ACCESS_LOG_HITS));
         let (phantom_token, jwks_path) = phantom_token?.unzip();
         let jwks = jwks_path.filter(|path| !path.is_empty()).zip(phantom_token.as_ref());
@@ -408,7 +396,7 @@ fn has_written_keys(provider: &Provider) -> bool {
     provider.validator.as_ref().is_some_and(|it| it.jwks.whereabouts.written().is_some())
 }
 
-fn challenge(root: &Section<'_>, dpop: Option<&Rules>) -> Result<Challenge, ConfigError> {
+fn challenge(root: &Section<'_>, dpop: Option<&Rules>) -> Result<Challenge, Refused> {
     let section = root.section("challenge", &["realm", "error_description"])?;
     Ok(Challenge {
         realm: section.get("realm").map_or(Ok(defaults::REALM), |realm| realm.quotable())?.to_owned(),

@@ -1,12 +1,10 @@
 //! `phantom_token`: the JWT that replaces the opaque token.
 
-use std::collections::BTreeSet;
 use std::time::Duration;
 
 use serde_json::{Map, Value};
 
-use super::error::ConfigError;
-use super::reader::{Item, Section};
+use super::reader::{Item, Refused, Section, all};
 use super::{defaults, length};
 use crate::fingerprint::{fingerprint, flat};
 use crate::jwt::{
@@ -14,15 +12,16 @@ use crate::jwt::{
 };
 
 /// How phantom tokens are made, and the path of the key set; empty: it is not published.
-pub(super) fn phantom_token(root: &Section<'_>) -> Result<Option<(PhantomToken, String)>, ConfigError> {
+#[inline(never)]
+pub(super) fn phantom_token(root: &Section<'_>) -> Result<Option<(PhantomToken, String)>, Refused> {
     let Some(item) = root.get("phantom_token") else { return Ok(None) };
     let section = item.section(&["issuer", "audiences", "ttl", "signing_keys", "claims", "jwks_path"])?;
-    let issuer = section.noted(section.required("issuer").and_then(|item| Ok(item.text()?.to_owned())));
-    let audiences = section.noted(section.texts("audiences"));
+    let issuer = section.required("issuer").and_then(|item| Ok(item.text()?.to_owned()));
+    let audiences = section.texts("audiences");
     let ttls = Duration::from_secs(1)..=Duration::from_secs(24 * 60 * 60);
     let ttl = section.duration("ttl", defaults::PHANTOM_TOKEN_TTL, ttls);
-    let keys = section.noted(section.required("signing_keys").and_then(|list| keys(&list)));
-    let claims = section.noted(mapping(&section));
+    let keys = section.required("signing_keys").and_then(|list| keys(&list));
+    let claims = mapping(&section);
     let jwks_path = match section.get("jwks_path") {
         None => defaults::JWKS_PATH,
         Some(item) if item.value == "" => "",
@@ -37,15 +36,11 @@ pub(super) fn phantom_token(root: &Section<'_>) -> Result<Option<(PhantomToken, 
 }
 
 /// A key that signs by `alg`.
-pub(super) fn signing_key(
-    item: &Item<'_>,
-    alg: Algorithm,
-    kid: Option<&str>,
-) -> Result<SigningKey, ConfigError> {
+pub(super) fn signing_key(item: &Item<'_>, alg: Algorithm, kid: Option<&str>) -> Result<SigningKey, Refused> {
     let text = item.secret()?;
     let key =
         PrivateKey::parse(text.secret()).and_then(|key| SigningKey::new(alg, kid.map(str::to_owned), key));
-    key.map_err(|reason| ConfigError::new(item.path.as_str(), reason.to_string()))
+    key.map_err(|reason| item.spot.refuse(&reason.to_string()))
 }
 
 /// The algorithms by name.
@@ -61,13 +56,13 @@ pub(super) const ALGORITHMS: [(&str, Algorithm); 5] = [
 type Halves = (Option<SigningKey>, Option<Map<String, Value>>);
 
 /// The key that signs, and all that are published: rotation needs both.
-fn keys(list: &Item<'_>) -> Result<(SigningKey, Vec<Map<String, Value>>), ConfigError> {
+fn keys(list: &Item<'_>) -> Result<(SigningKey, Vec<Map<String, Value>>), Refused> {
     let mut kids = Vec::new();
     let elements = list.elements()?;
     let keys = elements.into_iter().enumerate().map(|(index, item)| key(item, index == 0, &mut kids));
     let mut signing = None;
     let mut published = Vec::new();
-    for (key, public) in list.context.all(keys)? {
+    for (key, public) in all(keys)? {
         signing = signing.or(key);
         published.extend(public);
     }
@@ -75,7 +70,7 @@ fn keys(list: &Item<'_>) -> Result<(SigningKey, Vec<Map<String, Value>>), Config
 }
 
 /// A key, if it may sign, and what is published of it. The first one signs.
-fn key<'c>(item: Item<'c>, is_first: bool, kids: &mut Vec<&'c str>) -> Result<Halves, ConfigError> {
+fn key<'c>(item: Item<'c>, is_first: bool, kids: &mut Vec<&'c str>) -> Result<Halves, Refused> {
     let section = item.section(&["kid", "alg", "private_key", "public_key"])?;
     let kid_item = section.required("kid")?;
     let kid = kid_item.text()?;
@@ -100,7 +95,7 @@ fn key<'c>(item: Item<'c>, is_first: bool, kids: &mut Vec<&'c str>) -> Result<Ha
 }
 
 /// A public key needs no secrecy: besides the forms of a secret it may stand as it is.
-fn published_key(item: &Item<'_>, alg: Algorithm, kid: &str) -> Result<Map<String, Value>, ConfigError> {
+fn published_key(item: &Item<'_>, alg: Algorithm, kid: &str) -> Result<Map<String, Value>, Refused> {
     let secret;
     let text = match item.value.as_str() {
         Some(text) => text,
@@ -110,17 +105,17 @@ fn published_key(item: &Item<'_>, alg: Algorithm, kid: &str) -> Result<Map<Strin
         }
     };
     let key = PublicKey::parse(text).and_then(|key| jwt::published_key(&key, alg, kid));
-    key.map_err(|reason| ConfigError::new(item.path.as_str(), reason.to_string()))
+    key.map_err(|reason| item.spot.refuse(&reason.to_string()))
 }
 
-fn mapping(section: &Section<'_>) -> Result<ClaimMapping, ConfigError> {
+fn mapping(section: &Section<'_>) -> Result<ClaimMapping, Refused> {
     let section = section.section("claims", &["include", "exclude", "rename", "add"])?;
     let mut mapping = ClaimMapping::default();
     if section.get("include").is_some() {
         let include = section.texts("include")?;
-        mapping.include = (!include.iter().any(|name| name == ALL_CLAIMS)).then(|| set(include));
+        mapping.include = (!include.iter().any(|name| name == ALL_CLAIMS)).then_some(include);
     }
-    mapping.exclude = set(section.texts("exclude")?);
+    mapping.exclude = section.texts("exclude")?;
     for (member, item) in section.entries("rename")? {
         let claim = item.text()?;
         own_claim(&item, claim)?;
@@ -136,16 +131,8 @@ fn mapping(section: &Section<'_>) -> Result<ClaimMapping, ConfigError> {
     Ok(mapping)
 }
 
-fn set(names: Vec<String>) -> BTreeSet<String> {
-    let mut set = BTreeSet::new();
-    for name in names {
-        set.insert(name);
-    }
-    set
-}
-
 /// Refuses a claim that the filter itself sets, or that a phantom token never has.
-fn own_claim(item: &Item<'_>, claim: &str) -> Result<(), ConfigError> {
+fn own_claim(item: &Item<'_>, claim: &str) -> Result<(), Refused> {
     if PhantomToken::OWN_CLAIMS.contains(&claim) {
         return Err(item.error("a claim that the filter does not set itself", &format!("{claim:?}")));
     }

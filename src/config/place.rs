@@ -1,7 +1,6 @@
 //! Where a call goes: `cluster`, `scheme` and `authority`.
 
-use super::error::ConfigError;
-use super::reader::Section;
+use super::reader::{Refused, Section};
 use crate::http::Scheme;
 
 /// An Envoy cluster, and what the server there is told of whom the call is for.
@@ -20,7 +19,7 @@ pub(super) fn place(
     section: &Section<'_>,
     issuer: Option<&str>,
     of_discovery: Option<&str>,
-) -> Result<Place, ConfigError> {
+) -> Result<Place, Refused> {
     let cluster = match (section.get("cluster"), of_discovery) {
         (None, Some(of_discovery)) => of_discovery,
         _ => section.required("cluster")?.text()?,
@@ -49,7 +48,7 @@ pub(super) fn place(
 }
 
 /// The scheme that a section names.
-pub(super) fn scheme(section: &Section<'_>) -> Result<Option<Scheme>, ConfigError> {
+pub(super) fn scheme(section: &Section<'_>) -> Result<Option<Scheme>, Refused> {
     let names = [("http", Scheme::Http), ("https", Scheme::Https)];
     section.get("scheme").map(|item| item.one_of(&names)).transpose()
 }

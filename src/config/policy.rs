@@ -7,8 +7,7 @@ use serde_json::{Number, Value};
 
 use super::choices::StrategyName;
 use super::defaults;
-use super::error::ConfigError;
-use super::reader::{Item, Section, number};
+use super::reader::{Item, Refused, Section, all, number};
 use super::strategy::{named_providers, strategy, strategy_name};
 use crate::credentials::TokenSource;
 use crate::policy::{
@@ -23,13 +22,13 @@ use crate::sender_constrained::SenderConstrained;
 pub(super) fn policies(
     root: &Section<'_>,
     default_name: &str,
-    providers: &mut Result<Vec<Provider>, ConfigError>,
+    providers: &mut Result<Vec<Provider>, Refused>,
     has_phantom_token: bool,
-    resources: &Result<Vec<(&str, ResourceIdentifier)>, ConfigError>,
-) -> Result<Vec<Rc<Policy>>, ConfigError> {
+    resources: &Result<Vec<(&str, ResourceIdentifier)>, Refused>,
+) -> Result<Vec<Rc<Policy>>, Refused> {
     let has_signals = root.get("revocation").is_some();
     let entries = root.entries("policies")?;
-    let mut sections = root.all(entries.into_iter().map(|(name, item)| Ok((name, item.section(&KEYS)?))))?;
+    let mut sections = all(entries.into_iter().map(|(name, item)| Ok((name, item.section(&KEYS)?))))?;
     if default_name == defaults::POLICY && sections.iter().all(|(name, _)| *name != default_name) {
         sections.push((default_name, root.left_out("policies", &[]).left_out(default_name, &KEYS)));
     }
@@ -37,23 +36,17 @@ pub(super) fn policies(
         // Whoever they name that is not there is found when the policy itself is read.
         sections.iter().for_each(|(_, section)| _ = keep_verdicts(section, providers));
     }
-    root.all(
-        (sections.iter())
-            .map(|(name, section)| {
-                policy(name, section, providers, (has_phantom_token, has_signals), resources)
-            })
-            .map(|policy| policy.map(Rc::new)),
-    )
+    all(sections.iter().map(|(name, section)| {
+        let policy = policy(name, section, providers, (has_phantom_token, has_signals), resources);
+        if !section.is_written() {
+            section.spot.explain(NOT_WRITTEN);
+        }
+        policy.map(Rc::new)
+    }))
 }
 
 /// An error about a policy that nobody has written down says where that comes from.
-fn in_words(error: ConfigError, section: &Section<'_>) -> ConfigError {
-    if section.is_written() || !error.path.starts_with(&section.path) {
-        return error;
-    }
-    let hint = "(this policy is not written down, and so has strategy phantom_token; write it, or name another as default_policy)";
-    ConfigError::new(error.path, [&error.problem, " ", hint].concat())
-}
+const NOT_WRITTEN: &str = "(this policy is not written down, and so has strategy phantom_token; write it, or name another as default_policy)";
 
 const KEYS: [&str; 11] = [
     "strategy",
@@ -69,13 +62,14 @@ const KEYS: [&str; 11] = [
     "open_streams",
 ];
 
+#[inline(never)]
 fn policy(
     name: &str,
     section: &Section<'_>,
-    providers: &Result<Vec<Provider>, ConfigError>,
+    providers: &Result<Vec<Provider>, Refused>,
     (has_phantom_token, has_signals): (bool, bool),
-    resources: &Result<Vec<(&str, ResourceIdentifier)>, ConfigError>,
-) -> Result<Policy, ConfigError> {
+    resources: &Result<Vec<(&str, ResourceIdentifier)>, Refused>,
+) -> Result<Policy, Refused> {
     let strategy_name = strategy_name(section)?;
     let other_key = section.any_key_but("strategy").filter(|_| strategy_name == StrategyName::Allow);
     if let Some(key) = other_key {
@@ -84,12 +78,11 @@ fn policy(
         );
     }
     let strategy = strategy(section, strategy_name, providers);
-    let strategy = section.noted(strategy.map_err(|error| in_words(error, section)));
-    let resource = section.noted(section.get("resource").map(|item| resource(&item, resources)).transpose());
-    let require = section.noted(requirements(section, resource.as_ref().copied().unwrap_or_default()));
-    let token_sources = section.noted(token_sources(section));
-    let allow_missing = section.noted(allow_missing(section));
-    let open_streams = section.noted(open_streams(section, has_signals, strategy_name));
+    let resource = section.get("resource").map(|item| resource(&item, resources)).transpose();
+    let require = requirements(section, resource.as_ref().copied().unwrap_or_default());
+    let token_sources = token_sources(section);
+    let allow_missing = allow_missing(section);
+    let open_streams = open_streams(section, has_signals, strategy_name);
     let forward = section.section("forward", &["authorization", "claim_headers"])?;
     let (authorization, validated_authorization) = match forward.get("authorization") {
         Some(item) => {
@@ -107,7 +100,7 @@ fn policy(
     if mints(&strategy, authorization, validated_authorization) && !has_phantom_token {
         let problem =
             "expected the section phantom_token, for this policy forwards a phantom token, got none";
-        return Err(in_words(ConfigError::new(section.path.as_str(), problem), section));
+        return Err(section.spot.refuse(problem));
     }
     if !strategy.validators().is_empty() && require.audiences.is_empty() {
         let warning =
@@ -141,7 +134,7 @@ fn open_streams(
     section: &Section<'_>,
     has_signals: bool,
     strategy: StrategyName,
-) -> Result<OpenStreams, ConfigError> {
+) -> Result<OpenStreams, Refused> {
     let section = section.section("open_streams", &["on_revocation", "on_expiry", "recheck"])?;
     let recheck = section.duration("recheck", defaults::RECHECK, Duration::ZERO..=MAX_RECHECK);
     let asks_nobody = strategy == StrategyName::Jwt && !recheck.is_zero();
@@ -174,15 +167,15 @@ pub(super) fn mints(strategy: &Strategy, asked: Authorization, validated: Author
 /// The resource that a policy names.
 fn resource<'r>(
     item: &Item<'_>,
-    resources: &'r Result<Vec<(&str, ResourceIdentifier)>, ConfigError>,
-) -> Result<&'r ResourceIdentifier, ConfigError> {
+    resources: &'r Result<Vec<(&str, ResourceIdentifier)>, Refused>,
+) -> Result<&'r ResourceIdentifier, Refused> {
     let name = item.text()?;
-    let resources = resources.as_ref().map_err(Clone::clone)?;
+    let resources = resources.as_ref().map_err(|refused| *refused)?;
     let named = resources.iter().find(|(other, _)| *other == name);
     named.map(|(_, resource)| resource).ok_or_else(|| item.wrong("a name in protected_resources"))
 }
 
-fn allow_missing(section: &Section<'_>) -> Result<AllowMissing, ConfigError> {
+fn allow_missing(section: &Section<'_>) -> Result<AllowMissing, Refused> {
     let Some(item) = section.get("allow_missing") else { return Ok(defaults::ALLOW_MISSING) };
     match item.value {
         Value::Bool(false) => Ok(AllowMissing::Never),
@@ -197,7 +190,7 @@ fn cache_ttl(section: &Section<'_>) -> Duration {
 }
 
 /// A provider's verdicts are kept as long as they are of use to any policy.
-fn keep_verdicts(section: &Section<'_>, providers: &mut [Provider]) -> Result<(), ConfigError> {
+fn keep_verdicts(section: &Section<'_>, providers: &mut [Provider]) -> Result<(), Refused> {
     let name = strategy_name(section)?;
     if name == StrategyName::Allow {
         return Ok(());
@@ -218,7 +211,7 @@ fn keep_verdicts(section: &Section<'_>, providers: &mut [Provider]) -> Result<()
     Ok(())
 }
 
-fn token_sources(section: &Section<'_>) -> Result<Vec<TokenSource>, ConfigError> {
+fn token_sources(section: &Section<'_>) -> Result<Vec<TokenSource>, Refused> {
     let Some(list) = section.get("token_sources") else { return Ok(vec![defaults::TOKEN_SOURCE]) };
     let mut sources = Vec::new();
     for item in list.elements()? {
@@ -235,7 +228,7 @@ fn token_sources(section: &Section<'_>) -> Result<Vec<TokenSource>, ConfigError>
     }
 }
 
-fn token_source(item: &Item<'_>) -> Result<TokenSource, ConfigError> {
+fn token_source(item: &Item<'_>) -> Result<TokenSource, Refused> {
     if item.value == "authorization_header" {
         return Ok(TokenSource::AuthorizationHeader);
     }
@@ -256,10 +249,10 @@ fn token_source(item: &Item<'_>) -> Result<TokenSource, ConfigError> {
 fn requirements(
     section: &Section<'_>,
     resource: Option<&ResourceIdentifier>,
-) -> Result<Requirements, ConfigError> {
+) -> Result<Requirements, Refused> {
     let section = section.section("require", &REQUIRE_KEYS)?;
-    let scopes = |key| -> Result<Vec<String>, ConfigError> {
-        section.all(section.elements(key)?.iter().map(|scope| scope.scope().map(str::to_owned)))
+    let scopes = |key| -> Result<Vec<String>, Refused> {
+        all(section.elements(key)?.iter().map(|scope| scope.scope().map(str::to_owned)))
     };
     let token_types = match section.get("token_types") {
         Some(_) => section.texts("token_types")?,
@@ -283,7 +276,7 @@ fn requirements(
     })
 }
 
-fn sender_constrained(section: &Section<'_>) -> Result<SenderConstrained, ConfigError> {
+fn sender_constrained(section: &Section<'_>) -> Result<SenderConstrained, Refused> {
     let key = "sender_constrained";
     let Some(item) = section.get(key) else { return Ok(defaults::SENDER_CONSTRAINED) };
     let rule = item.one_of(&SENDER_CONSTRAINED)?;
@@ -293,7 +286,7 @@ fn sender_constrained(section: &Section<'_>) -> Result<SenderConstrained, Config
     Ok(rule)
 }
 
-fn user_authentication(section: &Section<'_>) -> Result<UserAuthentication, ConfigError> {
+fn user_authentication(section: &Section<'_>) -> Result<UserAuthentication, Refused> {
     let ages = Duration::ZERO..=Duration::from_secs(365 * 24 * 60 * 60);
     let max_age = section.duration("max_age", defaults::MAX_AGE, ages);
     if max_age.subsec_nanos() != 0 {
@@ -308,11 +301,11 @@ fn user_authentication(section: &Section<'_>) -> Result<UserAuthentication, Conf
 }
 
 /// A member and the values that it may have.
-fn accepted_values(name: &str, item: &Item<'_>) -> Result<(String, Vec<Value>), ConfigError> {
+fn accepted_values(name: &str, item: &Item<'_>) -> Result<(String, Vec<Value>), Refused> {
     item.claim_named(name)?;
     let values = match item.value {
         Value::Array(_) => item.elements()?,
-        _ => vec![item.clone()],
+        _ => vec![*item],
     };
     if values.is_empty() {
         return Err(item.error("at least one value", "none"));

@@ -4,20 +4,20 @@ use std::rc::Rc;
 
 use serde_json::{Map, Value, json};
 
-use super::error::ConfigError;
-use super::reader::{Item, Section};
+use super::reader::{Item, Refused, Section, all};
 use crate::policy::Policy;
 use crate::protected_resource::{ProtectedResource, ResourceIdentifier, is_issuer};
 
 /// The identifiers, by name. `jwks_path`: where no metadata may be, for the published keys are there.
+#[inline(never)]
 pub(super) fn identifiers<'c>(
     root: &Section<'c>,
     jwks_path: Option<&str>,
-) -> Result<Vec<(&'c str, ResourceIdentifier)>, ConfigError> {
+) -> Result<Vec<(&'c str, ResourceIdentifier)>, Refused> {
     let entries = root.entries("protected_resources")?;
     bounded(root, "protected_resources", entries.len(), MAX_RESOURCES)?;
     let mut taken: Vec<ResourceIdentifier> = Vec::new();
-    root.all(entries.into_iter().map(|(name, item)| {
+    all(entries.into_iter().map(|(name, item)| {
         let item = item.section(&KEYS)?.required("resource")?;
         let identifier = ResourceIdentifier::new(item.text_such(RESOURCE, is_identifier)?)
             .ok_or_else(|| item.wrong(RESOURCE))?;
@@ -35,15 +35,16 @@ pub(super) fn identifiers<'c>(
 }
 
 /// The resources with their documents, once it is known which policies name them.
+#[inline(never)]
 pub(super) fn protected_resources(
     root: &Section<'_>,
-    identifiers: &Result<Vec<(&str, ResourceIdentifier)>, ConfigError>,
-    policies: &Result<Vec<Rc<Policy>>, ConfigError>,
-) -> Result<Vec<ProtectedResource>, ConfigError> {
-    let identifiers = identifiers.as_ref().map_err(Clone::clone)?;
-    let policies = policies.as_deref().map_err(Clone::clone)?;
+    identifiers: &Result<Vec<(&str, ResourceIdentifier)>, Refused>,
+    policies: &Result<Vec<Rc<Policy>>, Refused>,
+) -> Result<Vec<ProtectedResource>, Refused> {
+    let identifiers = identifiers.as_ref().map_err(|refused| *refused)?;
+    let policies = policies.as_deref().map_err(|refused| *refused)?;
     let entries = root.entries("protected_resources")?;
-    root.all(entries.into_iter().zip(identifiers).map(|((_, item), (_, identifier))| {
+    all(entries.into_iter().zip(identifiers).map(|((_, item), (_, identifier))| {
         let section = item.section(&KEYS)?;
         let document = document(&section, identifier, policies)?;
         Ok(ProtectedResource { identifier: identifier.clone(), document })
@@ -54,7 +55,7 @@ fn document(
     section: &Section<'_>,
     identifier: &ResourceIdentifier,
     policies: &[Rc<Policy>],
-) -> Result<String, ConfigError> {
+) -> Result<String, Refused> {
     let url = identifier.metadata_url();
     let policies: Vec<&Policy> = (policies.iter().map(Rc::as_ref))
         .filter(|policy| policy.resource_metadata.as_deref() == Some(&url))
@@ -64,7 +65,7 @@ fn document(
     members.insert("authorization_servers".to_owned(), json!(authorization_servers(section, &policies)?));
     let scopes = section.elements("scopes_supported")?;
     bounded(section, "scopes_supported", scopes.len(), MAX_SCOPES)?;
-    let scopes = section.all(scopes.iter().map(Item::scope))?;
+    let scopes = all(scopes.iter().map(Item::scope))?;
     if !scopes.is_empty() {
         members.insert("scopes_supported".to_owned(), json!(scopes));
     }
@@ -74,7 +75,7 @@ fn document(
     let document = Value::Object(members).to_string();
     if document.len() > MAX_DOCUMENT {
         let problem = format!("expected a document of at most {MAX_DOCUMENT} bytes, got {}", document.len());
-        return Err(ConfigError::new(section.path.as_str(), problem));
+        return Err(section.spot.refuse(&problem));
     }
     if policies.is_empty() {
         section.warn("resource", "no challenge leads to its metadata, for no policy names this resource");
@@ -83,13 +84,13 @@ fn document(
 }
 
 /// Those that are written down, else the issuers of the providers that judge tokens for this resource.
-fn authorization_servers(section: &Section<'_>, policies: &[&Policy]) -> Result<Vec<String>, ConfigError> {
+fn authorization_servers(section: &Section<'_>, policies: &[&Policy]) -> Result<Vec<String>, Refused> {
     let key = "authorization_servers";
     let written = section.elements(key)?;
     let servers = if written.is_empty() {
         issuers(policies)
     } else {
-        section.all(written.iter().map(|item| item.text_such(ISSUER, is_issuer).map(str::to_owned)))?
+        all(written.iter().map(|item| item.text_such(ISSUER, is_issuer).map(str::to_owned)))?
     };
     bounded(section, key, servers.len(), MAX_SERVERS)?;
     if let Some(other) = servers.iter().find(|issuer| !is_issuer(issuer)) {
@@ -116,7 +117,7 @@ fn issuers(policies: &[&Policy]) -> Vec<String> {
 }
 
 /// A member of the document that has no key of its own.
-fn member<'c>(name: &str, item: Item<'c>) -> Result<&'c Value, ConfigError> {
+fn member<'c>(name: &str, item: Item<'c>) -> Result<&'c Value, Refused> {
     if OURS.contains(&name) {
         return Err(item.error("a member that is free to set", &format!("{name:?}")));
     }
@@ -133,7 +134,7 @@ fn member<'c>(name: &str, item: Item<'c>) -> Result<&'c Value, ConfigError> {
     Ok(item.exact()?.value)
 }
 
-fn bounded(section: &Section<'_>, key: &str, len: usize, most: usize) -> Result<(), ConfigError> {
+fn bounded(section: &Section<'_>, key: &str, len: usize, most: usize) -> Result<(), Refused> {
     if len <= most {
         return Ok(());
     }

@@ -6,9 +6,8 @@ use std::time::Duration;
 use super::authorization::{Whose, authentication, parameters};
 use super::choices::Form;
 use super::discovery::{discovery, whereabouts};
-use super::error::ConfigError;
 use super::place::scheme;
-use super::reader::{Item, Section, whole_number};
+use super::reader::{Item, Refused, Section, all, whole_number};
 use super::{defaults, length};
 use crate::claims::ClaimNames;
 use crate::discovery::Discovery;
@@ -20,16 +19,17 @@ use crate::provider::{Introspector, Origin, OriginKind, Provider, TokenFormat, V
 use crate::revocation::status_list::StatusListSource;
 
 /// The providers. How old a verdict of theirs may get is for the policies to say.
-pub(super) fn providers(root: &Section<'_>) -> Result<Vec<Provider>, ConfigError> {
+pub(super) fn providers(root: &Section<'_>) -> Result<Vec<Provider>, Refused> {
     let providers = root.required("providers")?;
     let entries = providers.entries()?;
     if entries.is_empty() {
         return Err(providers.error("at least one authorization server", "none"));
     }
-    root.all(entries.into_iter().map(|(name, item)| provider(name, item)))
+    all(entries.into_iter().map(|(name, item)| provider(name, item)))
 }
 
-fn provider(name: &str, item: Item<'_>) -> Result<Provider, ConfigError> {
+#[inline(never)]
+fn provider(name: &str, item: Item<'_>) -> Result<Provider, Refused> {
     let section = item.section(&[
         "issuer",
         "discovery",
@@ -42,17 +42,17 @@ fn provider(name: &str, item: Item<'_>) -> Result<Provider, ConfigError> {
     ])?;
     let issuer = section.get("issuer").map(|issuer| issuer.text()).transpose()?;
     let whose = Whose { provider: Some(name), issuer };
-    let claim_names = section.noted(claim_names(&section));
-    let token_format = section.noted(token_format(&section));
+    let claim_names = claim_names(&section);
+    let token_format = token_format(&section);
     if section.get("jwt").is_some() && section.get("jwks").is_none() && section.get("discovery").is_none() {
         section.warn("jwt", "never used, for without jwks nothing is verified");
     }
-    let discovery = section.noted(discovery(name, &section, issuer));
-    let found = discovery.as_ref().map(Option::as_ref).map_err(Clone::clone);
-    let keys = section.noted(found.clone().and_then(|found| keys(name, &section, issuer, found)));
-    let status_lists = section.noted(section.get("status_list").map(|item| status_lists(&item)).transpose());
+    let discovery = discovery(name, &section, issuer);
+    let found = discovery.as_ref().map(Option::as_ref).map_err(|refused| *refused);
+    let keys = found.and_then(|found| keys(name, &section, issuer, found));
+    let status_lists = section.get("status_list").map(|item| status_lists(&item)).transpose();
     let endpoint = section.get("introspection").map(|item| endpoint(&item, whose, found?, &keys)).transpose();
-    let (endpoint, keys, discovery) = (section.noted(endpoint)?, keys?, discovery?);
+    let (endpoint, keys, discovery) = (endpoint?, keys?, discovery?);
     if endpoint.is_none() && keys.is_none() {
         return Err(section.error("introspection", "expected a value here or in jwks, got none"));
     }
@@ -90,8 +90,8 @@ fn keys(
     section: &Section<'_>,
     issuer: Option<&str>,
     discovery: Option<&Discovery>,
-) -> Result<Option<Keys>, ConfigError> {
-    let rules = section.noted(rules(section));
+) -> Result<Option<Keys>, Refused> {
+    let rules = rules(section);
     if section.get("jwks").is_none() && discovery.is_none() {
         return rules.map(|_| None);
     }
@@ -138,9 +138,9 @@ fn validator(name: &str, rules: JwtRules, token_format: &TokenFormat, jwks: Rc<J
     }
 }
 
-fn status_lists(item: &Item<'_>) -> Result<StatusListSource, ConfigError> {
+fn status_lists(item: &Item<'_>) -> Result<StatusListSource, Refused> {
     let section =
-        item.clone().section(&["cluster", "scheme", "authority", "uri_prefixes", "max_stale", "timeout"])?;
+        item.section(&["cluster", "scheme", "authority", "uri_prefixes", "max_stale", "timeout"])?;
     let prefixes = section.required("uri_prefixes")?;
     // With a slash behind the host, or another host could begin with it.
     let is_prefix: fn(&str) -> bool = |text| {
@@ -172,7 +172,7 @@ pub(super) fn jwks(
     issuer: Option<&str>,
     discovery: Option<&Discovery>,
     is_pss_named: bool,
-) -> Result<JwksEndpoint, ConfigError> {
+) -> Result<JwksEndpoint, Refused> {
     let whereabouts = whereabouts(section, issuer, discovery)?;
     let timeouts = Duration::from_millis(1)..=Duration::from_secs(60);
     let intervals = Duration::from_secs(1)..=Duration::from_secs(24 * 60 * 60);
@@ -187,7 +187,7 @@ pub(super) fn jwks(
 }
 
 /// What a JWT must be like, but for the issuer.
-fn rules(section: &Section<'_>) -> Result<JwtRules, ConfigError> {
+fn rules(section: &Section<'_>) -> Result<JwtRules, Refused> {
     let section = section.section("jwt", &JWT_KEYS)?;
     let algorithms = match section.get("algorithms") {
         None => defaults::JWT_ALGORITHMS.to_vec(),
@@ -209,25 +209,26 @@ fn rules(section: &Section<'_>) -> Result<JwtRules, ConfigError> {
 }
 
 /// An algorithm that JWTs may be signed by.
-pub(super) fn verifying(name: &Item<'_>) -> Result<Algorithm, ConfigError> {
+pub(super) fn verifying(name: &Item<'_>) -> Result<Algorithm, Refused> {
     name.one_of(&VERIFYING.map(|algorithm| (algorithm.name(), algorithm)))
 }
 
 /// A list that must not be empty, for nothing would pass.
-pub(super) fn some<T>(list: &Item<'_>, elements: Result<Vec<T>, ConfigError>) -> Result<Vec<T>, ConfigError> {
+pub(super) fn some<T>(list: &Item<'_>, elements: Result<Vec<T>, Refused>) -> Result<Vec<T>, Refused> {
     match elements {
         Ok(none) if none.is_empty() => Err(list.error("at least one value", "none")),
         elements => elements,
     }
 }
 
+#[inline(never)]
 fn endpoint(
     item: &Item<'_>,
     whose: Whose<'_>,
     discovery: Option<&Discovery>,
-    keys: &Result<Option<Keys>, ConfigError>,
-) -> Result<Endpoint, ConfigError> {
-    let section = item.clone().section(&[
+    keys: &Result<Option<Keys>, Refused>,
+) -> Result<Endpoint, Refused> {
+    let section = item.section(&[
         "cluster",
         "scheme",
         "authority",
@@ -248,20 +249,15 @@ fn endpoint(
         "access_tokens_only",
         "probe",
     ])?;
-    let whereabouts = section.noted(whereabouts(&section, whose.issuer, discovery));
-    let authentication =
-        section.noted(section.required("auth").and_then(|item| authentication(&item, whose)));
+    let whereabouts = whereabouts(&section, whose.issuer, discovery);
+    let authentication = section.required("auth").and_then(|item| authentication(&item, whose));
     let hint = section.get("token_type_hint").map_or(Ok(defaults::TOKEN_TYPE_HINT), |hint| hint.any_text());
-    let hint = section.noted(hint);
     let headers = section
         .get("headers")
         .map_or_else(|| Ok(Vec::new()), |item| item.headers(&CODING_HEADERS, Item::header_value));
-    let headers = section.noted(headers);
-    let parameters = section.noted(parameters(&section, &OWN_PARAMETERS));
-    let statuses =
-        section.elements("inactive_statuses").and_then(|items| section.all(items.iter().map(status)));
-    let statuses = section.noted(statuses);
-    let breaker = section.noted(breaker(&section));
+    let parameters = parameters(&section, &OWN_PARAMETERS);
+    let statuses = section.elements("inactive_statuses").and_then(|items| all(items.iter().map(status)));
+    let breaker = breaker(&section);
     let timeouts = Duration::from_millis(1)..=Duration::from_secs(60);
     let timeout = section.duration("timeout", defaults::INTROSPECTION_TIMEOUT, timeouts);
     let retries = section.count("retries", defaults::INTROSPECTION_RETRIES, 0..=5);
@@ -290,14 +286,14 @@ fn endpoint(
 }
 
 /// A status that may say "not active": the server's word on this token, and not that it is overwhelmed or down.
-fn status(item: &Item<'_>) -> Result<u16, ConfigError> {
+fn status(item: &Item<'_>) -> Result<u16, Refused> {
     let status = whole_number(item.value).and_then(|status| u16::try_from(status).ok());
     let status = status.filter(|status| (400..500).contains(status) && ![408, 429].contains(status));
     status.ok_or_else(|| item.wrong("a status from 400 to 499 that is neither 408 nor 429"))
 }
 
 /// Which members are read as which.
-fn claim_names(section: &Section<'_>) -> Result<ClaimNames, ConfigError> {
+fn claim_names(section: &Section<'_>) -> Result<ClaimNames, Refused> {
     let section = section.section("claim_names", &["scope", "client_id", "sid"])?;
     let defaults = ClaimNames::default();
     let names = |key, default| match section.get(key) {
@@ -318,8 +314,8 @@ fn claim_names(section: &Section<'_>) -> Result<ClaimNames, ConfigError> {
 fn response(
     section: &Section<'_>,
     client_id: Option<&str>,
-    keys: &Result<Option<Keys>, ConfigError>,
-) -> Result<Response, ConfigError> {
+    keys: &Result<Option<Keys>, Refused>,
+) -> Result<Response, Refused> {
     let names = [("json", Form::Json), ("jwt", Form::Jwt), ("application_jwt", Form::ApplicationJwt)];
     let item = section.get("response");
     let form = item.as_ref().map_or(Ok(defaults::RESPONSE), |item| item.one_of(&names))?;
@@ -347,7 +343,7 @@ fn response(
             SignedReplyKind::IntrospectionResponse { audiences }
         }
     };
-    let Some((jwks, JwtRules { issuer, algorithms, .. })) = keys.as_ref().map_err(Clone::clone)? else {
+    let Some((jwks, JwtRules { issuer, algorithms, .. })) = keys.as_ref().map_err(|refused| *refused)? else {
         let problem = "expected jwks beside introspection, for a signed reply is verified, got none";
         return Err(section.error("response", problem));
     };
@@ -359,7 +355,7 @@ fn response(
     }))
 }
 
-fn breaker(section: &Section<'_>) -> Result<BreakerLimits, ConfigError> {
+fn breaker(section: &Section<'_>) -> Result<BreakerLimits, Refused> {
     let section = section.section("breaker", &["failures", "max_hold"])?;
     let holds = Duration::from_millis(100)..=Duration::from_secs(5 * 60);
     Ok(BreakerLimits {
@@ -368,7 +364,7 @@ fn breaker(section: &Section<'_>) -> Result<BreakerLimits, ConfigError> {
     })
 }
 
-fn token_format(section: &Section<'_>) -> Result<TokenFormat, ConfigError> {
+fn token_format(section: &Section<'_>) -> Result<TokenFormat, Refused> {
     let section = section.section("token_format", &["prefix", "min_length", "max_length"])?;
     let max_length = section.count("max_length", defaults::TOKEN_MAX_LENGTH, 1..=65_536);
     let min_length = section.count("min_length", defaults::TOKEN_MIN_LENGTH, 1..=max_length);

@@ -1,9 +1,9 @@
 //! The configuration as a tree that is read key by key. Every part of it knows its path, so that an error says
 //! where; a key that nobody would read is refused.
 //!
-//! All that is wrong is said at once: what has a default is read as that where it is wrong, so that the rest is read, too,
-//! and what has none is an error that may be [noted](Section::noted) before the rest is read. Whatever is noted refuses the
-//! configuration.
+//! All that is wrong is said at once. Whoever finds something wrong notes it there and then, which refuses the
+//! configuration, and all that is returned of it is [`Refused`]: what has a default is read as that, and where there is none,
+//! the rest may be read before it is asked for.
 //!
 //! Errors show the value that was there, but not where it may be a secret: of a text in the place of an object
 //! or a list, of a secret, and of anything long, they name the type only.
@@ -17,47 +17,56 @@ use serde_json::{Map, Value};
 use super::error::ConfigError;
 use super::length;
 
-/// What reading needs besides the configuration, and what it has to say apart from errors.
+/// What reading needs besides the configuration, and what it has to say.
 pub(super) struct Context<'c> {
     /// Where secrets come from.
     pub(super) env: &'c dyn Fn(&str) -> Option<String>,
-    /// What is allowed but hardly meant.
-    pub(super) warnings: RefCell<Vec<String>>,
     /// The whole configuration.
-    pub(super) members: &'c Map<String, Value>,
+    members: &'c Map<String, Value>,
+    /// What is allowed but hardly meant.
+    warnings: RefCell<Vec<String>>,
     /// What is wrong, in the order of reading.
-    pub(super) errors: RefCell<Vec<ConfigError>>,
+    errors: RefCell<Vec<ConfigError>>,
+    /// The path of every [`Spot`].
+    paths: RefCell<Vec<String>>,
+}
+
+/// Something is wrong, and was noted: the configuration is refused.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Refused(());
+
+/// Where something stands, or could.
+#[derive(Clone, Copy)]
+pub(super) struct Spot<'c> {
+    pub(super) context: &'c Context<'c>,
+    /// The place of its path among all.
+    index: usize,
 }
 
 /// An object whose keys are known; one that is left out is an empty one.
+#[derive(Clone, Copy)]
 pub(super) struct Section<'c> {
-    pub(super) path: String,
+    pub(super) spot: Spot<'c>,
     keys: &'static [&'static str],
     members: Option<&'c Map<String, Value>>,
-    context: &'c Context<'c>,
 }
 
 /// A value.
-#[derive(Clone)]
+#[derive(Clone, Copy)]
 pub(super) struct Item<'c> {
-    pub(super) path: String,
+    pub(super) spot: Spot<'c>,
     pub(super) value: &'c Value,
-    pub(super) context: &'c Context<'c>,
 }
 
 impl<'c> Section<'c> {
     /// The whole configuration.
-    pub(super) fn root(
-        members: &'c Map<String, Value>,
-        keys: &'static [&'static str],
-        context: &'c Context<'c>,
-    ) -> Self {
-        Self { path: String::new(), keys, members: Some(members), context }.without_other_keys()
+    pub(super) fn root(context: &'c Context<'c>, keys: &'static [&'static str]) -> Self {
+        Self { spot: context.spot(String::new()), keys, members: Some(context.members) }.without_other_keys()
     }
 
     /// A section that is left out of the one above.
     pub(super) fn left_out(&self, key: &str, keys: &'static [&'static str]) -> Self {
-        Self { path: self.path_of(key), keys, members: None, context: self.context }
+        Self { spot: self.spot.key(key), keys, members: None }
     }
 
     /// Whether it is there.
@@ -67,18 +76,18 @@ impl<'c> Section<'c> {
 
     /// The value of a key, if it is there.
     pub(super) fn get(&self, key: &str) -> Option<Item<'c>> {
-        debug_assert!(self.keys.contains(&key), "{}: {key} is none of {:?}", self.path, self.keys);
+        debug_assert!(self.keys.contains(&key), "{}: {key} is none of {:?}", self.spot.path(), self.keys);
         let value = self.members?.get(key)?;
-        Some(Item { path: self.path_of(key), value, context: self.context })
+        Some(Item { spot: self.spot.key(key), value })
     }
 
     /// The value of a key that must be there.
-    pub(super) fn required(&self, key: &str) -> Result<Item<'c>, ConfigError> {
+    pub(super) fn required(&self, key: &str) -> Result<Item<'c>, Refused> {
         self.get(key).ok_or_else(|| self.error(key, "expected a value, got none"))
     }
 
     /// The section under a key.
-    pub(super) fn section(&self, key: &str, keys: &'static [&'static str]) -> Result<Self, ConfigError> {
+    pub(super) fn section(&self, key: &str, keys: &'static [&'static str]) -> Result<Self, Refused> {
         self.get(key).map_or_else(|| Ok(self.left_out(key, keys)), |item| item.section(keys))
     }
 
@@ -113,54 +122,36 @@ impl<'c> Section<'c> {
         })
     }
 
-    /// What `read` makes of the value of a key. If there is none, or if it is wrong, which is noted: the default.
-    fn or_default<T>(
-        &self,
-        key: &str,
-        default: T,
-        read: impl FnOnce(Item<'c>) -> Result<T, ConfigError>,
-    ) -> T {
+    /// What `read` makes of the value of a key. If there is none, or if it is wrong: the default.
+    fn or_default<T>(&self, key: &str, default: T, read: impl FnOnce(Item<'c>) -> Result<T, Refused>) -> T {
         let Some(item) = self.get(key) else { return default };
-        self.noted(read(item)).unwrap_or(default)
+        read(item).unwrap_or(default)
     }
 
     /// A list of texts; empty if it is left out.
-    pub(super) fn texts(&self, key: &str) -> Result<Vec<String>, ConfigError> {
+    pub(super) fn texts(&self, key: &str) -> Result<Vec<String>, Refused> {
         let elements = self.elements(key)?;
-        self.all(elements.iter().map(|element| element.text().map(str::to_owned)))
+        all(elements.iter().map(|element| element.text().map(str::to_owned)))
     }
 
     /// The elements of a list; none if it is left out.
-    pub(super) fn elements(&self, key: &str) -> Result<Vec<Item<'c>>, ConfigError> {
+    pub(super) fn elements(&self, key: &str) -> Result<Vec<Item<'c>>, Refused> {
         self.get(key).map_or_else(|| Ok(Vec::new()), |item| item.elements())
     }
 
     /// The members of an object whose keys are free; none if it is left out.
-    pub(super) fn entries(&self, key: &str) -> Result<Vec<(&'c str, Item<'c>)>, ConfigError> {
+    pub(super) fn entries(&self, key: &str) -> Result<Vec<(&'c str, Item<'c>)>, Refused> {
         self.get(key).map_or_else(|| Ok(Vec::new()), |item| item.entries())
     }
 
     /// Says that what stands, or does not stand, under a key is allowed but hardly meant.
     pub(super) fn warn(&self, key: &str, warning: &str) {
-        self.context.warn(&self.path_of(key), warning);
-    }
-
-    /// A result whose error is told, whatever becomes of the result: reading may go on before it is asked for.
-    pub(super) fn noted<T>(&self, result: Result<T, ConfigError>) -> Result<T, ConfigError> {
-        result.inspect_err(|error| self.context.note(error))
-    }
-
-    /// All of these, or the first error among them; every other is told, too.
-    pub(super) fn all<T>(
-        &self,
-        results: impl IntoIterator<Item = Result<T, ConfigError>>,
-    ) -> Result<Vec<T>, ConfigError> {
-        self.context.all(results)
+        self.spot.key(key).warn(warning);
     }
 
     /// The names that stand in a section of the whole configuration, whatever may be wrong under them.
     pub(super) fn names_in(&self, section: &str) -> Vec<&'c str> {
-        let members = self.context.members.get(section).and_then(Value::as_object);
+        let members = self.spot.context.members.get(section).and_then(Value::as_object);
         members.into_iter().flat_map(Map::keys).map(String::as_str).collect()
     }
 
@@ -170,31 +161,31 @@ impl<'c> Section<'c> {
     }
 
     /// What is wrong with the value of a key, or with its absence.
-    pub(super) fn error(&self, key: &str, problem: &str) -> ConfigError {
-        ConfigError::new(self.path_of(key), problem)
+    pub(super) fn error(&self, key: &str, problem: &str) -> Refused {
+        self.spot.key(key).refuse(problem)
     }
 
     fn without_other_keys(self) -> Self {
         let present = self.members.into_iter().flat_map(Map::keys);
         for other in present.filter(|key| !self.keys.contains(&key.as_str())) {
             let problem = format!("expected one of the keys {}, got {other:?}", self.keys.join(", "));
-            let error = ConfigError::new(self.path.as_str(), problem);
-            self.context.note(&ConfigError { unknown_key: Some(other.clone()), ..error });
+            let error = ConfigError::new(self.spot.path(), problem);
+            self.spot.context.note(ConfigError { unknown_key: Some(other.clone()), ..error });
         }
         self
     }
 
     /// The path of a key.
     pub(super) fn path_of(&self, key: &str) -> String {
-        join(&self.path, key)
+        join(&self.spot.path(), key)
     }
 }
 
 impl<'c> Item<'c> {
     /// An object with some of these keys and no others.
-    pub(super) fn section(self, keys: &'static [&'static str]) -> Result<Section<'c>, ConfigError> {
+    pub(super) fn section(self, keys: &'static [&'static str]) -> Result<Section<'c>, Refused> {
         let members = Some(self.object()?);
-        Ok(Section { path: self.path, keys, members, context: self.context }.without_other_keys())
+        Ok(Section { spot: self.spot, keys, members }.without_other_keys())
     }
 
     /// The member of an object that has only this one, with what `alternatives` has for its key.
@@ -202,11 +193,11 @@ impl<'c> Item<'c> {
         let mut members = self.value.as_object()?.iter();
         let ((key, value), None) = (members.next()?, members.next()) else { return None };
         let (_, alternative) = alternatives.iter().find(|(name, _)| name == key)?;
-        Some((*alternative, Item { path: join(&self.path, key), value, context: self.context }))
+        Some((*alternative, Item { spot: self.spot.key(key), value }))
     }
 
     /// What `choices` has for this name.
-    pub(super) fn one_of<T: Copy>(&self, choices: &[(&str, T)]) -> Result<T, ConfigError> {
+    pub(super) fn one_of<T: Copy>(&self, choices: &[(&str, T)]) -> Result<T, Refused> {
         let choice = choices.iter().find(|(name, _)| self.value.as_str() == Some(name));
         choice.map(|(_, choice)| *choice).ok_or_else(|| {
             self.wrong(&format!(
@@ -217,23 +208,21 @@ impl<'c> Item<'c> {
     }
 
     /// The members of an object whose keys are free.
-    pub(super) fn entries(&self) -> Result<Vec<(&'c str, Self)>, ConfigError> {
-        let entry = |(key, value): (&'c String, &'c Value)| {
-            (key.as_str(), Item { path: join(&self.path, key), value, context: self.context })
-        };
+    pub(super) fn entries(&self) -> Result<Vec<(&'c str, Self)>, Refused> {
+        let entry =
+            |(key, value): (&'c String, &'c Value)| (key.as_str(), Item { spot: self.spot.key(key), value });
         Ok(self.object()?.iter().map(entry).collect())
     }
 
     /// The elements of a list.
-    pub(super) fn elements(&self) -> Result<Vec<Self>, ConfigError> {
+    pub(super) fn elements(&self) -> Result<Vec<Self>, Refused> {
         let elements = self.value.as_array().ok_or_else(|| self.wrong_type("a list"))?.iter().enumerate();
-        let item =
-            |(index, value)| Item { path: format!("{}[{index}]", self.path), value, context: self.context };
+        let item = |(index, value)| Item { spot: self.spot.element(index), value };
         Ok(elements.map(item).collect())
     }
 
     /// A text for which `holds` holds; `wanted` says so in words.
-    pub(super) fn text_such(&self, wanted: &str, holds: fn(&str) -> bool) -> Result<&'c str, ConfigError> {
+    pub(super) fn text_such(&self, wanted: &str, holds: fn(&str) -> bool) -> Result<&'c str, Refused> {
         match self.value {
             Value::String(text) if holds(text) => Ok(text),
             Value::Bool(_) | Value::Number(_) => {
@@ -245,7 +234,7 @@ impl<'c> Item<'c> {
 
     /// Refuses whole numbers that are not what was written: a `Struct` has floats, and of whole numbers from 2^53 on only
     /// some.
-    pub(super) fn exact(self) -> Result<Self, ConfigError> {
+    pub(super) fn exact(self) -> Result<Self, Refused> {
         match self.value {
             Value::Number(number)
                 if number.as_f64().filter(|_| number.is_f64()).is_some_and(is_too_large) =>
@@ -265,7 +254,7 @@ impl<'c> Item<'c> {
     }
 
     /// The error for a value that is not as wanted, and may be shown.
-    pub(super) fn wrong(&self, wanted: &str) -> ConfigError {
+    pub(super) fn wrong(&self, wanted: &str) -> Refused {
         match self.value {
             Value::String(text) if text.len() <= LONGEST_SHOWN => self.error(wanted, &format!("{text:?}")),
             Value::Bool(_) | Value::Number(_) => self.error(wanted, &self.value.to_string()),
@@ -274,7 +263,7 @@ impl<'c> Item<'c> {
     }
 
     /// The error for a value that is not as wanted, and may be a secret.
-    pub(super) fn wrong_type(&self, wanted: &str) -> ConfigError {
+    pub(super) fn wrong_type(&self, wanted: &str) -> Refused {
         let got = match self.value {
             Value::Null => "null",
             Value::Bool(_) => "a boolean",
@@ -288,56 +277,104 @@ impl<'c> Item<'c> {
     }
 
     /// What was wanted here, and what was there, in words.
-    pub(super) fn error(&self, wanted: &str, got: &str) -> ConfigError {
-        ConfigError::new(self.path.as_str(), ["expected ", wanted, ", got ", got].concat())
+    pub(super) fn error(&self, wanted: &str, got: &str) -> Refused {
+        self.spot.refuse(&["expected ", wanted, ", got ", got].concat())
     }
 
     /// Says that this is allowed but hardly meant.
     pub(super) fn warn(&self, warning: &str) {
-        self.context.warn(&self.path, warning);
+        self.spot.warn(warning);
     }
 
-    fn object(&self) -> Result<&'c Map<String, Value>, ConfigError> {
+    fn object(&self) -> Result<&'c Map<String, Value>, Refused> {
         self.value.as_object().ok_or_else(|| self.wrong_type("an object"))
     }
 }
 
-impl Context<'_> {
+impl<'c> Spot<'c> {
+    /// That of a member.
+    pub(super) fn key(self, key: &str) -> Self {
+        self.context.spot(join(&self.path(), key))
+    }
+
+    /// That of an element.
+    fn element(self, index: usize) -> Self {
+        self.context.spot(format!("{}[{index}]", self.path()))
+    }
+
+    /// The keys to it from the top, with dots; empty for the whole.
+    pub(super) fn path(self) -> String {
+        self.context.paths.borrow().get(self.index).cloned().unwrap_or_default()
+    }
+
+    /// Notes what is wrong here.
+    pub(super) fn refuse(self, problem: &str) -> Refused {
+        self.context.note(ConfigError::new(self.path(), problem))
+    }
+
+    /// Adds to all that is wrong from here down.
+    pub(super) fn explain(self, hint: &str) {
+        let path = self.path();
+        let is_here = |error: &&mut ConfigError| {
+            error.path.strip_prefix(&path).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+        };
+        for error in self.context.errors.borrow_mut().iter_mut().filter(is_here) {
+            error.problem = [&error.problem, " ", hint].concat();
+        }
+    }
+
+    /// Says that this is allowed but hardly meant.
+    pub(super) fn warn(self, warning: &str) {
+        self.context.warn(&self.path(), warning);
+    }
+}
+
+impl<'c> Context<'c> {
+    pub(super) fn new(members: &'c Map<String, Value>, env: &'c dyn Fn(&str) -> Option<String>) -> Self {
+        let (warnings, errors, paths) = Default::default();
+        Self { env, members, warnings, errors, paths }
+    }
+
+    /// What was read, and what of it is allowed but hardly meant; or all that is wrong, if anything is.
+    pub(super) fn finish<T>(&self, read: Result<T, Refused>) -> Result<(T, Vec<String>), Vec<ConfigError>> {
+        match read {
+            Ok(read) if self.errors.borrow().is_empty() => Ok((read, self.warnings.take())),
+            _ => Err(self.errors.take()),
+        }
+    }
+
     /// Says that what stands under `path` is allowed but hardly meant.
     pub(super) fn warn(&self, path: &str, warning: &str) {
         self.warnings.borrow_mut().push([path, ": ", warning].concat());
     }
 
-    /// All of these, or the first error among them; every other is told, too.
-    pub(super) fn all<T>(
-        &self,
-        results: impl IntoIterator<Item = Result<T, ConfigError>>,
-    ) -> Result<Vec<T>, ConfigError> {
-        let mut all = Ok(Vec::new());
-        for result in results {
-            match (result, &mut all) {
-                (Ok(one), Ok(others)) => others.push(one),
-                (Ok(_), Err(_)) => {}
-                (Err(error), so_far) => {
-                    self.note(&error);
-                    if so_far.is_ok() {
-                        all = Err(error);
-                    }
-                }
-            }
+    /// What is read twice is noted once.
+    fn note(&self, error: ConfigError) -> Refused {
+        let mut errors = self.errors.borrow_mut();
+        if !errors.contains(&error) {
+            errors.push(error);
         }
-        all
+        Refused(())
     }
 
-    /// Refuses the configuration for this, whatever else is read of it.
-    #[cold]
-    #[inline(never)]
-    pub(super) fn note(&self, error: &ConfigError) {
-        let mut errors = self.errors.borrow_mut();
-        if !errors.contains(error) {
-            errors.push(error.clone());
+    fn spot(&'c self, path: String) -> Spot<'c> {
+        let mut paths = self.paths.borrow_mut();
+        paths.push(path);
+        Spot { context: self, index: paths.len() - 1 }
+    }
+}
+
+/// All of these, if none is wrong; every one is asked for.
+pub(super) fn all<T>(results: impl IntoIterator<Item = Result<T, Refused>>) -> Result<Vec<T>, Refused> {
+    let mut all = Ok(Vec::new());
+    for result in results {
+        match (result, &mut all) {
+            (Ok(one), Ok(others)) => others.push(one),
+            (Ok(_), Err(_)) => {}
+            (Err(refused), so_far) => *so_far = Err(refused),
         }
     }
+    all
 }
 
 fn join(path: &str, key: &str) -> String {

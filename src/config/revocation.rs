@@ -3,8 +3,7 @@
 use std::rc::Rc;
 use std::time::Duration;
 
-use super::error::ConfigError;
-use super::reader::{Item, Section};
+use super::reader::{Item, Refused, Section, all};
 use super::security_events::{events, streams_of_their_own};
 use super::sender::{audiences, named, signer};
 use super::{defaults, fleet, global_token_revocation, provider};
@@ -17,11 +16,12 @@ use crate::revocation::sources::{
 use crate::token::Secret;
 
 /// The sources; none of them, unless it is named. `taken`: paths that others have, and who.
+#[inline(never)]
 pub(super) fn sources(
     root: &Section<'_>,
-    providers: &Result<Vec<Provider>, ConfigError>,
+    providers: &Result<Vec<Provider>, Refused>,
     taken: &[(String, &str)],
-) -> Result<Sources, ConfigError> {
+) -> Result<Sources, Refused> {
     let section = root.section(
         "revocation",
         &[
@@ -37,17 +37,17 @@ pub(super) fn sources(
     )?;
     let settles = Duration::ZERO..=Duration::from_secs(5 * 60);
     let of = |key: &str| section.get(key);
-    let admin = section.noted(of("admin").map(admin).transpose());
-    let fleet = section.noted(of("fleet").map(fleet::fleet).transpose());
-    let jwts = section.noted(of("jwts").map_or(Ok(defaults::JWTS), |item| {
+    let admin = of("admin").map(admin).transpose();
+    let fleet = of("fleet").map(fleet::fleet).transpose();
+    let jwts = of("jwts").map_or(Ok(defaults::JWTS), |item| {
         item.one_of(&[("refuse", WithdrawnJwts::Refuse), ("ignore", WithdrawnJwts::Ignore)])
-    }));
-    let providers = providers.as_deref().map_err(Clone::clone)?;
-    let endpoint = section.noted(of("endpoint").map(|item| endpoint(item, providers)).transpose());
-    let logouts = section.noted(several(&section, "back_channel_logout", |item| logout(item, providers)));
-    let events = section.noted(several(&section, "security_events", |item| events(item, providers)));
+    });
+    let providers = providers.as_deref().map_err(|refused| *refused)?;
+    let endpoint = of("endpoint").map(|item| endpoint(item, providers)).transpose();
+    let logouts = several(&section, "back_channel_logout", |item| logout(item, providers));
+    let events = several(&section, "security_events", |item| events(item, providers));
     let orders = of("global_token_revocation");
-    let orders = section.noted(orders.map(|it| global_token_revocation::receiver(it, providers)).transpose());
+    let orders = orders.map(|it| global_token_revocation::receiver(it, providers)).transpose();
     let sources = Sources {
         jwts: jwts?,
         endpoint: endpoint?,
@@ -71,8 +71,8 @@ pub(super) fn sources(
 fn several<'c, T>(
     section: &Section<'c>,
     key: &str,
-    read: impl Fn(Item<'c>) -> Result<T, ConfigError>,
-) -> Result<Vec<T>, ConfigError> {
+    read: impl Fn(Item<'c>) -> Result<T, Refused>,
+) -> Result<Vec<T>, Refused> {
     let Some(item) = section.get(key) else { return Ok(Vec::new()) };
     if item.value.is_object() {
         return read(item).map(|one| vec![one]);
@@ -82,7 +82,7 @@ fn several<'c, T>(
     }
     let items = item.elements()?;
     match items.len() {
-        1..=MAX_SENDERS => section.all(items.into_iter().map(read)),
+        1..=MAX_SENDERS => all(items.into_iter().map(read)),
         0 => Err(item.error("at least one value", "none")),
         count => Err(item.error(&format!("at most {MAX_SENDERS} values"), &count.to_string())),
     }
@@ -93,7 +93,7 @@ fn paths_of_their_own(
     section: &Section<'_>,
     sources: &Sources,
     taken: &[(String, &str)],
-) -> Result<(), ConfigError> {
+) -> Result<(), Refused> {
     let places = |key: &str, place: usize, rest: &str| {
         let is_list = section.get(key).is_some_and(|item| item.value.is_array());
         let place = if is_list { format!("[{place}]") } else { String::new() };
@@ -117,7 +117,7 @@ fn paths_of_their_own(
     Ok(())
 }
 
-fn endpoint(item: Item<'_>, providers: &[Provider]) -> Result<WatchedEndpoint, ConfigError> {
+fn endpoint(item: Item<'_>, providers: &[Provider]) -> Result<WatchedEndpoint, Refused> {
     let section = item.section(&["path", "provider", "cluster", "hosts"])?;
     let provider = named(&section, providers)?;
     let cluster = section.get("cluster").map(|item| item.text().map(str::to_owned)).transpose()?;
@@ -134,7 +134,7 @@ fn endpoint(item: Item<'_>, providers: &[Provider]) -> Result<WatchedEndpoint, C
     })
 }
 
-fn logout(item: Item<'_>, providers: &[Provider]) -> Result<LogoutReceiver, ConfigError> {
+fn logout(item: Item<'_>, providers: &[Provider]) -> Result<LogoutReceiver, Refused> {
     let section = item.section(&["path", "provider", "audiences", "require_exp", "unknown_sessions"])?;
     let (signer, issuer) = signer(&section, providers)?;
     Ok(LogoutReceiver {
@@ -151,7 +151,7 @@ fn logout(item: Item<'_>, providers: &[Provider]) -> Result<LogoutReceiver, Conf
     })
 }
 
-fn admin(item: Item<'_>) -> Result<AdminReceiver, ConfigError> {
+fn admin(item: Item<'_>) -> Result<AdminReceiver, Refused> {
     let section = item.section(&["path", "token"])?;
     Ok(AdminReceiver {
         path: section.required("path")?.normal_path()?.to_owned(),
@@ -160,7 +160,7 @@ fn admin(item: Item<'_>) -> Result<AdminReceiver, ConfigError> {
 }
 
 /// Anybody who reaches the path may guess: a secret that is too short to be one is refused. Says nothing of it.
-fn admin_token(item: &Item<'_>) -> Result<Secret, ConfigError> {
+fn admin_token(item: &Item<'_>) -> Result<Secret, Refused> {
     let token = item.secret()?;
     if token.secret().len() < MIN_ADMIN_TOKEN {
         let wanted = format!("a secret of at least {MIN_ADMIN_TOKEN} bytes");

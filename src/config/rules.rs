@@ -3,16 +3,14 @@
 use std::rc::Rc;
 
 use super::defaults;
-use super::error::ConfigError;
-use super::reader::{Item, Section};
+use super::reader::{Item, Refused, Section, Spot, all};
 use crate::policy::{Match, Policy, Rule};
 use crate::request::host_of;
 
 /// The rules in their order.
-pub(super) fn rules(root: &Section<'_>, policies: &Policies) -> Result<Vec<Rule>, ConfigError> {
+pub(super) fn rules(root: &Section<'_>, policies: &Policies) -> Result<Vec<Rule>, Refused> {
     let items = root.elements("rules")?;
-    let rules =
-        root.all(items.iter().map(|item| rule(item.clone().section(&["match", "policy"])?, policies)))?;
+    let rules = all(items.iter().map(|item| rule(item.section(&["match", "policy"])?, policies)))?;
     for (index, (item, rule)) in items.iter().zip(&rules).enumerate() {
         let before = rules.iter().take(index);
         if let Some(first) = before.into_iter().position(|other| covers(&other.matches, &rule.matches)) {
@@ -23,12 +21,12 @@ pub(super) fn rules(root: &Section<'_>, policies: &Policies) -> Result<Vec<Rule>
 }
 
 /// The policies, or why they are not known.
-type Policies = Result<Vec<Rc<Policy>>, ConfigError>;
+type Policies = Result<Vec<Rc<Policy>>, Refused>;
 
-fn rule(section: Section<'_>, policies: &Policies) -> Result<Rule, ConfigError> {
-    let matches = section.noted(match_of(&section));
+fn rule(section: Section<'_>, policies: &Policies) -> Result<Rule, Refused> {
+    let matches = match_of(&section);
     let policy = section.required("policy")?;
-    let policy = section.noted(named(&section, policy.text()?, &policy.path, policies));
+    let policy = named(&section, policy.text()?, policy.spot, policies);
     Ok(Rule { matches: matches?, policy: policy? })
 }
 
@@ -36,18 +34,18 @@ fn rule(section: Section<'_>, policies: &Policies) -> Result<Rule, ConfigError> 
 pub(super) fn named(
     section: &Section<'_>,
     name: &str,
-    path: &str,
+    spot: Spot<'_>,
     policies: &Policies,
-) -> Result<Rc<Policy>, ConfigError> {
+) -> Result<Rc<Policy>, Refused> {
     let names: Vec<&str> = match policies {
         Ok(policies) => match policies.iter().find(|policy| policy.name == name) {
             Some(policy) => return Ok(Rc::clone(policy)),
             None => policies.iter().map(|policy| policy.name.as_str()).collect(),
         },
-        Err(error) => {
+        Err(refused) => {
             let names = section.names_in("policies");
             if names.contains(&name) || name == defaults::POLICY {
-                return Err(error.clone());
+                return Err(*refused);
             }
             names
         }
@@ -57,10 +55,10 @@ pub(super) fn named(
     } else {
         format!("one of {}", names.join(", "))
     };
-    Err(ConfigError::new(path, format!("expected {wanted}, got {name:?}")))
+    Err(spot.refuse(&format!("expected {wanted}, got {name:?}")))
 }
 
-fn match_of(section: &Section<'_>) -> Result<Match, ConfigError> {
+fn match_of(section: &Section<'_>) -> Result<Match, Refused> {
     let section = section.section("match", &["hosts", "path", "path_prefix", "methods", "route_names"])?;
     let mut matches = Match::default();
     for host in some(&section, "hosts")? {
@@ -87,7 +85,7 @@ fn match_of(section: &Section<'_>) -> Result<Match, ConfigError> {
 }
 
 /// A list that is not empty where it is there: nothing would match an empty one.
-fn some<'c>(section: &Section<'c>, key: &str) -> Result<Vec<Item<'c>>, ConfigError> {
+fn some<'c>(section: &Section<'c>, key: &str) -> Result<Vec<Item<'c>>, Refused> {
     let Some(list) = section.get(key) else { return Ok(Vec::new()) };
     let elements = list.elements()?;
     if elements.is_empty() {

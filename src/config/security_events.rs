@@ -6,9 +6,8 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::authorization::{Whose, authorization};
-use super::error::ConfigError;
 use super::place::{Place, place, scheme};
-use super::reader::{Item, Section};
+use super::reader::{Item, Refused, Section, all};
 use super::sender::{Sender, audiences, sender};
 use super::{defaults, provider};
 use crate::provider::Provider;
@@ -18,7 +17,8 @@ use crate::revocation::stream::{Stream, Subjects};
 use crate::target::{Host, Target, Url};
 
 /// One transmitter.
-pub(super) fn events(item: Item<'_>, providers: &[Provider]) -> Result<SecurityEvents, ConfigError> {
+#[inline(never)]
+pub(super) fn events(item: Item<'_>, providers: &[Provider]) -> Result<SecurityEvents, Refused> {
     let section =
         item.section(&["provider", "issuer", "audiences", "jwks", "algorithms", "push", "poll", "stream"])?;
     let Sender { signer, issuer, subject_issuer } = sender(&section, providers)?;
@@ -54,7 +54,7 @@ pub(super) fn events(item: Item<'_>, providers: &[Provider]) -> Result<SecurityE
     Ok(SecurityEvents { signer, rules, push, poll, stream })
 }
 
-fn push(item: Item<'_>) -> Result<PushReceiver, ConfigError> {
+fn push(item: Item<'_>) -> Result<PushReceiver, Refused> {
     let section = item.section(&["path", "authorization"])?;
     Ok(PushReceiver {
         path: section.required("path")?.normal_path()?.to_owned(),
@@ -68,7 +68,7 @@ fn poll(
     is_written: bool,
     stream: Option<&Stream>,
     whose: Whose<'_>,
-) -> Result<Poll, ConfigError> {
+) -> Result<Poll, Refused> {
     let section = section.section(
         "poll",
         &["cluster", "scheme", "authority", "path", "interval", "timeout", "authorization"],
@@ -106,7 +106,7 @@ fn poll(
 }
 
 /// A stream that is found, or made.
-fn stream(item: Item<'_>, issuer: &str, whose: Whose<'_>) -> Result<Stream, ConfigError> {
+fn stream(item: Item<'_>, issuer: &str, whose: Whose<'_>) -> Result<Stream, Refused> {
     let section = item.section(&[
         "cluster",
         "scheme",
@@ -119,9 +119,8 @@ fn stream(item: Item<'_>, issuer: &str, whose: Whose<'_>) -> Result<Stream, Conf
         "subjects",
     ])?;
     let Place { cluster, scheme, authority } = place(&section, Some(issuer), None)?;
-    let path = section.noted(section.required("path").and_then(|item| item.path()));
+    let path = section.required("path").and_then(|item| item.path());
     let authorization = section.get("authorization").map(|item| authorization(&item, whose)).transpose();
-    let authorization = section.noted(authorization);
     let description = section.get("description").map_or_else(
         || Ok(defaults::STREAM_DESCRIPTION.to_owned()),
         |item| match item.value.is_object() {
@@ -129,9 +128,8 @@ fn stream(item: Item<'_>, issuer: &str, whose: Whose<'_>) -> Result<Stream, Conf
             false => item.text_such("a text of up to 255 characters", is_short).map(str::to_owned),
         },
     );
-    let description = section.noted(description);
-    let events = section.noted(event_types(&section));
-    let subjects = section.noted(subjects(&section));
+    let events = event_types(&section);
+    let subjects = subjects(&section);
     let timeouts = Duration::from_millis(1)..=Duration::from_secs(60);
     let hosts = [Url::parse(issuer).and_then(|url| url.host()), Host::parse(&authority)];
     Ok(Stream {
@@ -148,7 +146,7 @@ fn stream(item: Item<'_>, issuer: &str, whose: Whose<'_>) -> Result<Stream, Conf
 }
 
 /// The types of events that are asked for: by default all that something follows from.
-fn event_types(section: &Section<'_>) -> Result<Vec<String>, ConfigError> {
+fn event_types(section: &Section<'_>) -> Result<Vec<String>, Refused> {
     let Some(list) = section.get("events") else { return Ok(acted_on().collect()) };
     let elements = list.elements()?;
     let known: Vec<String> = acted_on().collect();
@@ -157,10 +155,10 @@ fn event_types(section: &Section<'_>) -> Result<Vec<String>, ConfigError> {
             element.warn("nothing follows from such events: they are acknowledged and change nothing");
         }
     }
-    provider::some(&list, section.all(elements.iter().map(|element| element.text().map(str::to_owned))))
+    provider::some(&list, all(elements.iter().map(|element| element.text().map(str::to_owned))))
 }
 
-fn subjects(section: &Section<'_>) -> Result<Subjects, ConfigError> {
+fn subjects(section: &Section<'_>) -> Result<Subjects, Refused> {
     let wanted = "all, none, or a list of subject identifiers (RFC 9493)";
     let Some(item) = section.get("subjects") else { return Ok(Subjects::All) };
     match item.value {
@@ -172,7 +170,7 @@ fn subjects(section: &Section<'_>) -> Result<Subjects, ConfigError> {
                 let wanted = "a subject identifier, with its format (RFC 9493)";
                 format.map(|_| subject.value.clone()).ok_or_else(|| subject.wrong_type(wanted))
             };
-            let subjects = section.all(item.elements()?.iter().map(identifier));
+            let subjects = all(item.elements()?.iter().map(identifier));
             provider::some(&item, subjects).map(Subjects::These)
         }
         Value::Array(_) => Err(item.error(&format!("at most {MAX_SUBJECTS} subjects"), "more")),
@@ -188,7 +186,7 @@ fn is_short(text: &str) -> bool {
 pub(super) fn streams_of_their_own(
     section: &Section<'_>,
     events: &[Rc<SecurityEvents>],
-) -> Result<(), ConfigError> {
+) -> Result<(), Refused> {
     let mut seen: Vec<(usize, &Poll)> = Vec::new();
     for (place, poll) in events.iter().enumerate().filter_map(|(place, it)| Some((place, it.poll.as_ref()?)))
     {

@@ -2,8 +2,7 @@
 
 use std::rc::Rc;
 
-use super::error::ConfigError;
-use super::reader::Section;
+use super::reader::{Refused, Section};
 use super::{defaults, provider};
 use crate::cache::ProviderTag;
 use crate::jwt::{Algorithm, JwksEndpoint};
@@ -11,17 +10,14 @@ use crate::provider::Provider;
 use crate::revocation::sources::Signer;
 
 /// Whose tokens are for us: at least one, for none would be taken.
-pub(super) fn audiences(section: &Section<'_>) -> Result<Vec<String>, ConfigError> {
+pub(super) fn audiences(section: &Section<'_>) -> Result<Vec<String>, Refused> {
     let list = section.required("audiences")?;
     let audiences = list.elements()?.iter().map(|audience| audience.text().map(str::to_owned)).collect();
     provider::some(&list, audiences)
 }
 
 /// The provider that a section names; the only one, where there is but one and none is named.
-pub(super) fn named<'p>(
-    section: &Section<'_>,
-    providers: &'p [Provider],
-) -> Result<&'p Provider, ConfigError> {
+pub(super) fn named<'p>(section: &Section<'_>, providers: &'p [Provider]) -> Result<&'p Provider, Refused> {
     match (section.get("provider"), providers) {
         (None, [only]) => Ok(only),
         (None, _) => Err(section.error("provider", "expected the name of a provider, got none")),
@@ -34,7 +30,7 @@ pub(super) fn named<'p>(
 }
 
 /// The issuer that subjects are of.
-pub(super) fn issuer_of<'p>(section: &Section<'_>, provider: &'p Provider) -> Result<&'p str, ConfigError> {
+pub(super) fn issuer_of<'p>(section: &Section<'_>, provider: &'p Provider) -> Result<&'p str, Refused> {
     provider.issuer().ok_or_else(|| {
         let problem = format!(
             "expected a provider with issuer, for subjects are named by it, got {:?} without",
@@ -45,7 +41,7 @@ pub(super) fn issuer_of<'p>(section: &Section<'_>, provider: &'p Provider) -> Re
 }
 
 /// Who signs, and its issuer.
-pub(super) fn signer(section: &Section<'_>, providers: &[Provider]) -> Result<(Signer, String), ConfigError> {
+pub(super) fn signer(section: &Section<'_>, providers: &[Provider]) -> Result<(Signer, String), Refused> {
     let provider = named(section, providers)?;
     let Some(validator) = &provider.validator else {
         let problem = format!(
@@ -67,7 +63,7 @@ pub(super) struct Sender {
 }
 
 /// A sender who may have keys and an issuer of his own; those of the provider otherwise.
-pub(super) fn sender(section: &Section<'_>, providers: &[Provider]) -> Result<Sender, ConfigError> {
+pub(super) fn sender(section: &Section<'_>, providers: &[Provider]) -> Result<Sender, Refused> {
     let issuer = section.get("issuer").map(|issuer| issuer.text().map(str::to_owned)).transpose()?;
     let (signer, subject_issuer) = match section.get("jwks") {
         None => signer(section, providers)?,
@@ -79,7 +75,7 @@ pub(super) fn sender(section: &Section<'_>, providers: &[Provider]) -> Result<Se
 }
 
 /// Those of the provider's keys are said there.
-fn no_algorithms_without_keys(section: &Section<'_>) -> Result<(), ConfigError> {
+fn no_algorithms_without_keys(section: &Section<'_>) -> Result<(), Refused> {
     match section.get("algorithms").filter(|_| section.get("jwks").is_none()) {
         Some(item) => Err(item.error("no such key but beside jwks", "one")),
         None => Ok(()),
@@ -91,7 +87,7 @@ fn own_signer(
     section: &Section<'_>,
     issuer: Option<&str>,
     providers: &[Provider],
-) -> Result<(Signer, String), ConfigError> {
+) -> Result<(Signer, String), Refused> {
     let provider = named(section, providers)?;
     let subject_issuer = issuer_of(section, provider)?;
     let issuer = issuer.unwrap_or(subject_issuer);
@@ -108,7 +104,7 @@ fn own_signer(
     Ok((signer, subject_issuer.to_owned()))
 }
 
-fn algorithms(section: &Section<'_>) -> Result<Vec<Algorithm>, ConfigError> {
+fn algorithms(section: &Section<'_>) -> Result<Vec<Algorithm>, Refused> {
     let Some(list) = section.get("algorithms") else { return Ok(defaults::JWT_ALGORITHMS.to_vec()) };
     let named = list.elements()?.iter().map(provider::verifying).collect();
     provider::some(&list, named)

@@ -4,44 +4,43 @@ use std::rc::Rc;
 
 use super::choices::StrategyName;
 use super::defaults;
-use super::error::ConfigError;
-use super::reader::{Item, Section};
+use super::reader::{Item, Refused, Section, Spot};
 use crate::policy::Strategy;
 use crate::provider::{Introspector, Provider, Validator};
 
 /// The strategy that a policy names.
-pub(super) fn strategy_name(section: &Section<'_>) -> Result<StrategyName, ConfigError> {
+pub(super) fn strategy_name(section: &Section<'_>) -> Result<StrategyName, Refused> {
     section.get("strategy").map_or(Ok(defaults::STRATEGY), |strategy| strategy.one_of(&StrategyName::ALL))
 }
 
 /// A provider that a policy names.
-pub(super) struct Named<'p> {
+pub(super) struct Named<'c, 'p> {
     /// Its place among all providers.
     pub(super) index: usize,
     provider: &'p Provider,
     /// Where it is named.
-    path: String,
+    spot: Spot<'c>,
 }
 
 /// The providers that the policy names; if there is but one, it needs no naming.
-pub(super) fn named_providers<'p>(
-    section: &Section<'_>,
+pub(super) fn named_providers<'c, 'p>(
+    section: &Section<'c>,
     strategy: StrategyName,
     providers: &'p [Provider],
-) -> Result<Vec<Named<'p>>, ConfigError> {
+) -> Result<Vec<Named<'c, 'p>>, Refused> {
     let wanted = || {
         let names: Vec<&str> = providers.iter().map(|provider| provider.name.as_str()).collect();
         format!("one of {}", names.join(", "))
     };
-    let find = |item: &Item<'_>| {
+    let find = |item: Item<'c>| {
         let mut places = providers.iter().enumerate();
         let found = places.find(|(_, provider)| item.value == provider.name.as_str());
         let (index, provider) = found.ok_or_else(|| item.wrong(&wanted()))?;
-        Ok(Named { index, provider, path: item.path.clone() })
+        Ok(Named { index, provider, spot: item.spot })
     };
     match (section.get("provider"), section.get("providers")) {
         (Some(_), Some(list)) => Err(list.error("provider or providers", "both")),
-        (Some(item), None) => Ok(vec![find(&item)?]),
+        (Some(item), None) => Ok(vec![find(item)?]),
         (None, Some(list)) => {
             let elements = list.elements()?;
             if matches!(strategy, StrategyName::Introspection | StrategyName::PhantomToken) {
@@ -51,9 +50,9 @@ pub(super) fn named_providers<'p>(
             if elements.is_empty() {
                 return Err(list.error("at least one provider", "none"));
             }
-            let mut named: Vec<Named<'_>> = Vec::new();
+            let mut named: Vec<Named<'_, '_>> = Vec::new();
             for element in elements {
-                let one = find(&element)?;
+                let one = find(element)?;
                 if named.iter().any(|other| other.index == one.index) {
                     return Err(
                         element.error("a provider of its own", &format!("{:?} again", one.provider.name))
@@ -64,14 +63,14 @@ pub(super) fn named_providers<'p>(
             Ok(named)
         }
         (None, None) => match providers {
-            [only] => Ok(vec![Named { index: 0, provider: only, path: section.path_of("provider") }]),
+            [only] => Ok(vec![Named { index: 0, provider: only, spot: section.spot.key("provider") }]),
             _ => Err(section.error("provider", &format!("expected {}, got none", wanted()))),
         },
     }
 }
 
 /// Fails if the policy names a provider that nobody has written down, well or badly.
-fn unwritten(section: &Section<'_>) -> Result<(), ConfigError> {
+fn unwritten(section: &Section<'_>) -> Result<(), Refused> {
     let names = section.names_in("providers");
     let is_written = |item: &Item<'_>| item.value.as_str().is_some_and(|name| names.contains(&name));
     let mut items = section.get("provider").into_iter().chain(section.elements("providers")?);
@@ -83,14 +82,14 @@ fn unwritten(section: &Section<'_>) -> Result<(), ConfigError> {
 pub(super) fn strategy(
     section: &Section<'_>,
     name: StrategyName,
-    providers: &Result<Vec<Provider>, ConfigError>,
-) -> Result<Strategy, ConfigError> {
+    providers: &Result<Vec<Provider>, Refused>,
+) -> Result<Strategy, Refused> {
     if name == StrategyName::Allow {
         return Ok(Strategy::Allow);
     }
     let providers = match providers {
         Ok(providers) => providers,
-        Err(error) => return Err(unwritten(section).err().unwrap_or_else(|| error.clone())),
+        Err(refused) => return unwritten(section).and(Err(*refused)),
     };
     let named = named_providers(section, name, providers)?;
     Ok(match name {
@@ -107,13 +106,13 @@ pub(super) fn strategy(
         StrategyName::JwtAndIntrospection => {
             distinct_issuers(&named)?;
             let both = named.iter().map(|it| Ok((validator(it, name)?, introspector(it, name)?)));
-            Strategy::JwtAndIntrospection(both.collect::<Result<_, ConfigError>>()?)
+            Strategy::JwtAndIntrospection(both.collect::<Result<_, Refused>>()?)
         }
     })
 }
 
 /// Every provider with keys for its own JWTs, and the first that can be asked for all else.
-fn auto(section: &Section<'_>, named: &[Named<'_>]) -> Result<Strategy, ConfigError> {
+fn auto(section: &Section<'_>, named: &[Named<'_, '_>]) -> Result<Strategy, Refused> {
     distinct_issuers(named)?;
     let asked = named.iter().find_map(|it| Some((it, Rc::clone(it.provider.introspector.as_ref()?))));
     let validators: Vec<_> = named.iter().filter_map(|it| it.provider.validator.clone()).collect();
@@ -123,36 +122,36 @@ fn auto(section: &Section<'_>, named: &[Named<'_>]) -> Result<Strategy, ConfigEr
     if validators.is_empty() {
         return Err(none_with("jwks", section, named));
     }
-    let is_idle = |it: &&Named<'_>| it.provider.validator.is_none() && it.index != asked.index;
+    let is_idle = |it: &&Named<'_, '_>| it.provider.validator.is_none() && it.index != asked.index;
     match named.iter().find(is_idle) {
         Some(idle) => {
             let (one, other) = (&idle.provider.name, &asked.provider.name);
             let problem = format!(
                 "expected a provider with jwks, for what is validated by no keys is introspected at {other:?}, got {one:?} without"
             );
-            Err(ConfigError::new(idle.path.as_str(), problem))
+            Err(idle.spot.refuse(&problem))
         }
         None => Ok(Strategy::Auto(validators, introspector)),
     }
 }
 
 /// The side of a provider that is asked.
-fn introspector(named: &Named<'_>, strategy: StrategyName) -> Result<Rc<Introspector>, ConfigError> {
+fn introspector(named: &Named<'_, '_>, strategy: StrategyName) -> Result<Rc<Introspector>, Refused> {
     named.provider.introspector.clone().ok_or_else(|| without("introspection", named, strategy))
 }
 
 /// The side of a provider whose JWTs are validated here.
-fn validator(named: &Named<'_>, strategy: StrategyName) -> Result<Rc<Validator>, ConfigError> {
+fn validator(named: &Named<'_, '_>, strategy: StrategyName) -> Result<Rc<Validator>, Refused> {
     named.provider.validator.clone().ok_or_else(|| without("jwks", named, strategy))
 }
 
-fn without(key: &str, named: &Named<'_>, strategy: StrategyName) -> ConfigError {
+fn without(key: &str, named: &Named<'_, '_>, strategy: StrategyName) -> Refused {
     let (strategy, name) = (strategy.as_written(), &named.provider.name);
     let problem = format!("expected a provider with {key} under strategy {strategy}, got {name:?} without");
-    ConfigError::new(named.path.as_str(), problem)
+    named.spot.refuse(&problem)
 }
 
-fn none_with(key: &str, section: &Section<'_>, named: &[Named<'_>]) -> ConfigError {
+fn none_with(key: &str, section: &Section<'_>, named: &[Named<'_, '_>]) -> Refused {
     match named {
         [only] => without(key, only, StrategyName::Auto),
         _ => {
@@ -163,14 +162,14 @@ fn none_with(key: &str, section: &Section<'_>, named: &[Named<'_>]) -> ConfigErr
 }
 
 /// Of two providers with one issuer, the second would never be chosen.
-fn distinct_issuers(named: &[Named<'_>]) -> Result<(), ConfigError> {
+fn distinct_issuers(named: &[Named<'_, '_>]) -> Result<(), Refused> {
     let mut issuers: Vec<&str> = Vec::new();
-    for Named { provider, path, .. } in named {
+    for Named { provider, spot, .. } in named {
         let Some(validator) = &provider.validator else { continue };
         let issuer = validator.rules.issuer.as_str();
         if issuers.contains(&issuer) {
             let problem = format!("expected a provider with an issuer of its own, got {issuer:?} again");
-            return Err(ConfigError::new(path.as_str(), problem));
+            return Err(spot.refuse(&problem));
         }
         issuers.push(issuer);
     }

@@ -2,19 +2,18 @@
 
 use serde_json::Value;
 
-use super::error::ConfigError;
-use super::reader::{Item, QUOTES_NEEDED};
+use super::reader::{Item, QUOTES_NEEDED, Refused};
 use crate::request::host_of;
 use crate::token::Secret;
 
 impl<'c> Item<'c> {
     /// A text of at least one character.
-    pub(super) fn text(&self) -> Result<&'c str, ConfigError> {
+    pub(super) fn text(&self) -> Result<&'c str, Refused> {
         self.text_such("a text", |text| !text.is_empty())
     }
 
     /// A text that may be empty, and is not shown: a value that is sent as it is.
-    pub(super) fn any_text(&self) -> Result<&'c str, ConfigError> {
+    pub(super) fn any_text(&self) -> Result<&'c str, Refused> {
         self.value.as_str().ok_or_else(|| match self.value {
             Value::Bool(_) => self.error("a text", &["a boolean", QUOTES_NEEDED].concat()),
             Value::Number(_) => self.error("a text", &["a number", QUOTES_NEEDED].concat()),
@@ -23,12 +22,12 @@ impl<'c> Item<'c> {
     }
 
     /// A path that starts with a slash.
-    pub(super) fn path(&self) -> Result<&'c str, ConfigError> {
+    pub(super) fn path(&self) -> Result<&'c str, Refused> {
         self.text_such("a path such as \"/introspect\"", is_path)
     }
 
     /// A path without query, as requests have it once Envoy has brought it to its normal form.
-    pub(super) fn normal_path(&self) -> Result<&'c str, ConfigError> {
+    pub(super) fn normal_path(&self) -> Result<&'c str, Refused> {
         self.text_such("a path such as \"/api\" in its normal form and without query", |path| {
             let others = ["?", "#", "//", "/./", "/../"];
             is_path(path) && !others.iter().any(|other| path.contains(other))
@@ -36,14 +35,14 @@ impl<'c> Item<'c> {
     }
 
     /// A host with or without a port.
-    pub(super) fn authority(&self) -> Result<&'c str, ConfigError> {
+    pub(super) fn authority(&self) -> Result<&'c str, Refused> {
         self.text_such("a host such as \"as.example\"", |host| {
             !host.is_empty() && host.bytes().all(|byte| is_host_byte(byte) || byte == b':')
         })
     }
 
     /// A host as requests are compared with it, with a port or without, brought to lower case.
-    pub(super) fn host(&self) -> Result<String, ConfigError> {
+    pub(super) fn host(&self) -> Result<String, Refused> {
         let authority = self.text_such("a host such as \"api.example\", without wildcard", |authority| {
             let host = host_of(authority.as_bytes());
             let port = authority.as_bytes().get(host.len() + 1..);
@@ -63,20 +62,20 @@ impl<'c> Item<'c> {
     }
 
     /// A request method (RFC 9110 §9.1).
-    pub(super) fn method(&self) -> Result<&'c str, ConfigError> {
+    pub(super) fn method(&self) -> Result<&'c str, Refused> {
         self.text_such("a method in capitals such as GET", |method| {
             is_token(method) && !method.bytes().any(|byte| byte.is_ascii_lowercase())
         })
     }
 
     /// The name of a claim, or, if it begins with a slash, a JSON Pointer to one (RFC 6901).
-    pub(super) fn claim_name(&self) -> Result<&'c str, ConfigError> {
+    pub(super) fn claim_name(&self) -> Result<&'c str, Refused> {
         let name = self.text()?;
         self.claim_named(name).map(|()| name)
     }
 
     /// Checks a name that stands for a claim of this item.
-    pub(super) fn claim_named(&self, name: &str) -> Result<(), ConfigError> {
+    pub(super) fn claim_named(&self, name: &str) -> Result<(), Refused> {
         if name.starts_with('/') {
             if name.split('~').skip(1).any(|rest| !rest.starts_with(['0', '1'])) {
                 let wanted = "a JSON Pointer, in which ~ is ~0 and / in a name is ~1";
@@ -92,29 +91,29 @@ impl<'c> Item<'c> {
     }
 
     /// A scope-token (RFC 6749 §3.3).
-    pub(super) fn scope(&self) -> Result<&'c str, ConfigError> {
+    pub(super) fn scope(&self) -> Result<&'c str, Refused> {
         self.text_such("one scope without spaces", is_word)
     }
 
     /// A value of `acr` that a challenge can name (RFC 9470 §3): spaces divide them there.
-    pub(super) fn acr(&self) -> Result<&'c str, ConfigError> {
+    pub(super) fn acr(&self) -> Result<&'c str, Refused> {
         self.text_such("a text in ASCII without spaces, quotes and backslashes", is_word)
     }
 
     /// A text that can stand between quotes in a challenge (RFC 6750 §3).
-    pub(super) fn quotable(&self) -> Result<&'c str, ConfigError> {
+    pub(super) fn quotable(&self) -> Result<&'c str, Refused> {
         self.text_such("ASCII without quotes and backslashes", |text| {
             text.bytes().all(|byte| matches!(byte, b' '..=b'~') && byte != b'"' && byte != b'\\')
         })
     }
 
     /// The name of a cookie (RFC 6265 §4.1.1).
-    pub(super) fn cookie_name(&self) -> Result<&'c str, ConfigError> {
+    pub(super) fn cookie_name(&self) -> Result<&'c str, Refused> {
         self.text_such("the name of a cookie", is_token)
     }
 
     /// The name of a header, brought to lower case, but none of `others`.
-    pub(super) fn header_name(&self, name: &str, others: &[&str]) -> Result<String, ConfigError> {
+    pub(super) fn header_name(&self, name: &str, others: &[&str]) -> Result<String, Refused> {
         let lower = name.to_ascii_lowercase();
         if is_token(name)
             && !UNTOUCHABLE_HEADERS.contains(&lower.as_str())
@@ -130,8 +129,8 @@ impl<'c> Item<'c> {
     pub(super) fn headers(
         self,
         others: &[&str],
-        value: fn(&Self) -> Result<&'c str, ConfigError>,
-    ) -> Result<Vec<(String, String)>, ConfigError> {
+        value: fn(&Self) -> Result<&'c str, Refused>,
+    ) -> Result<Vec<(String, String)>, Refused> {
         let mut headers: Vec<(String, String)> = Vec::new();
         for (name, item) in self.entries()? {
             let name = item.header_name(name, others)?;
@@ -144,14 +143,14 @@ impl<'c> Item<'c> {
     }
 
     /// The value of a header; not shown, for it may be a credential.
-    pub(super) fn header_value(&self) -> Result<&'c str, ConfigError> {
+    pub(super) fn header_value(&self) -> Result<&'c str, Refused> {
         let value = self.any_text()?;
         let is_one = !value.chars().any(char::is_control);
         is_one.then_some(value).ok_or_else(|| self.error("a value without control characters", "one with"))
     }
 
     /// A secret that is sent to the authorization server.
-    pub(super) fn credential(&self) -> Result<Secret, ConfigError> {
+    pub(super) fn credential(&self) -> Result<Secret, Refused> {
         let secret = self.secret()?;
         if secret.secret().chars().any(char::is_control) {
             let got = "one with (is there a line break at its end?)";
@@ -161,7 +160,7 @@ impl<'c> Item<'c> {
     }
 
     /// The secret under `{env: NAME}` or `{inline: "..."}`, or a JWK that stands there as it is.
-    pub(super) fn secret(&self) -> Result<Secret, ConfigError> {
+    pub(super) fn secret(&self) -> Result<Secret, Refused> {
         let wanted = "{env: NAME} or {inline: \"...\"}";
         let text = match self.only_member(&[("env", true), ("inline", false)]) {
             Some((true, name)) => name.variable()?,
@@ -178,11 +177,11 @@ impl<'c> Item<'c> {
     }
 
     /// What the environment variable of this name holds.
-    fn variable(&self) -> Result<String, ConfigError> {
+    fn variable(&self) -> Result<String, Refused> {
         let is_name = |name: &&str| name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
         let name =
             self.value.as_str().filter(is_name).ok_or_else(|| self.wrong_type("the name of a variable"))?;
-        (self.context.env)(name).ok_or_else(|| {
+        (self.spot.context.env)(name).ok_or_else(|| {
             let hint = "none (add it to vm_config.environment_variables.host_env_keys and to Envoy's own environment)";
             self.error(&format!("the environment variable {name}"), hint)
         })

@@ -1,26 +1,21 @@
 //! ECDSA signatures between their two forms: DER, which the host speaks (RFC 3279 §2.2.3), and the fixed
 //! length `r ‖ s` of JOSE (RFC 7518 §3.4).
 
-use pkcs8::der::asn1::UintRef;
-use pkcs8::der::{Decode, Encode, Reader, SliceReader};
-
+use super::der::{Elements, numbers};
 use super::public_key::Curve;
 
 /// `r ‖ s`, each as long as the curve's field. `None` if `der` is no signature for this curve.
 pub(super) fn to_jose(curve: Curve, der: &[u8]) -> Option<Vec<u8>> {
-    let mut reader = SliceReader::new(der).ok()?;
-    let (r, s) = reader
-        .sequence(|numbers| {
-            Ok::<_, pkcs8::der::Error>((UintRef::decode(numbers)?, UintRef::decode(numbers)?))
-        })
-        .ok()?;
+    let mut signature = Elements::of_sequence(der).ok()?;
+    let (r, s) = (signature.number().ok()?, signature.number().ok()?);
+    signature.end().ok()?;
     let mut jose = Vec::with_capacity(2 * curve.field_len());
     for number in [r, s] {
-        let padding = curve.field_len().checked_sub(number.as_bytes().len())?;
+        let padding = curve.field_len().checked_sub(number.len())?;
         jose.resize(jose.len() + padding, 0);
-        jose.extend_from_slice(number.as_bytes());
+        jose.extend_from_slice(number);
     }
-    reader.is_finished().then_some(jose)
+    Some(jose)
 }
 
 /// The DER of `r ‖ s`. `None` if it has another length than the curve's signatures, or if a number is 0,
@@ -29,7 +24,7 @@ pub(super) fn to_der(curve: Curve, jose: &[u8]) -> Option<Vec<u8>> {
     let (r, s) = jose.split_at_checked(curve.field_len())?;
     let is_positive = |number: &[u8]| number.iter().any(|&byte| byte != 0);
     let well_formed = s.len() == curve.field_len() && is_positive(r) && is_positive(s);
-    well_formed.then(|| [UintRef::new(r).ok()?, UintRef::new(s).ok()?].to_der().ok())?
+    well_formed.then(|| numbers(&[r, s]).ok())?
 }
 
 #[cfg(test)]

@@ -2,8 +2,7 @@
 
 use std::fmt;
 
-use jwt_compact::alg::{Hs256, Hs256Key};
-use jwt_compact::{Algorithm as _, AlgorithmSignature};
+use hmac::{Hmac, KeyInit, Mac};
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
@@ -178,7 +177,8 @@ impl SigningKey {
 
 /// HMAC (RFC 2104) with SHA-256.
 pub(crate) fn hmac_sha256(key: &[u8], text: &[u8]) -> Vec<u8> {
-    Hs256.sign(&Hs256Key::new(key), text).as_bytes().into_owned()
+    let keyed = Hmac::<Sha256>::new_from_slice(key);
+    keyed.map(|mac| mac.chain_update(text).finalize().into_bytes().to_vec()).unwrap_or_default()
 }
 
 /// A public key as it is published: with what it is for and the name it is found under.

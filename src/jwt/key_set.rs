@@ -37,12 +37,12 @@ impl KeySet {
         if elements.len() > MAX_KEYS {
             warnings.push(KeyWarning::TooMany);
         }
-        for (index, element) in elements.iter().enumerate().take(MAX_KEYS) {
-            // Each by itself: a key that is broken, one with a member twice among them, spoils no other.
-            let jwk = json::object(element.get().as_bytes()).map_err(|reason| match reason {
-                NotAnObject::DuplicateMember => UnusableKey::DuplicateMember,
-                NotAnObject::OtherValue | NotAnObject::Syntax => UnusableKey::NotAnObject,
-            });
+        for (index, element) in elements.into_iter().enumerate().take(MAX_KEYS) {
+            let jwk = match element {
+                Ok(Value::Object(jwk)) => Ok(jwk),
+                Err(NotAnObject::DuplicateMember) => Err(UnusableKey::DuplicateMember),
+                _ => Err(UnusableKey::NotAnObject),
+            };
             match jwk.as_ref().map_err(|reason| *reason).and_then(VerifyingKey::from_jwk) {
                 Ok(key) => keys.push(key),
                 Err(reason) => warnings.push(KeyWarning::Skipped { index, reason }),

@@ -1,6 +1,5 @@
 //! The phantom token: a JWT access token (RFC 9068) made from what introspection said, signed by us.
 
-use std::collections::BTreeSet;
 use std::time::Duration;
 
 use litemap::LiteMap;
@@ -38,9 +37,9 @@ pub struct PhantomToken {
 #[derive(Clone, Debug, Default)]
 pub struct ClaimMapping {
     /// Members to take; `None` takes all.
-    pub include: Option<BTreeSet<String>>,
+    pub include: Option<Vec<String>>,
     /// Members to leave out.
-    pub exclude: BTreeSet<String>,
+    pub exclude: Vec<String>,
     /// Member to claim name.
     pub rename: LiteMap<String, String>,
     /// Claims that every phantom token has.
@@ -130,7 +129,7 @@ impl ClaimMapping {
             members.insert("sub".to_owned(), client_id);
         }
         members.retain(|name, _| {
-            self.include.as_ref().is_none_or(|include| include.contains(name)) && !self.exclude.contains(name)
+            self.include.as_ref().is_none_or(|it| it.contains(name)) && !self.exclude.contains(name)
         });
         // A member that was given a name has it before one that came with it.
         let (renamed, mut claims): (Map<_, _>, Map<_, _>) =

@@ -13,6 +13,7 @@
 mod access_token;
 mod algorithm;
 mod compact;
+mod der;
 mod ecdsa;
 mod jti;
 mod jwks_endpoint;

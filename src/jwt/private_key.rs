@@ -2,13 +2,13 @@
 
 use std::fmt;
 
-use pkcs8::PrivateKeyInfoRef;
-use pkcs8::der::asn1::{AnyRef, OctetStringRef, UintRef};
-use pkcs8::der::{Decode, Encode, pem};
-use pkcs8::spki::AlgorithmIdentifierRef;
+use der::{Tag, TagNumber, pem};
 use serde_json::{Map, Value};
 
-use super::public_key::{self, Curve, EC_PUBLIC_KEY, ED25519, KeyError, PublicKey, RSA_ENCRYPTION};
+use super::der::{Elements, Malformed, bits, element, number, numbers, sequence};
+use super::public_key::{
+    self, Curve, EC_PUBLIC_KEY, ED25519, KeyError, PublicKey, RSA_ENCRYPTION, algorithm,
+};
 
 /// A private key in the form that signs. `Debug` shows only its type.
 #[derive(Clone)]
@@ -52,28 +52,30 @@ impl PrivateKey {
         }
     }
 
+    /// Reads a PrivateKeyInfo (RFC 5208 §5). That its numbers fit together is for the host to say, which signs with it.
     fn from_pkcs8(der: &[u8]) -> Result<Self, KeyError> {
-        let info = PrivateKeyInfoRef::from_der(der).map_err(|_| KeyError::Malformed)?;
-        let key = info.private_key.as_bytes();
-        match info.algorithm.oid {
-            EC_PUBLIC_KEY => {
-                let curve = info.algorithm.parameters_oid().ok().and_then(Curve::from_oid);
-                let curve = curve.ok_or(KeyError::Unsupported)?;
-                let key = sec1::EcPrivateKey::from_der(key).map_err(|_| KeyError::Malformed)?;
-                let public = PublicKey::from_point(curve, key.public_key.ok_or(KeyError::NoPublicPart)?)?;
-                Ok(Self::Native { pkcs8: der.to_vec(), public })
+        let mut info = Elements::of_sequence(der)?;
+        info.number()?;
+        let mut algorithm = info.sequence()?;
+        let oid = algorithm.content(Tag::ObjectIdentifier)?;
+        let key = info.content(Tag::OctetString)?;
+        let public = if oid == EC_PUBLIC_KEY.as_bytes() {
+            let curve = algorithm.content(Tag::ObjectIdentifier).ok().and_then(Curve::from_oid);
+            PublicKey::from_point(curve.ok_or(KeyError::Unsupported)?, public_point(key)?)?
+        } else if oid == RSA_ENCRYPTION.as_bytes() {
+            let mut numbers = Elements::of_sequence(key)?;
+            let [_, n, e] = [numbers.number()?, numbers.number()?, numbers.number()?];
+            // The private exponent, the primes, and what is computed from them.
+            for _ in 0..6 {
+                numbers.number()?;
             }
-            ED25519 => {
-                let seed = <&OctetStringRef>::from_der(key).map_err(|_| KeyError::Malformed)?;
-                Self::ed25519(seed.as_bytes())
-            }
-            RSA_ENCRYPTION => {
-                let key = pkcs1::RsaPrivateKeyRef::from_der(key).map_err(|_| KeyError::Malformed)?;
-                let public = PublicKey::rsa(key.modulus.as_bytes(), key.public_exponent.as_bytes())?;
-                Ok(Self::Native { pkcs8: der.to_vec(), public })
-            }
-            _ => Err(KeyError::Unsupported),
-        }
+            PublicKey::rsa(n, e)?
+        } else if oid == ED25519.as_bytes() {
+            return Self::ed25519(Elements::new(key)?.content(Tag::OctetString)?);
+        } else {
+            return Err(KeyError::Unsupported);
+        };
+        Ok(Self::Native { pkcs8: der.to_vec(), public })
     }
 
     fn from_jwk(jwk: &Map<String, Value>) -> Result<Self, KeyError> {
@@ -89,19 +91,19 @@ impl PrivateKey {
                 return fits.then_some(key).ok_or(KeyError::Malformed);
             }
             PublicKey::Ec { curve, x, y } => {
-                let point = public_key::point(x, y);
-                let key = sec1::EcPrivateKey { private_key: &d, parameters: None, public_key: Some(&point) };
-                let curve = curve.oid();
-                key.to_der().and_then(|key| pkcs8(EC_PUBLIC_KEY, AnyRef::from(&curve), &key))
+                let public = element(PUBLIC_POINT, &bits(&public_key::point(x, y))?)?;
+                let key = sequence(&[&number(&[1])?, &element(Tag::OctetString, &d)?, &public])?;
+                pkcs8(&algorithm(EC_PUBLIC_KEY, Some(curve.oid()))?, &key)?
             }
             PublicKey::Rsa { n, e } => {
                 let part = |name| public_key::member(jwk, name);
                 let (p, q, dp, dq, qi) = (part("p")?, part("q")?, part("dp")?, part("dq")?, part("qi")?);
-                rsa_private_key([n, e, &d, &p, &q, &dp, &dq, &qi])
-                    .and_then(|key| pkcs8(RSA_ENCRYPTION, AnyRef::NULL, &key))
+                // RFC 8017 §A.1.2, from the numbers of RFC 7518 §6.3.
+                let key = numbers(&[&[0], n, e, &d, &p, &q, &dp, &dq, &qi])?;
+                pkcs8(&algorithm(RSA_ENCRYPTION, None)?, &key)?
             }
         };
-        Ok(Self::Native { pkcs8: pkcs8.map_err(|_| KeyError::Malformed)?, public })
+        Ok(Self::Native { pkcs8, public })
     }
 
     fn ed25519(seed: &[u8]) -> Result<Self, KeyError> {
@@ -120,23 +122,18 @@ impl fmt::Debug for PrivateKey {
     }
 }
 
-/// PKCS#1 from the numbers of a JWK (RFC 7518 §6.3).
-fn rsa_private_key([n, e, d, p, q, dp, dq, qi]: [&[u8]; 8]) -> pkcs8::der::Result<Vec<u8>> {
-    pkcs1::RsaPrivateKeyRef {
-        modulus: UintRef::new(n)?,
-        public_exponent: UintRef::new(e)?,
-        private_exponent: UintRef::new(d)?,
-        prime1: UintRef::new(p)?,
-        prime2: UintRef::new(q)?,
-        exponent1: UintRef::new(dp)?,
-        exponent2: UintRef::new(dq)?,
-        coefficient: UintRef::new(qi)?,
-        other_prime_infos: None,
-    }
-    .to_der()
+/// The public part of an ECPrivateKey (RFC 5915 §3).
+fn public_point(der: &[u8]) -> Result<&[u8], KeyError> {
+    let mut key = Elements::of_sequence(der)?;
+    key.number()?;
+    key.content(Tag::OctetString)?;
+    let mut point = Elements::new(key.find(PUBLIC_POINT)?.ok_or(KeyError::NoPublicPart)?)?;
+    Ok(point.bits()?)
 }
 
-fn pkcs8(oid: pkcs8::ObjectIdentifier, parameters: AnyRef<'_>, key: &[u8]) -> pkcs8::der::Result<Vec<u8>> {
-    let algorithm = AlgorithmIdentifierRef { oid, parameters: Some(parameters) };
-    PrivateKeyInfoRef::new(algorithm, OctetStringRef::new(key)?).to_der()
+const PUBLIC_POINT: Tag = Tag::ContextSpecific { constructed: true, number: TagNumber(1) };
+
+/// PrivateKeyInfo (RFC 5208 §5).
+fn pkcs8(algorithm: &[u8], key: &[u8]) -> Result<Vec<u8>, Malformed> {
+    sequence(&[&number(&[0])?, algorithm, &element(Tag::OctetString, key)?])
 }

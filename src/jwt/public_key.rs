@@ -4,12 +4,13 @@
 use std::fmt;
 
 use base64ct::{Base64UrlUnpadded, Encoding};
-use pkcs8::der::asn1::{AnyRef, BitStringRef, ObjectIdentifier, UintRef};
-use pkcs8::der::{Decode, Encode, pem};
-use pkcs8::spki::{AlgorithmIdentifierRef, SubjectPublicKeyInfoRef};
+use der::asn1::ObjectIdentifier;
+use der::{Tag, pem};
 use serde_json::{Map, Value};
 
+use super::der::{Elements, Malformed, bits, element, numbers, sequence};
 use super::roca;
+use crate::json::object_of;
 
 /// A public key that JWTs can be verified with.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -63,13 +64,14 @@ impl Curve {
     /// The curve's object identifier (RFC 5480 §2.1.1.1).
     pub(super) fn oid(self) -> ObjectIdentifier {
         match self {
-            Self::P256 => ObjectIdentifier::new_unwrap("1.2.840.10045.3.1.7"),
-            Self::P384 => ObjectIdentifier::new_unwrap("1.3.132.0.34"),
+            Self::P256 => P256,
+            Self::P384 => P384,
         }
     }
 
-    pub(super) fn from_oid(oid: ObjectIdentifier) -> Option<Self> {
-        [Self::P256, Self::P384].into_iter().find(|curve| curve.oid() == oid)
+    /// `oid`: the content of its element.
+    pub(super) fn from_oid(oid: &[u8]) -> Option<Self> {
+        [Self::P256, Self::P384].into_iter().find(|curve| curve.oid().as_bytes() == oid)
     }
 }
 
@@ -84,9 +86,7 @@ impl PublicKey {
             return Self::from_jwk(&jwk(text)?);
         }
         match pem::decode_vec(text.trim().as_bytes()) {
-            Ok(("PUBLIC KEY", der)) => {
-                Self::from_spki(&SubjectPublicKeyInfoRef::from_der(&der).map_err(|_| KeyError::Malformed)?)
-            }
+            Ok(("PUBLIC KEY", der)) => Self::from_spki(&der),
             _ => Err(KeyError::NotAPublicKey),
         }
     }
@@ -113,19 +113,24 @@ impl PublicKey {
         }
     }
 
-    fn from_spki(spki: &SubjectPublicKeyInfoRef<'_>) -> Result<Self, KeyError> {
-        let key = spki.subject_public_key.as_bytes().ok_or(KeyError::Malformed)?;
-        match spki.algorithm.oid {
-            EC_PUBLIC_KEY => {
-                let curve = spki.algorithm.parameters_oid().ok().and_then(Curve::from_oid);
-                Self::from_point(curve.ok_or(KeyError::Unsupported)?, key)
-            }
-            ED25519 => key.try_into().map(Self::Ed25519).map_err(|_| KeyError::Malformed),
-            RSA_ENCRYPTION => {
-                let key = pkcs1::RsaPublicKeyRef::from_der(key).map_err(|_| KeyError::Malformed)?;
-                Self::rsa(key.modulus.as_bytes(), key.public_exponent.as_bytes())
-            }
-            _ => Err(KeyError::Unsupported),
+    fn from_spki(der: &[u8]) -> Result<Self, KeyError> {
+        let mut spki = Elements::of_sequence(der)?;
+        let mut algorithm = spki.sequence()?;
+        let oid = algorithm.content(Tag::ObjectIdentifier)?;
+        let key = spki.bits()?;
+        spki.end()?;
+        if oid == EC_PUBLIC_KEY.as_bytes() {
+            let curve = algorithm.content(Tag::ObjectIdentifier).ok().and_then(Curve::from_oid);
+            Self::from_point(curve.ok_or(KeyError::Unsupported)?, key)
+        } else if oid == RSA_ENCRYPTION.as_bytes() {
+            let mut numbers = Elements::of_sequence(key)?;
+            let (n, e) = (numbers.number()?, numbers.number()?);
+            numbers.end()?;
+            Self::rsa(n, e)
+        } else if oid == ED25519.as_bytes() {
+            key.try_into().map(Self::Ed25519).map_err(|_| KeyError::Malformed)
+        } else {
+            Err(KeyError::Unsupported)
         }
     }
 
@@ -168,7 +173,7 @@ impl PublicKey {
             Self::Ed25519(x) => vec![("kty", "OKP".into()), ("crv", "Ed25519".into()), ("x", encode(x))],
             Self::Rsa { n, e } => vec![("kty", "RSA".into()), ("n", encode(n)), ("e", encode(e))],
         };
-        members.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
+        object_of(members.into_iter().map(|(name, value)| (name.to_owned(), value)))
     }
 
     /// What a thumbprint is the hash of: the members that make the key, in their order (RFC 7638 §3).
@@ -190,24 +195,12 @@ impl PublicKey {
     ///
     /// [`KeyError::Malformed`] if the parts do not make a key.
     pub fn to_spki_der(&self) -> Result<Vec<u8>, KeyError> {
-        let encode = || -> pkcs8::der::Result<Vec<u8>> {
-            let (algorithm, key) = match self {
-                Self::Ec { curve, x, y } => {
-                    let curve = curve.oid();
-                    return spki(EC_PUBLIC_KEY, Some(AnyRef::from(&curve)), &point(x, y));
-                }
-                Self::Ed25519(x) => ((ED25519, None), x.to_vec()),
-                Self::Rsa { n, e } => {
-                    let key = pkcs1::RsaPublicKeyRef {
-                        modulus: UintRef::new(n)?,
-                        public_exponent: UintRef::new(e)?,
-                    };
-                    ((RSA_ENCRYPTION, Some(AnyRef::NULL)), key.to_der()?)
-                }
-            };
-            spki(algorithm.0, algorithm.1, &key)
+        let (algorithm, key) = match self {
+            Self::Ec { curve, x, y } => (algorithm(EC_PUBLIC_KEY, Some(curve.oid()))?, point(x, y)),
+            Self::Ed25519(x) => (sequence(&[&oid(ED25519)?])?, x.to_vec()),
+            Self::Rsa { n, e } => (algorithm(RSA_ENCRYPTION, None)?, numbers(&[n, e])?),
         };
-        encode().map_err(|_| KeyError::Malformed)
+        Ok(sequence(&[&algorithm, &bits(&key)?])?)
     }
 }
 
@@ -281,6 +274,12 @@ impl fmt::Display for KeyError {
     }
 }
 
+impl From<Malformed> for KeyError {
+    fn from(_: Malformed) -> Self {
+        Self::Malformed
+    }
+}
+
 /// Parses the JSON of a JWK.
 pub(super) fn jwk(text: &str) -> Result<Map<String, Value>, KeyError> {
     crate::json::object(text.as_bytes()).map_err(|_| KeyError::Malformed)
@@ -303,9 +302,14 @@ pub(super) fn point(x: &[u8], y: &[u8]) -> Vec<u8> {
     [&[4], x, y].concat()
 }
 
-fn spki(oid: ObjectIdentifier, parameters: Option<AnyRef<'_>>, key: &[u8]) -> pkcs8::der::Result<Vec<u8>> {
-    let algorithm = AlgorithmIdentifierRef { oid, parameters };
-    SubjectPublicKeyInfoRef { algorithm, subject_public_key: BitStringRef::from_bytes(key)? }.to_der()
+/// AlgorithmIdentifier of an EC key, with its curve, or of an RSA key, whose parameters are NULL (RFC 3279 §2.3).
+pub(super) fn algorithm(of: ObjectIdentifier, curve: Option<ObjectIdentifier>) -> Result<Vec<u8>, Malformed> {
+    let parameters = curve.map_or_else(|| element(Tag::Null, &[]), oid)?;
+    sequence(&[&oid(of)?, &parameters])
+}
+
+fn oid(oid: ObjectIdentifier) -> Result<Vec<u8>, Malformed> {
+    element(Tag::ObjectIdentifier, oid.as_bytes())
 }
 
 fn without_leading_zeros(number: &[u8]) -> &[u8] {
@@ -324,6 +328,9 @@ pub(super) const EC_PUBLIC_KEY: ObjectIdentifier = ObjectIdentifier::new_unwrap(
 pub(super) const ED25519: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.101.112");
 /// rsaEncryption (RFC 8017).
 pub(super) const RSA_ENCRYPTION: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.1");
+/// secp256r1 and secp384r1 (RFC 5480 §2.1.1.1).
+const P256: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.3.1.7");
+const P384: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.132.0.34");
 /// Shortest RSA modulus (RFC 7518 §3.3).
 const MIN_RSA_BITS: usize = 2048;
 /// Longest RSA modulus and exponent that BoringSSL works with; the time of a verification grows with both.

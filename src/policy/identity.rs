@@ -1,7 +1,5 @@
 //! Claims that the upstream gets as headers.
 
-use std::collections::BTreeSet;
-
 use serde_json::Value;
 
 use super::Policy;
@@ -11,14 +9,18 @@ use crate::request::{HeaderEditsBuf, RequestView};
 /// All headers that some policy writes a claim into. An upstream takes what stands in them for ours, so a
 /// client's own copy is removed from every request that passes, whatever its policy.
 #[derive(Clone, Debug, Default)]
-pub struct IdentityHeaders(BTreeSet<String>);
+pub struct IdentityHeaders(Vec<String>);
 
 impl IdentityHeaders {
     /// The headers of these policies.
     pub fn new<'p>(policies: impl IntoIterator<Item = &'p Policy>) -> Self {
-        let names =
-            policies.into_iter().flat_map(|policy| policy.claim_headers.iter().map(|(name, _)| name.clone()));
-        Self(names.collect())
+        let mut names: Vec<String> = Vec::new();
+        for (name, _) in policies.into_iter().flat_map(|policy| &policy.claim_headers) {
+            if !names.contains(name) {
+                names.push(name.clone());
+            }
+        }
+        Self(names)
     }
 
     /// Their names.

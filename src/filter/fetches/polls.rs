@@ -184,8 +184,8 @@ impl Polling {
 
     /// What the next poll says.
     fn body(&self) -> Vec<u8> {
-        let errors: serde_json::Map<String, Value> =
-            self.refused.iter().map(|(jti, reason)| (jti.clone(), reason.to_json())).collect();
+        let errors =
+            json::object_of(self.refused.iter().map(|(jti, reason)| (jti.clone(), reason.to_json())));
         let mut body = json!({ "maxEvents": MAX_EVENTS, "returnImmediately": true, "ack": self.applied });
         if let Some(members) = body.as_object_mut().filter(|_| !errors.is_empty()) {
             members.insert("setErrs".to_owned(), errors.into());

@@ -1,6 +1,6 @@
 //! The calls to authorization servers that have no verdict yet, and who waits for which.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -27,15 +27,24 @@ pub(super) struct Calls {
     ids: CallIds,
     /// By the number of the current try.
     open: Numbered<CallId, Call>,
-    /// The call that requests for a token may join.
-    by_digest: BTreeMap<TokenDigest, CallId>,
-    /// Those that another worker makes.
-    anothers: BTreeSet<(TokenDigest, CallId)>,
+    by_digest: BTreeMap<TokenDigest, About>,
+    /// How many of them another worker makes.
+    anothers: usize,
     /// Calls that wait for the root's turn to be sent.
     unsent: VecDeque<CallId>,
     /// Calls that wait for an access token of ours.
     without_token: Vec<CallId>,
     pub(super) servers: Servers,
+}
+
+/// The calls about one token.
+#[derive(Default)]
+struct About {
+    /// The last one, which requests may join.
+    joinable: Option<CallId>,
+    /// Those that another worker makes. A later call of our own may have taken their place for those who join, but not for
+    /// those who wait.
+    anothers: Vec<CallId>,
 }
 
 /// A question about one token.
@@ -92,7 +101,7 @@ impl Calls {
             ids,
             open: Numbered::default(),
             by_digest: BTreeMap::new(),
-            anothers: BTreeSet::new(),
+            anothers: 0,
             unsent: VecDeque::new(),
             without_token: Vec::new(),
             servers: Servers::default(),
@@ -106,19 +115,17 @@ impl Calls {
         policy: &Policy,
         now: UnixMillis,
     ) -> Option<&mut Call> {
-        let call = self.open.get_mut(*self.by_digest.get(digest)?)?;
+        let call = self.open.get_mut(self.by_digest.get(digest)?.joinable?)?;
         is_fresh(call.sent.unwrap_or(now), policy.cache_ttl, now).then_some(call)
     }
 
     pub(super) fn is_asked(&self, digest: &TokenDigest) -> bool {
-        self.by_digest.contains_key(digest)
+        self.by_digest.get(digest).is_some_and(|about| about.joinable.is_some())
     }
 
-    /// The calls about `digest` that other workers make. A later call of our own may have taken their place for
-    /// those who join, but not for those who wait.
+    /// The calls about `digest` that other workers make.
     pub(super) fn anothers(&self, digest: &TokenDigest) -> Vec<CallId> {
-        let all = (*digest, CallId(0))..=(*digest, CallId(u64::MAX));
-        self.anothers.range(all).map(|(_, id)| *id).collect()
+        self.by_digest.get(digest).map(|about| about.anothers.clone()).unwrap_or_default()
     }
 
     /// Calls that other workers should have told us of by now.
@@ -128,13 +135,15 @@ impl Calls {
             Asker::Another { asked, until } => until <= now || asked.is_from_the_future(now),
             Asker::Us | Asker::UsForAll => false,
         };
-        let is_it = |id: &CallId| self.open.get(*id).is_some_and(is_overdue);
-        self.anothers.iter().map(|(_, id)| *id).filter(is_it).collect()
+        match self.anothers {
+            0 => Vec::new(),
+            _ => self.open.iter().filter(|(_, call)| is_overdue(call)).map(|(id, _)| id).collect(),
+        }
     }
 
     /// Whether we wait for any other worker.
     pub(super) fn wait_for_others(&self) -> bool {
-        !self.anothers.is_empty()
+        self.anothers != 0
     }
 
     /// A new call: another worker's, or one to be sent in the root's turn.
@@ -168,7 +177,8 @@ impl Calls {
         let Some(call) = self.open.get_mut(id) else { return };
         call.asker = asker;
         if call.is_ours() {
-            self.anothers.remove(&(call.digest, id));
+            let digest = call.digest;
+            self.is_no_more_anothers(&digest, id);
         }
     }
 
@@ -217,9 +227,11 @@ impl Calls {
 
     fn insert(&mut self, call: Call) -> CallId {
         let id = self.ids.next();
-        self.by_digest.insert(call.digest, id);
+        let about = self.by_digest.entry(call.digest).or_default();
+        about.joinable = Some(id);
         if !call.is_ours() {
-            self.anothers.insert((call.digest, id));
+            about.anothers.push(id);
+            self.anothers += 1;
         }
         self.open.insert(id, call);
         id
@@ -263,14 +275,25 @@ impl Calls {
 
     pub(super) fn close(&mut self, id: CallId) -> Option<Call> {
         let mut call = self.open.remove(id)?;
-        self.anothers.remove(&(call.digest, id));
         if std::mem::take(&mut call.is_under_way) {
             self.servers.over(&call.introspector);
         }
-        if self.by_digest.get(&call.digest) == Some(&id) {
-            self.by_digest.remove(&call.digest);
+        self.is_no_more_anothers(&call.digest, id);
+        if let Some(about) = self.by_digest.get_mut(&call.digest) {
+            about.joinable.take_if(|joinable| *joinable == id);
+            if about.joinable.is_none() && about.anothers.is_empty() {
+                self.by_digest.remove(&call.digest);
+            }
         }
         Some(call)
+    }
+
+    fn is_no_more_anothers(&mut self, digest: &TokenDigest, id: CallId) {
+        let Some(about) = self.by_digest.get_mut(digest) else { return };
+        if let Some(place) = about.anothers.iter().position(|other| *other == id) {
+            about.anothers.remove(place);
+            self.anothers -= 1;
+        }
     }
 }
 

@@ -3,7 +3,7 @@
 //! One answer serves all streams of a token, and one that came meanwhile for a request's sake does as well: it is in the cache.
 //! Whether a server can be asked now is not decided here; what is not asked is found again by a later look.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -31,8 +31,8 @@ pub(in crate::filter) enum Word {
 pub(super) struct Rechecks {
     /// To be asked about.
     wanted: VecDeque<Rc<Question>>,
-    /// These, and those whose answer is awaited.
-    pending: BTreeSet<TokenDigest>,
+    /// These, and those whose answer is awaited: no word yet.
+    pending: BTreeMap<TokenDigest, Word>,
     /// What was said since the last look began.
     heard: BTreeMap<TokenDigest, Word>,
     /// What was said before, or is found in the cache in this look.
@@ -45,7 +45,7 @@ impl Rechecks {
     pub(super) fn new() -> Self {
         Self {
             wanted: VecDeque::new(),
-            pending: BTreeSet::new(),
+            pending: BTreeMap::new(),
             heard: BTreeMap::new(),
             known: BTreeMap::new(),
             next: UnixMillis::MAX,
@@ -97,7 +97,7 @@ impl Rechecks {
             return Some(Unavailable::AuthorizationServer(failure).into());
         }
         self.next = self.next.min(step.now.plus(NOW_AND_THEN));
-        if self.pending.insert(*digest) {
+        if self.pending.insert(*digest, Word::None).is_none() {
             self.wanted.push_back(Rc::clone(question));
         }
         None
@@ -120,7 +120,7 @@ impl Rechecks {
 
     /// What was said of a token, or that nothing will be said. Nothing happens where it is none of ours.
     pub(super) fn heard(&mut self, digest: TokenDigest, word: Word, now: UnixMillis) {
-        if !self.pending.remove(&digest) {
+        if self.pending.remove(&digest).is_none() {
             return;
         }
         if !matches!(word, Word::None) {
