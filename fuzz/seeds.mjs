@@ -100,7 +100,12 @@ const header = field(1, [0x18, 100]);
 const pair = field(2, [
   ...field(1, text(`/fleet/1/w/01${"ab".repeat(32)}`)), 0x18, 99, ...field(5, [1, ...Array(8).fill(7), 0x10, 0x27, 0, 0]),
 ]);
+const refusing = field(2, [
+  ...field(1, text(`/fleet/1/w/07${"ab".repeat(32)}/${"0".repeat(5)}1a205c48c80`)), 0x18, 99,
+  ...field(5, [2, ...Array(8).fill(7), 0x10, 0x27, 0, 0, ...Array(8).fill(9)]),
+]);
 seeds("fleet_store", [
+  Buffer.from([...header, ...refusing, ...pair, 0x18, 1]),
   Buffer.from([...header, ...pair, ...pair, 0x18, 1]),
   Buffer.from([...header, ...field(11, pair), ...field(11, [8, 1, ...pair])]),
   Buffer.from([...header, 0x20, 1, 0x28, 50]),

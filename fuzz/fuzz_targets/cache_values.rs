@@ -6,10 +6,11 @@ use std::rc::Rc;
 
 use libfuzzer_sys::fuzz_target;
 use phantom_token_filter::cache::{
-    Asked, Cache, Cached, Leases, Mailbox, ProviderTag, SharedData, Standing, Subject, Verdict, Version,
+    Asked, Cache, Cached, Leases, Mailbox, Name, ProviderTag, SharedData, Standing, Subject, Verdict, Version,
     Vouched, Withdrawable,
 };
 use phantom_token_filter::claims::ClaimsBuf;
+use phantom_token_filter::fleet::{Outbox, Waiting};
 use phantom_token_filter::jwt::Minted;
 use phantom_token_filter::revocation::Replay;
 use phantom_token_filter::token::{AccessToken, TokenDigest, UnixMillis};
@@ -111,6 +112,16 @@ fuzz_target!(|input: &[u8]| {
     let token = AccessToken::parse(b"token").unwrap();
     cache.withdrawals().announce(Duration::from_secs(60));
     cache.withdrawals().withdraw(&[Subject::token(&token)], Duration::from_secs(1), now);
+    let (provider, claims) = (ProviderTag::new("p"), ClaimsBuf::from_members(Default::default()).unwrap());
+    let jwt = Withdrawable { token: TokenDigest::of(&token), provider, claims: claims.view() };
+    let refusing = Name::of(&Subject::Jwt(provider, jwt.token));
+    let cache = Cache::new(shared(), 4, 4);
+    let _ = cache.withdrawals().refuses(&jwt, now);
+    cache.withdrawals().withdraw_names([(refusing, Some(now))], Duration::from_secs(1), now);
+    let outbox = Outbox::new(shared());
+    outbox.add(Waiting { name: refusing, settle: Duration::from_secs(1), jwts: Some(now), at: now });
+    let (first, count) = outbox.first(8);
+    assert!(first.len() <= 8 && first.len() <= count);
     let cache = Cache::new(shared(), 4, 4);
     cache.insert_inactive(&digest, now, until, now);
     let leases = Leases::new(shared(), Mailbox(1));

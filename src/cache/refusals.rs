@@ -8,12 +8,15 @@
 //! nobody asks again, none is refused that was not meant: what a signal withdraws besides, because it cannot be related
 //! to single verdicts, refuses no JWT.
 //!
-//! Refusals lie in a table of fixed size in shared data. One that is over makes room. Where none is, the eldest of its
-//! slot become coarse: they refuse every JWT of which a name falls into that slot, issued up to the eldest's date. None
-//! that was refused passes then; and what is issued later passes always, so nobody is kept out who gets a new one.
+//! Refusals lie in a table of fixed size in shared data, where each provider has room of its own in every slot. One that is
+//! over makes room. Where none is, the eldest of the provider in its slot become coarse: they refuse every JWT of that
+//! provider of which a name falls into that slot, issued up to the eldest's date. None that was refused passes then; and
+//! what is issued later passes always, so nobody is kept out who gets a new one. Whoever tells of very many takes nothing
+//! from other providers.
 //!
 //! ```text
-//! slot:    version 1 · coarse: issued 8 · at 8 · ( name 32 · issued 8 · at 8 ) of each refusal
+//! slot:    version 2 · how many are coarse 1 · ( provider 8 · issued 8 · at 8 ) of each
+//!          · ( provider 8 · name 32 · issued 8 · at 8 ) of each refusal
 //! summary: version 1 · kinds 4 · life 8 · latest 8 · everything: issued 8 · at 8
 //! ```
 
@@ -21,7 +24,7 @@ use std::cell::{Cell, OnceCell};
 use std::rc::Rc;
 use std::time::Duration;
 
-use super::subject::{Kind, Kinds, Name, Withdrawable};
+use super::subject::{Kind, Kinds, Name, ProviderTag, Withdrawable};
 use super::{SharedData, Table, Version};
 use crate::bytes::Reader;
 use crate::claims::{Claims, numeric_date};
@@ -54,7 +57,7 @@ impl Jwts {
 pub(super) struct Refusals {
     shared: Rc<dyn SharedData>,
     table: Table,
-    /// In one slot.
+    /// Of one provider, in one slot.
     max_refusals: usize,
     /// What this worker knows to be known of how long JWTs live, in milliseconds.
     known_life: Cell<u64>,
@@ -103,17 +106,14 @@ impl Refusals {
         let date = date.min(now.plus(AHEAD));
         let issued = if name.kind.is_of_one() { date.plus(settle) } else { date };
         let refusal = Refusal { issued, at: now };
-        let is_done = name.kind != Kind::Everything
-            && self.update(|summary| {
-                summary.kinds = summary.kinds.with(name.kind);
-                summary.latest = summary.latest.max(now);
-            })
-            && self.add(&name.digest, refusal, now);
-        if is_done {
+        if self.keep(name, refusal, now) {
             return;
         }
-        // All that there are now: closed on failure, and over for whoever gets a new one.
+        // All of the provider that there are now: closed on failure, and over for whoever gets a new one.
         let everything = Refusal { issued: date, at: now };
+        if self.keep(&Name::all_of(name.provider), everything, now) {
+            return;
+        }
         let raise = |summary: &mut Summary| {
             summary.latest = summary.latest.max(now);
             summary.everything = summary.everything.max(everything);
@@ -147,17 +147,28 @@ impl Refusals {
         let is_named = |(kind, name): &(Kind, TokenDigest)| {
             let slot = self.shared.get(&self.table.first(name));
             let Some(slot) = slot.as_deref().and_then(Slot::parse) else { return false };
-            is_hit(&slot.coarse)
-                || slot.refusals.iter().filter(|(of, _)| of == name).any(|(_, refusal)| {
+            let is_ours = |of: Option<ProviderTag>| of.is_none_or(|of| of == verdict.provider);
+            slot.coarse.iter().any(|(of, refusal)| is_ours(*of) && is_hit(refusal))
+                || slot.refusals.iter().filter(|it| it.name == *name).any(|Kept { refusal, .. }| {
                     is_hit(refusal) || is_whatever_date(*kind) && !summary.is_over(refusal.at, now)
                 })
         };
         is_hit(&summary.everything) || verdict.names(summary.kinds).iter().any(is_named)
     }
 
+    /// Notes a refusal by a name of its own. Returns whether it did: what is of every provider has none.
+    fn keep(&self, name: &Name, refusal: Refusal, now: UnixMillis) -> bool {
+        name.kind != Kind::Everything
+            && self.update(|summary| {
+                summary.kinds = summary.kinds.with(name.kind);
+                summary.latest = summary.latest.max(now);
+            })
+            && self.add(name, refusal, now)
+    }
+
     /// Adds a refusal. Returns whether it did: a crowd may keep us from it, or a slot that does not exist.
-    fn add(&self, name: &TokenDigest, refusal: Refusal, now: UnixMillis) -> bool {
-        let key = self.table.first(name);
+    fn add(&self, name: &Name, refusal: Refusal, now: UnixMillis) -> bool {
+        let key = self.table.first(&name.digest);
         for _ in 0..MAX_TRIES {
             let (bytes, version) = self.shared.read(&key);
             // What was never set cannot be guarded against another worker.
@@ -232,59 +243,112 @@ impl Refusal {
     }
 }
 
-/// The refusals of one slot.
-struct Slot {
-    /// Of every name that falls here.
-    coarse: Refusal,
-    refusals: Vec<(TokenDigest, Refusal)>,
+/// A refusal by a name.
+struct Kept {
+    /// Whose JWTs it is of; of any provider's, if that was not told.
+    provider: Option<ProviderTag>,
+    name: TokenDigest,
+    refusal: Refusal,
 }
 
-impl Default for Slot {
-    fn default() -> Self {
-        Self { coarse: Refusal::NONE, refusals: Vec::new() }
-    }
+/// The refusals of one slot.
+#[derive(Default)]
+struct Slot {
+    /// Of every name of a provider that falls here, or of any provider.
+    coarse: Vec<(Option<ProviderTag>, Refusal)>,
+    refusals: Vec<Kept>,
 }
 
 impl Slot {
     fn parse(bytes: &[u8]) -> Option<Self> {
         let mut reader = Reader::new(bytes);
-        if reader.u8()? != VERSION {
-            return None;
-        }
-        let coarse = Refusal::read(&mut reader)?;
-        let next = || Some((TokenDigest::from_bytes(reader.array()?), Refusal::read(&mut reader)?));
+        let version = reader.u8().filter(|version| [WITHOUT_PROVIDERS, VERSION].contains(version))?;
+        let provider = |reader: &mut Reader<'_>| match version {
+            VERSION => reader.array().map(ProviderTag::read),
+            _ => Some(None),
+        };
+        let coarse = if version == VERSION { reader.u8()? } else { 1 };
+        let coarse = (0..coarse).map(|_| Some((provider(&mut reader)?, Refusal::read(&mut reader)?)));
+        let coarse = coarse.collect::<Option<_>>()?;
+        let next = || {
+            Some(Kept {
+                provider: provider(&mut reader)?,
+                name: TokenDigest::from_bytes(reader.array()?),
+                refusal: Refusal::read(&mut reader)?,
+            })
+        };
         Some(Self { coarse, refusals: std::iter::from_fn(next).collect() })
     }
 
     fn write(&self) -> Vec<u8> {
-        let mut bytes = vec![VERSION];
-        self.coarse.write(&mut bytes);
-        for (name, refusal) in &self.refusals {
+        // No more than MAX_PROVIDERS, and those of any.
+        let mut bytes = vec![VERSION, u8::try_from(self.coarse.len()).unwrap_or(u8::MAX)];
+        for (provider, refusal) in &self.coarse {
+            bytes.extend_from_slice(&ProviderTag::write(*provider));
+            refusal.write(&mut bytes);
+        }
+        for Kept { provider, name, refusal } in &self.refusals {
+            bytes.extend_from_slice(&ProviderTag::write(*provider));
             bytes.extend_from_slice(name.as_bytes());
             refusal.write(&mut bytes);
         }
         bytes
     }
 
-    /// Adds one; of those that are too many the eldest become coarse.
+    /// Adds one; of those of its provider that are too many the eldest become coarse.
     fn add(
         &mut self,
-        name: &TokenDigest,
+        name: &Name,
         refusal: Refusal,
         most: usize,
         is_over: impl Fn(UnixMillis) -> bool,
         now: UnixMillis,
     ) {
-        let same = self.refusals.iter().filter(|(of, _)| of == name);
-        let refusal = same.fold(refusal, |refusal, (_, other)| refusal.max(*other));
-        self.refusals.retain(|(of, other)| of != name && !is_over(other.at));
+        let mut new = Kept { provider: name.provider, name: name.digest, refusal };
+        self.coarse.retain(|(_, refusal)| !is_over(refusal.at));
+        self.refusals.retain(|it| {
+            let is_same = it.name == new.name;
+            if is_same {
+                new.refusal = new.refusal.max(it.refusal);
+                new.provider = new.provider.or(it.provider);
+            }
+            !is_same && !is_over(it.refusal.at)
+        });
+        new.provider = new.provider.filter(|provider| self.tells_apart(*provider));
+        let of = new.provider;
         // The last are the eldest.
-        let place = self.refusals.partition_point(|(_, other)| other.issued >= refusal.issued);
-        self.refusals.insert(place, (*name, refusal));
-        for (_, Refusal { issued, at }) in self.refusals.drain(most.min(self.refusals.len())..) {
-            // What is issued from now on is nobody's whom these were meant for.
-            self.coarse = self.coarse.max(Refusal { issued: issued.min(now), at });
+        let place = self.refusals.partition_point(|it| it.refusal.issued >= new.refusal.issued);
+        self.refusals.insert(place, new);
+        let mut room = most;
+        let mut coarse = Refusal::NONE;
+        self.refusals.retain(|Kept { provider, refusal: Refusal { issued, at }, .. }| {
+            if *provider != of {
+                return true;
+            }
+            let is_kept = room > 0;
+            room = room.saturating_sub(1);
+            if !is_kept {
+                // What is issued from now on is nobody's whom these were meant for.
+                coarse = coarse.max(Refusal { issued: (*issued).min(now), at: *at });
+            }
+            is_kept
+        });
+        if coarse != Refusal::NONE {
+            match self.coarse.iter_mut().find(|(provider, _)| *provider == of) {
+                Some((_, known)) => *known = known.max(coarse),
+                None => self.coarse.push((of, coarse)),
+            }
         }
+    }
+
+    /// Whether a provider has room of its own, which more than so many have not.
+    fn tells_apart(&self, provider: ProviderTag) -> bool {
+        let coarse = self.coarse.iter().filter_map(|(of, _)| *of);
+        let mut all: Vec<ProviderTag> =
+            coarse.chain(self.refusals.iter().filter_map(|it| it.provider)).chain([provider]).collect();
+        all.sort_unstable();
+        all.dedup();
+        all.len() <= MAX_PROVIDERS
     }
 }
 
@@ -319,7 +383,7 @@ impl Summary {
 
     fn parse(bytes: &[u8]) -> Option<Self> {
         let mut reader = Reader::new(bytes);
-        if reader.u8()? != VERSION {
+        if reader.u8()? != VERSION_OF_SUMMARY {
             return None;
         }
         Some(Self {
@@ -331,7 +395,7 @@ impl Summary {
     }
 
     fn write(&self) -> Vec<u8> {
-        let mut bytes = vec![VERSION];
+        let mut bytes = vec![VERSION_OF_SUMMARY];
         bytes.extend_from_slice(&self.kinds.0.to_le_bytes());
         bytes.extend_from_slice(&self.life.to_le_bytes());
         bytes.extend_from_slice(&self.latest.as_millis().to_le_bytes());
@@ -346,11 +410,15 @@ const OFFLINE_ACCESS: &[u8] = b"offline_access";
 /// Nothing happened then.
 const NEVER: UnixMillis = UnixMillis::from_millis(0);
 
-/// With [`MAX_REFUSALS`], about 20,000 refusals are told apart, in at most 1.6 MiB.
+/// With [`MAX_REFUSALS`], about 20,000 refusals of each provider are told apart, in at most 1.8 MiB.
 const SLOTS: u32 = 1024;
 
-/// In one slot.
+/// Of one provider, in one slot.
 const MAX_REFUSALS: usize = 32;
+
+/// That have refusals in one slot at a time. Those of more share one room, and what is coarse there is so for all: in all, no more than
+/// 58 MiB, however many providers other Envoys name.
+const MAX_PROVIDERS: usize = 32;
 
 /// A refusal is kept for so long, however short the lives of JWTs were that have been seen: others may come.
 const SHORTEST: Duration = Duration::from_secs(60 * 60);
@@ -369,4 +437,11 @@ const SUMMARY: &str = "refused JWTs";
 /// Every failed swap is another worker's success; so many in a row mean a crowd.
 const MAX_TRIES: u32 = 64;
 
-const VERSION: u8 = 1;
+/// Of a slot.
+const VERSION: u8 = 2;
+
+/// One in which all refusals are of any provider: a newer filter that takes the place of an older one forgets none.
+const WITHOUT_PROVIDERS: u8 = 1;
+
+/// Of the summary.
+const VERSION_OF_SUMMARY: u8 = 1;

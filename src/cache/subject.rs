@@ -22,26 +22,39 @@ pub enum Subject {
     Everything,
     /// Some verdicts of one provider.
     Of(ProviderTag, Which),
+    /// A JWT that is good by itself as one of this provider's, and the verdicts on it.
+    Jwt(ProviderTag, TokenDigest),
     /// The verdicts on one token, whichever provider and configuration it was asked under.
     Token(TokenDigest),
 }
 
-/// What is withdrawn, by the name of its watermark alone: all that other Envoys are told.
+/// What is withdrawn, by the name of its watermark and whose verdicts these are: all that other Envoys are told.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Name {
     pub(super) kind: Kind,
+    /// Not of a token that may be anybody's, nor of everything, nor where it was not told.
+    pub(super) provider: Option<ProviderTag>,
     pub(super) digest: TokenDigest,
 }
 
 impl Name {
-    /// Of every verdict of every provider.
-    pub fn everything() -> Self {
-        Self::of(&Subject::Everything)
+    /// Of every verdict of a provider, or of all.
+    pub fn all_of(provider: Option<ProviderTag>) -> Self {
+        Self::of(&provider.map_or(Subject::Everything, |provider| Subject::Of(provider, Which::All)))
     }
 
     /// Of a subject.
     pub fn of(subject: &Subject) -> Self {
-        Self { kind: subject.kind(), digest: subject.name() }
+        let provider = match subject {
+            Subject::Everything | Subject::Token(_) => None,
+            Subject::Of(provider, _) | Subject::Jwt(provider, _) => Some(*provider),
+        };
+        Self { kind: subject.kind(), provider, digest: subject.name() }
+    }
+
+    /// Whose verdicts these are, if that is known.
+    pub fn provider(&self) -> Option<ProviderTag> {
+        self.provider
     }
 
     /// The digest.
@@ -54,10 +67,10 @@ impl Name {
         self.kind as u8
     }
 
-    /// One as it was written down; `None` if there is no such kind.
-    pub fn new(kind: u8, digest: TokenDigest) -> Option<Self> {
+    /// One as it was written down; `None` if there is no such kind, or if what is of all providers is one's.
+    pub fn new(kind: u8, provider: Option<ProviderTag>, digest: TokenDigest) -> Option<Self> {
         let kind = Kind::EVERY.into_iter().find(|it| *it as u8 == kind)?;
-        Some(Self { kind, digest })
+        (kind != Kind::Everything || provider.is_none()).then_some(Self { kind, provider, digest })
     }
 }
 
@@ -78,19 +91,19 @@ impl Subject {
         match self {
             Self::Everything => Kind::Everything,
             Self::Of(_, which) => which.parts().0,
-            Self::Token(_) => Kind::Token,
+            Self::Jwt(..) | Self::Token(_) => Kind::Token,
         }
     }
 
     /// The name of its watermark.
     pub(super) fn name(&self) -> TokenDigest {
         match self {
-            Self::Everything => name(Kind::Everything, ProviderTag([0; 8]), b""),
+            Self::Everything => name(Kind::Everything, ProviderTag(NO_PROVIDER), b""),
             Self::Of(provider, which) => {
                 let (kind, value) = which.parts();
                 name(kind, *provider, value.as_bytes())
             }
-            Self::Token(token) => *token,
+            Self::Jwt(_, token) | Self::Token(token) => *token,
         }
     }
 }
@@ -152,7 +165,7 @@ impl fmt::Debug for Which {
 }
 
 /// A provider, as names of watermarks and entries have it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct ProviderTag([u8; 8]);
 
 impl ProviderTag {
@@ -168,6 +181,16 @@ impl ProviderTag {
 
     pub(super) fn as_bytes(&self) -> &[u8; 8] {
         &self.0
+    }
+
+    /// One as it was written down, if one was.
+    pub(crate) fn read(bytes: [u8; 8]) -> Option<Self> {
+        (bytes != NO_PROVIDER).then_some(Self(bytes))
+    }
+
+    /// One, or that there is none.
+    pub(crate) fn write(provider: Option<Self>) -> [u8; 8] {
+        provider.map_or(NO_PROVIDER, |Self(bytes)| bytes)
     }
 }
 
@@ -235,6 +258,9 @@ fn name(kind: Kind, provider: ProviderTag, value: &[u8]) -> TokenDigest {
     };
     TokenDigest::from_bytes(hasher.finalize().into())
 }
+
+/// In the place of a provider where there is none.
+const NO_PROVIDER: [u8; 8] = [0; 8];
 
 /// The kinds of watermarks. The numbers are part of the form of shared data, and of what Envoys tell each other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

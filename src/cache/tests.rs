@@ -299,3 +299,78 @@ fn a_verdict_that_came_in_between_is_pushed_out_like_any_other() {
         }
     }
 }
+
+/// The provider's withdrawal of this name, which refuses JWTs up to a date.
+fn refuse(cache: &Cache, provider: &str, sub: &str, date: UnixMillis) {
+    let subject = Subject::Of(ProviderTag::new(provider), Which::Sub(sub.to_owned()));
+    cache.withdrawals().withdraw_names([(Name::of(&subject), Some(date))], Duration::ZERO, THEN);
+}
+
+/// Whether a JWT of this provider's is refused.
+fn refuses(cache: &Cache, provider: &str, sub: &str, iat: UnixMillis) -> bool {
+    let claims = format!("{{\"sub\":{sub:?},\"iat\":{}}}", iat.as_secs());
+    let claims = ClaimsBuf::from_members(crate::json::object(claims.as_bytes()).unwrap()).unwrap();
+    let token = TokenDigest::of(&AccessToken::parse(b"jwt").unwrap());
+    let verdict = Withdrawable { token, provider: ProviderTag::new(provider), claims: claims.view() };
+    cache.withdrawals().refuses(&verdict, THEN)
+}
+
+#[test]
+fn each_provider_has_room_of_its_own_for_refusals_and_those_beyond_so_many_share_one() {
+    let (mut cache, map) = cache(1, 1);
+    cache.withdrawals.refusals.shrink(1, 2);
+    cache.withdrawals().create();
+    let second = Duration::from_secs(1);
+    let flood = |from: u32, to: u32| {
+        for (provider, user) in (from..to).flat_map(|provider| (0..5).map(move |user| (provider, user))) {
+            let date = THEN.minus(second * (5 - user));
+            refuse(&cache, &format!("provider-{provider}"), &format!("user-{user}"), date);
+        }
+    };
+    let long_ago = THEN.minus(60 * second);
+    flood(0, 32);
+    assert!(!refuses(&cache, "other", "user-1", long_ago));
+    refuse(&cache, "other", "user-1", THEN);
+    assert!(refuses(&cache, "other", "user-1", THEN) && !refuses(&cache, "other", "user-2", long_ago));
+    for provider in ["provider-0", "provider-31"] {
+        for user in 0..5 {
+            let date = THEN.minus(second * (5 - user));
+            assert!(refuses(&cache, provider, &format!("user-{user}"), date), "{provider} {user}");
+        }
+        // Coarse are the dates of three of five.
+        assert!(refuses(&cache, provider, "nobody", THEN.minus(3 * second)), "{provider}");
+        assert!(!refuses(&cache, provider, "nobody", THEN.minus(2 * second)), "{provider}");
+    }
+    flood(32, 100);
+    let size = map.get("r0").unwrap().len();
+    assert!(size <= 2 + 33 * (24 + 2 * 56), "{size}");
+    for provider in 0..100 {
+        assert!(refuses(&cache, &format!("provider-{provider}"), "user-3", long_ago), "{provider}");
+    }
+    assert!(refuses(&cache, "other", "user-2", long_ago));
+    assert!(!refuses(&cache, "other", "user-2", THEN));
+}
+
+#[test]
+fn what_an_older_filter_has_refused_stays_refused_and_is_of_any_provider() {
+    let (mut cache, map) = cache(1, 1);
+    cache.withdrawals.refusals.shrink(1, 2);
+    cache.withdrawals().create();
+    refuse(&cache, "main", "alice", THEN);
+    let millis = |time: UnixMillis| time.as_millis().to_le_bytes();
+    let bob = Name::of(&Subject::Of(ProviderTag::new("main"), Which::Sub("bob".to_owned())));
+    let coarse = THEN.minus(Duration::from_secs(60));
+    let older =
+        [&[1][..], &millis(coarse), &millis(THEN), bob.digest().as_bytes(), &millis(THEN), &millis(THEN)];
+    map.put("r0", &older.concat());
+    for _ in 0..2 {
+        assert!(refuses(&cache, "main", "bob", THEN) && !refuses(&cache, "main", "carol", THEN));
+        assert!(refuses(&cache, "main", "carol", coarse) && refuses(&cache, "other", "carol", coarse));
+        // Written anew, in the form of now.
+        refuse(&cache, "main", "dave", THEN);
+        assert_eq!(map.get("r0").unwrap()[0], 2);
+    }
+}
+
+/// Long after what counts as never.
+const THEN: UnixMillis = UnixMillis::from_secs(1_000_000_000);

@@ -131,7 +131,7 @@ impl Withdrawals {
             if let Some(date) = jwts {
                 self.refusals.refuse(&name, date, settle, now);
             }
-            let Name { kind, digest } = name;
+            let Name { kind, digest, .. } = name;
             let is_done = kind != Kind::Everything
                 && self.update(|summary| summary.kinds = summary.kinds.with(kind))
                 && self.raise(&digest, mark, now);

@@ -4,18 +4,23 @@
 //! key:   PREFIX/1/w/ · kind, two hex digits · name, 64 hex digits
 //!      [ · / · date of the JWTs that it refuses, in milliseconds, 16 hex digits ]
 //! value: version 1 · Envoy 8 · settle 4, in milliseconds, little-endian
+//!        version 2, of JWTs of one provider that are refused · Envoy 8 · settle 4 · provider 8
 //! key:   PREFIX/1/store, whose value is the store's identity, 16 bytes
 //! ```
 //!
 //! The date is in the key, so that no withdrawal of the same takes the place of one that refuses JWTs, or later ones. The 1 in
 //! the key is the version of all this: Envoys of another one would have keys of their own.
+//!
+//! Whose JWTs are refused is told so that very many of one provider take no room from another. Version 1 does not say it;
+//! it is read as of any provider. Envoys that know no version 2 cannot read it, and so withdraw all verdicts. What refuses no
+//! JWT needs no provider, and stays as all know it.
 
 use std::fmt::Write;
 use std::time::Duration;
 
 use super::identity::Envoy;
 use crate::bytes::{Reader, hex_byte};
-use crate::cache::Name;
+use crate::cache::{Name, ProviderTag};
 use crate::token::{TokenDigest, UnixMillis};
 
 /// The keys of a fleet.
@@ -76,10 +81,14 @@ impl Notice {
         if let Some(date) = self.jwts {
             _ = write!(key, "/{:016x}", date.as_millis());
         }
-        let mut value = vec![VERSION];
+        let provider = self.name.provider().filter(|_| self.jwts.is_some());
+        let mut value = vec![if provider.is_some() { OF_PROVIDER } else { VERSION }];
         value.extend_from_slice(&self.by.0);
         let settle = u32::try_from(self.settle.as_millis()).unwrap_or(u32::MAX);
         value.extend_from_slice(&settle.to_le_bytes());
+        if provider.is_some() {
+            value.extend_from_slice(&ProviderTag::write(provider));
+        }
         (key.into_bytes(), value)
     }
 
@@ -94,12 +103,15 @@ impl Notice {
             Some(_) => return None,
         };
         let mut value = Reader::new(value);
-        if !digits.rest().is_empty() || value.u8()? != VERSION {
-            return None;
-        }
+        let version = value.u8()?;
         let (by, settle) = (Envoy(value.array()?), Duration::from_millis(value.u32()?.into()));
-        let is_whole = value.rest().is_empty() && settle <= LONGEST_SETTLE;
-        let name = Name::new(kind, TokenDigest::from_bytes(digest))?;
+        let provider = match version {
+            VERSION => None,
+            OF_PROVIDER if jwts.is_some() => Some(ProviderTag::read(value.array()?)?),
+            _ => return None,
+        };
+        let is_whole = digits.rest().is_empty() && value.rest().is_empty() && settle <= LONGEST_SETTLE;
+        let name = Name::new(kind, provider, TokenDigest::from_bytes(digest))?;
         is_whole.then_some(Self { name, settle, jwts, by })
     }
 }
@@ -115,6 +127,9 @@ fn bytes<const N: usize>(digits: &mut Reader<'_>) -> Option<[u8; N]> {
 }
 
 const VERSION: u8 = 1;
+
+/// One that says whose JWTs are refused.
+const OF_PROVIDER: u8 = 2;
 
 /// The longest `revocation.settle` that there is.
 const LONGEST_SETTLE: Duration = Duration::from_secs(5 * 60);

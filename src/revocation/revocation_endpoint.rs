@@ -12,7 +12,7 @@ use base64ct::{Base64, Base64UrlUnpadded, Encoding};
 use super::claim::is_form;
 use crate::cache::Subject;
 use crate::json;
-use crate::token::AccessToken;
+use crate::token::{AccessToken, TokenDigest};
 
 /// What a revocation request names.
 #[derive(Clone, Default)]
@@ -43,7 +43,7 @@ pub struct Revoked {
     /// Verdicts on single tokens.
     pub tokens: Vec<Subject>,
     /// JWTs that nobody is asked about, and verdicts on them.
-    pub jwts: Vec<Subject>,
+    pub jwts: Vec<TokenDigest>,
     /// Verdicts on all tokens of clients.
     pub clients: RevokedClients,
 }
@@ -110,8 +110,8 @@ impl RevocationRequest {
         let known: Vec<(&AccessToken, Known)> =
             self.tokens.iter().map(|token| (token, known(token))).collect();
         let of = |which: Known| {
-            let tokens = known.iter().filter(|(_, known)| *known == which);
-            tokens.map(|(token, _)| Subject::token(token)).collect()
+            let tokens = known.iter().filter(move |(_, known)| *known == which);
+            tokens.map(|(token, _)| TokenDigest::of(token))
         };
         let is_any_unknown = known.iter().any(|(_, known)| *known == Known::No);
         let may_be_a_refresh_token = self.names_another || is_any_unknown || known.is_empty();
@@ -121,7 +121,11 @@ impl RevocationRequest {
             (true, []) => RevokedClients::Named(self.named.clone()),
             (true, authenticated) => RevokedClients::Authenticated(authenticated.to_vec()),
         };
-        Revoked { tokens: of(Known::Asked), jwts: of(Known::Good), clients }
+        Revoked {
+            tokens: of(Known::Asked).map(Subject::Token).collect(),
+            jwts: of(Known::Good).collect(),
+            clients,
+        }
     }
 }
 

@@ -26,13 +26,13 @@ impl Worker {
             2 => Some(BEGIN + 400),
             _ => Some(BEGIN),
         };
-        let digest = crate::token::DigestSeed::new(&[1; 32]).digest(
-            &AccessToken::parse(format!("jwt-{}-{iat:?}", token.0).replace(['(', ')'], "-").as_bytes())
-                .unwrap(),
-        );
+        let provider = if self.random.next(4) == 0 { OTHER } else { "main" };
+        let spelled = format!("jwt-{}-{iat:?}-{provider}", token.0).replace(['(', ')'], "-");
+        let spelled = AccessToken::parse(spelled.as_bytes()).unwrap();
+        let digest = crate::token::DigestSeed::new(&[1; 32]).digest(&spelled);
         if let Some(Cached::Active(entry)) = self.cache.find(&digest, now) {
             assert_eq!(entry.vouched(), Vouched::ByItself);
-            return self.forward_jwt(token, iat, began);
+            return self.forward_jwt(token, provider, iat, began);
         }
         let mut claims = json!({"sub": token.sub(), "client_id": token.client()});
         if let Some(sid) = token.sid() {
@@ -47,16 +47,17 @@ impl Worker {
         let claims = ClaimsBuf::from_members(claims.as_object().unwrap().clone()).unwrap();
         let withdrawals = self.cache.withdrawals();
         let verdict_on = Withdrawable {
-            token: TokenDigest::of(&token.access_token()),
-            provider: ProviderTag::new("main"),
+            // No token is two providers'.
+            token: TokenDigest::of(&if provider == OTHER { spelled } else { token.access_token() }),
+            provider: ProviderTag::new(provider),
             claims: claims.view(),
         };
         let asked = Asked { at: now, moment: withdrawals.moment() };
         match withdrawals.standing_of_jwt(asked, &verdict_on, now) {
-            Standing::Refused => self.refused_jwt(token, iat),
-            Standing::Void => self.forward_jwt(token, iat, began),
+            Standing::Refused => self.refused_jwt(token, provider, iat),
+            Standing::Void => self.forward_jwt(token, provider, iat, began),
             Standing::Good(checked) => {
-                self.forward_jwt(token, iat, began);
+                self.forward_jwt(token, provider, iat, began);
                 let verdict = Verdict {
                     digest: &digest,
                     token: verdict_on.token,
@@ -74,12 +75,12 @@ impl Worker {
     }
 
     /// No withdrawal that was done before refuses it.
-    fn forward_jwt(&self, token: Token, iat: Option<u64>, began: u64) {
+    fn forward_jwt(&self, token: Token, provider: &str, iat: Option<u64>, began: u64) {
         self.turn(|state| {
             for (withdrawal, _, done) in state.history.withdrawals.iter().filter(|(_, _, done)| *done < began)
             {
                 assert!(
-                    !refuses(withdrawal, token, iat),
+                    !refuses(withdrawal, token, provider, iat),
                     "token {} of {iat:?}: {:?} {:?} done at {done}, served at {began}",
                     token.0,
                     withdrawal.subjects,
@@ -90,15 +91,17 @@ impl Worker {
         });
     }
 
-    /// It was named, or is older than something that was.
-    fn refused_jwt(&self, token: Token, iat: Option<u64>) {
+    /// It was named, or is older than something of the same provider that was.
+    fn refused_jwt(&self, token: Token, provider: &str, iat: Option<u64>) {
         self.turn(|state| {
-            let is_late = iat == Some(u64::MAX);
+            let may_be_older = provider != OTHER && iat != Some(u64::MAX);
             // Of those that are under way nobody knows yet.
-            let named = |(withdrawal, ..): &(Withdrawal, u64, u64)| names(withdrawal, token).next().is_some();
+            let named = |(withdrawal, ..): &(Withdrawal, u64, u64)| {
+                names(withdrawal, token, provider).next().is_some()
+            };
             assert!(
-                !is_late || state.history.under_way > 0 || state.history.withdrawals.iter().any(named),
-                "token {} is issued later than anything was withdrawn",
+                may_be_older || state.history.under_way > 0 || state.history.withdrawals.iter().any(named),
+                "token {} of {provider} is another's, or issued later than anything was withdrawn",
                 token.0
             );
             state.history.refused_jwts += 1;
@@ -108,16 +111,18 @@ impl Worker {
 
 /// Whether a withdrawal is to refuse a JWT. Of a session, and of a token by itself, those that were issued later are
 /// refused only while there is room to tell it apart.
-fn refuses(withdrawal: &Withdrawal, token: Token, iat: Option<u64>) -> bool {
-    names(withdrawal, token).any(|date| iat.is_none_or(|iat| iat <= date.as_millis()))
+fn refuses(withdrawal: &Withdrawal, token: Token, provider: &str, iat: Option<u64>) -> bool {
+    names(withdrawal, token, provider).any(|date| iat.is_none_or(|iat| iat <= date.as_millis()))
 }
 
 /// The dates of what a withdrawal says of a JWT.
-fn names(withdrawal: &Withdrawal, token: Token) -> impl Iterator<Item = UnixMillis> {
-    withdrawal.subjects.iter().filter_map(move |subject| {
+fn names(withdrawal: &Withdrawal, token: Token, provider: &str) -> impl Iterator<Item = UnixMillis> {
+    let is_other = provider == OTHER;
+    let subjects = withdrawal.subjects.iter();
+    subjects.filter(move |subject| !is_other || **subject == Subject::Everything).filter_map(move |subject| {
         let date = withdrawal.jwts.issued_until(&Name::of(subject))?;
         let is_named = match subject {
-            Subject::Token(name) => *name == TokenDigest::of(&token.access_token()),
+            Subject::Jwt(_, name) => *name == TokenDigest::of(&token.access_token()),
             Subject::Of(_, Which::Sid(sid)) => token.sid().as_ref() == Some(sid),
             Subject::Of(_, Which::SubWithoutSid(sub)) => token.sid().is_none() && token.sub() == *sub,
             _ => (withdrawal.means)(token, withdrawal.about),
@@ -125,3 +130,6 @@ fn names(withdrawal: &Withdrawal, token: Token) -> impl Iterator<Item = UnixMill
         is_named.then_some(date)
     })
 }
+
+/// A provider of which nothing is withdrawn but with all others.
+const OTHER: &str = "other";

@@ -58,7 +58,10 @@ pub(super) fn withdrawal(random: &mut Random) -> Withdrawal {
                 token.sid().is_none() && token.sub() == Token(of).sub()
             }),
         },
-        _ => (vec![Subject::token(&token.access_token())], |token, of| token.0 == of),
+        _ => {
+            let name = TokenDigest::of(&token.access_token());
+            (vec![Subject::Jwt(ProviderTag::new("main"), name)], |token, of| token.0 == of)
+        }
     };
     Withdrawal { subjects, means, about, jwts: Jwts::Spared }
 }

@@ -3,6 +3,8 @@
 
 use std::time::Duration;
 
+use litemap::LiteMap;
+
 use super::calls::Doing;
 use super::link::Link;
 use super::lost::Lost;
@@ -22,7 +24,7 @@ impl Link {
             return;
         }
         let Some(shared) = &step.worker.fleet else { return };
-        let (waiting, _) = self.waiting(&shared.outbox);
+        let (mut waiting, _) = self.waiting(&shared.outbox);
         let wants_store = self.wants_store();
         if waiting.is_empty() && !wants_store || !self.is_authorized(step) {
             return;
@@ -38,12 +40,14 @@ impl Link {
             }
             Some((lease, _)) => {
                 let by = shared.envoy();
-                let pairs: Vec<_> = waiting
-                    .iter()
-                    .map(|it| {
-                        Notice { name: it.name, settle: it.settle, jwts: it.jwts, by }.write(&self.keys)
-                    })
-                    .collect();
+                // Several slots may have come to stand for all of the same provider: etcd takes no key twice. The last stays.
+                waiting.sort_by_key(|it| it.settle);
+                let mut pairs: LiteMap<Vec<u8>, Vec<u8>> = LiteMap::new();
+                for it in &waiting {
+                    let notice = Notice { name: it.name, settle: it.settle, jwts: it.jwts, by };
+                    let (key, value) = notice.write(&self.keys);
+                    pairs.insert(key, value);
+                }
                 let pairs = pairs.iter().map(|(key, value)| (&**key, &**value));
                 (etcd::put_all(pairs, lease), Doing::Withdrawals(waiting))
             }

@@ -193,7 +193,9 @@ impl Signals {
             step.withdraw(&revoked.tokens, Jwts::Spared, Duration::ZERO);
         }
         if !revoked.jwts.is_empty() {
-            step.withdraw(&revoked.jwts, Jwts::Named(step.now), Duration::ZERO);
+            let jwt = |jwt| Subject::Jwt(endpoint.tag, jwt);
+            let jwts: Vec<Subject> = revoked.jwts.into_iter().map(jwt).collect();
+            step.withdraw(&jwts, Jwts::Named(step.now), Duration::ZERO);
         }
         let (clients, span, may_be_made_up) = match revoked.clients {
             RevokedClients::None => return,

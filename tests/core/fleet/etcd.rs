@@ -52,6 +52,37 @@ pub(crate) fn identity(revision: u64) -> Vec<u8> {
     pair(b"/fleet/1/store", b"identity-of-it-1", revision)
 }
 
+/// The keys and values that a `TxnRequest` of ours puts.
+pub(crate) fn puts_of(message: &[u8]) -> Vec<(Vec<u8>, Vec<u8>)> {
+    let mut puts = Vec::new();
+    for operation in texts_of(message, 2) {
+        for request in texts_of(operation, 2) {
+            let text = |field| texts_of(request, field).concat();
+            puts.push((text(1), text(2)));
+        }
+    }
+    puts
+}
+
+/// The fields of this number that have a length, of a message in which all others of wire type 0 come last.
+fn texts_of(message: &[u8], field: u8) -> Vec<&[u8]> {
+    let (mut texts, mut rest) = (Vec::new(), message);
+    while let [tag, after @ ..] = rest {
+        if tag & 7 != 2 {
+            break;
+        }
+        let end = after.iter().position(|byte| byte & 0x80 == 0).unwrap();
+        let length =
+            after[..=end].iter().rev().fold(0, |length, byte| length << 7 | usize::from(byte & 0x7f));
+        let (text, others) = after[end + 1..].split_at(length);
+        if tag >> 3 == field {
+            texts.push(text);
+        }
+        rest = others;
+    }
+    texts
+}
+
 /// What another Envoy puts about a token.
 pub(crate) fn withdrawal(token: &str, revision: u64) -> Vec<u8> {
     let name = Name::of(&Subject::token(&AccessToken::parse(token.as_bytes()).unwrap()));

@@ -1,21 +1,26 @@
 //! JWTs that nobody is asked about, at all Envoys of a fleet.
 
+use std::collections::BTreeSet;
+use std::rc::Rc;
 use std::time::Duration;
 
 use phantom_token_filter::cache::{Name, ProviderTag, Subject, Which};
 use phantom_token_filter::filter::CallId;
-use phantom_token_filter::fleet::{Envoy, Keys, Notice};
+use phantom_token_filter::fleet::{Envoy, Keys, Notice, Outbox, Waiting};
 use phantom_token_filter::jwt::Algorithm;
-use phantom_token_filter::token::UnixMillis;
+use phantom_token_filter::metrics::Counter;
+use phantom_token_filter::token::{AccessToken, UnixMillis};
 use serde_json::{Value, json};
 
-use super::etcd::{header, identity, number, page, pair, watched, withdrawal};
-use super::{PREFIX, SECOND, UNAVAILABLE, answer, begin, contains, request, settings};
+use super::etcd::{header, identity, number, page, pair, puts_of, watched, withdrawal};
+use super::{PREFIX, SECOND, UNAVAILABLE, answer, begin, calls, contains, request, settings};
 use crate::support::issuer::{jwk, sign};
 use crate::support::withdrawing::order;
 use crate::support::{Fate, Request, START, Worker, merge};
 
 const ISSUER: &str = "https://as.example";
+
+const PARTNER: &str = "https://partner.example";
 
 /// A worker that watches, and validates JWTs.
 fn watching(patch: Value) -> (Worker, CallId) {
@@ -27,13 +32,27 @@ fn watching(patch: Value) -> (Worker, CallId) {
     );
     merge(&mut all, patch);
     let mut worker = Worker::new(all);
-    worker.start().answer(&json!({"keys": [jwk(Algorithm::ES256, json!({}))]}));
+    worker.start();
+    while !worker.calls.is_empty() {
+        worker.answer(&json!({"keys": [jwk(Algorithm::ES256, json!({}))]}));
+    }
     let stream = begin(&mut worker, &page(10, &[identity(5)], false));
     (worker, stream)
 }
 
+/// Settings with a second provider, which signs with the same key.
+fn two_providers() -> Value {
+    let of = |issuer: &str| json!({"issuer": issuer, "jwks": {"cluster": "as", "path": "/jwks"}});
+    json!({"providers": {"main": of(ISSUER), "partner": of(PARTNER)},
+        "policies": {"default": {"providers": ["main", "partner"]}}})
+}
+
 fn jwt(sub: &str, age: Duration) -> String {
-    let claims = json!({"iss": ISSUER, "sub": sub, "client_id": "app", "iat": START.minus(age).as_secs(),
+    jwt_of(ISSUER, sub, age)
+}
+
+fn jwt_of(issuer: &str, sub: &str, age: Duration) -> String {
+    let claims = json!({"iss": issuer, "sub": sub, "client_id": "app", "iat": START.minus(age).as_secs(),
         "exp": START.as_secs() + 600});
     sign(Algorithm::ES256, json!({"typ": "at+jwt"}), &claims)
 }
@@ -50,9 +69,14 @@ fn passes(worker: &mut Worker, token: &str) -> bool {
 }
 
 /// What another Envoy puts.
-fn put(subject: &Subject, jwts: Option<UnixMillis>, revision: u64) -> Vec<u8> {
+fn told(subject: &Subject, jwts: Option<UnixMillis>) -> (Vec<u8>, Vec<u8>) {
     let notice = Notice { name: Name::of(subject), settle: Duration::ZERO, jwts, by: Envoy(*b"another1") };
-    let (key, value) = notice.write(&Keys::new(PREFIX));
+    notice.write(&Keys::new(PREFIX))
+}
+
+/// The same as the store tells it.
+fn put(subject: &Subject, jwts: Option<UnixMillis>, revision: u64) -> Vec<u8> {
+    let (key, value) = told(subject, jwts);
     pair(&key, &value, revision)
 }
 
@@ -128,27 +152,114 @@ fn what_cannot_be_read_refuses_no_jwt() {
     assert!(passes(&mut worker, &token));
 }
 
+/// Answers what is put, as long as something is; returns all of it as the store tells it to others.
+fn all_that_is_put(worker: &mut Worker) -> Vec<Vec<u8>> {
+    let mut told = Vec::new();
+    while calls(worker, "Txn") {
+        let pairs = puts_of(&request(worker, "Txn").message);
+        let keys: BTreeSet<_> = pairs.iter().map(|(key, _)| key).collect();
+        assert_eq!(keys.len(), pairs.len(), "etcd takes no key twice in one transaction");
+        told.extend(pairs.iter().map(|(key, value)| pair(key, value, 11)));
+        answer(worker, "Txn", &header(11));
+    }
+    told
+}
+
 #[test]
-fn more_than_can_wait_for_the_store_refuse_all_that_was_issued_up_to_then_and_nothing_later() {
-    let (mut one, stream) = watching(json!({}));
+fn more_than_can_wait_for_the_store_refuse_all_of_the_provider_that_was_issued_up_to_then_and_nothing_else() {
+    let (mut one, stream) = watching(two_providers());
     one.grpc_closed(stream, UNAVAILABLE);
+    order(&mut one, &json!({"sub": "alice", "provider": "partner"}));
     for number in 0..20_000 {
-        order(&mut one, &json!({"sub": format!("user-{number}")}));
+        order(&mut one, &json!({"sub": format!("user-{number}"), "provider": "main"}));
     }
     one.pass(SECOND).give_tick();
     begin(&mut one, &page(10, &[identity(5)], false));
     answer(&mut one, "LeaseGrant", &[header(10), number(2, 1)].concat());
-    let put = request(&one, "Txn").message;
-    let everything = put.windows(94).find(|part| part.starts_with(b"/fleet/1/w/00")).unwrap().to_vec();
-    let (_, value) =
-        Notice { name: Name::everything(), settle: Duration::ZERO, jwts: None, by: Envoy(*b"another1") }
-            .write(&Keys::new(PREFIX));
-    let (mut two, stream) = watching(json!({}));
-    two.grpc_message(stream, &watched(11, &[pair(&everything, &value, 11)], false));
+    let told = all_that_is_put(&mut one);
+    let (mut two, stream) = watching(two_providers());
+    two.grpc_message(stream, &watched(11, &told, false));
     assert!(!passes(&mut two, &jwt("anybody", SECOND)));
     let later =
         json!({"iss": ISSUER, "sub": "anybody", "iat": START.as_secs() + 1, "exp": START.as_secs() + 600});
     assert!(passes(&mut two, &sign(Algorithm::ES256, json!({"typ": "at+jwt"}), &later)));
+    for (sub, is_good) in [("anybody", true), ("bob", true), ("alice", false)] {
+        assert_eq!(passes(&mut two, &jwt_of(PARTNER, sub, SECOND)), is_good, "{sub}");
+    }
+}
+
+#[test]
+fn tokens_that_refuse_nothing_come_to_stand_for_everything_and_refuse_nothing() {
+    let (mut one, stream) = watching(json!({}));
+    one.grpc_closed(stream, UNAVAILABLE);
+    let outbox = Outbox::new(Rc::new(one.shared.clone()));
+    order(&mut one, &json!({"token": jwt("alice", SECOND)}));
+    for number in 0..20_000 {
+        let token = AccessToken::parse(format!("opaque-{number}").as_bytes()).unwrap();
+        let name = Name::of(&Subject::token(&token));
+        outbox.add(Waiting { name, settle: Duration::ZERO, jwts: None, at: START });
+    }
+    one.pass(SECOND).give_tick();
+    begin(&mut one, &page(10, &[identity(5)], false));
+    answer(&mut one, "LeaseGrant", &[header(10), number(2, 1)].concat());
+    let told = all_that_is_put(&mut one);
+    let (mut two, stream) = watching(json!({}));
+    two.grpc_message(stream, &watched(11, &told, false));
+    assert!(!passes(&mut two, &jwt("alice", SECOND)));
+    assert!(passes(&mut two, &jwt("bob", SECOND)), "only what is ordered refuses");
+}
+
+#[test]
+fn very_many_withdrawals_of_one_provider_at_another_envoy_refuse_no_jwt_of_another() {
+    let (mut worker, stream) = watching(two_providers());
+    let subject = |number: u32| of(Which::Sub(format!("user-{number}")));
+    for hundred in 0..600 {
+        let told: Vec<_> = (0..100)
+            .map(|number| put(&subject(100 * hundred + number), Some(START), 11 + u64::from(hundred)))
+            .collect();
+        worker.grpc_message(stream, &watched(11 + u64::from(hundred), &told, false));
+    }
+    for number in [0, 30_000, 59_999] {
+        assert!(!passes(&mut worker, &jwt(&format!("user-{number}"), SECOND)), "{number}");
+    }
+    assert!((0..5).any(|number| !passes(&mut worker, &jwt(&format!("nobody-{number}"), SECOND))));
+    for number in 0..5 {
+        assert!(passes(&mut worker, &jwt_of(PARTNER, &format!("user-{number}"), SECOND)), "{number}");
+    }
+}
+
+#[test]
+fn what_an_envoy_of_before_tells_names_no_provider_and_refuses_the_same() {
+    let (mut worker, stream) = watching(two_providers());
+    let (key, _) = told(&of(Which::Sub("alice".to_owned())), Some(START));
+    let of_before = [&[1][..], b"another1", &[0; 4]].concat();
+    worker.grpc_message(stream, &watched(11, &[pair(&key, &of_before, 11)], false));
+    worker.pass(SECOND).give_tick();
+    assert_eq!(worker.count(Counter::FleetError), 0);
+    assert!(!passes(&mut worker, &jwt("alice", SECOND)) && passes(&mut worker, &jwt("bob", SECOND)));
+    assert!(passes(&mut worker, &jwt_of(PARTNER, "alice", SECOND)));
+}
+
+#[test]
+fn whose_jwts_are_refused_is_told_and_of_what_refuses_none_what_it_was_before() {
+    let keys = Keys::new(PREFIX);
+    let of_alice = of(Which::Sub("alice".to_owned()));
+    let (key, value) = told(&of_alice, Some(START));
+    assert_eq!((value[0], value.len()), (2, 21));
+    assert_eq!(Notice::read(&keys, &key, &value).unwrap().name.provider(), Some(ProviderTag::new(ISSUER)));
+    let none = [&value[..13], &[0; 8]].concat();
+    assert_eq!(Notice::read(&keys, &key, &none), None, "one that names no provider is of version 1");
+    for cut in 0..value.len() {
+        assert_eq!(Notice::read(&keys, &key, &value[..cut]), None);
+    }
+    assert_eq!(Notice::read(&keys, &key, &[&value[..], b"0"].concat()), None);
+    let (key, spared) = told(&of_alice, None);
+    assert_eq!((spared[0], spared.len()), (1, 13));
+    assert_eq!(Notice::read(&keys, &key, &value), None);
+    // What is of all providers is not one's.
+    let (key, everything) = told(&Subject::Everything, Some(START));
+    assert_eq!(everything[0], 1);
+    assert_eq!(Notice::read(&keys, &key, &value), None);
 }
 
 #[test]

@@ -1,6 +1,8 @@
 //! What is withdrawn here, and put for others.
 
+use phantom_token_filter::cache::{Name, SharedData, Subject};
 use phantom_token_filter::metrics::{Counter, Gauge};
+use phantom_token_filter::token::AccessToken;
 use serde_json::json;
 
 use super::etcd::{header, identity, number, page, pair, watched};
@@ -9,7 +11,7 @@ use super::{
     withdraw, worker,
 };
 use crate::support::withdrawing::is_remembered;
-use crate::support::{Map, Worker};
+use crate::support::{Map, START, Worker};
 
 #[test]
 fn what_is_withdrawn_here_is_put_under_a_lease_that_many_share() {
@@ -116,4 +118,24 @@ fn no_token_and_no_name_is_put() {
     answer(&mut worker, "LeaseGrant", &[header(10), number(2, 1)].concat());
     assert!(!contains(&request(&worker, "Txn").message, b"a-token-that"));
     assert!(!worker.shared.contains(b"a-token-that"));
+}
+
+#[test]
+fn what_an_older_filter_could_not_put_is_put_by_a_newer_one() {
+    let (mut worker, stream) = watching(json!({}));
+    worker.grpc_closed(stream, UNAVAILABLE);
+    let name = Name::of(&Subject::token(&AccessToken::parse(b"tok").unwrap()));
+    let times = [0_u64, START.as_millis()].map(u64::to_le_bytes).concat();
+    let older = [&[2, name.kind()][..], name.digest().as_bytes(), &[0; 4], &times].concat();
+    worker.shared.set("f0", &older);
+    worker.shared.set("outbox mark", b"another");
+    worker.give_tick();
+    assert_eq!(worker.level(Gauge::FleetWaiting), Some(1));
+    worker.pass(SECOND).give_tick();
+    begin(&mut worker, &page(10, &[identity(5)], false));
+    answer(&mut worker, "LeaseGrant", &[header(10), number(2, 1)].concat());
+    assert!(contains(&request(&worker, "Txn").message, b"/fleet/1/w/01"));
+    answer(&mut worker, "Txn", &header(11));
+    worker.pass(SECOND).give_tick();
+    assert_eq!((worker.count(Counter::FleetPut), worker.level(Gauge::FleetWaiting)), (1, Some(0)));
 }

@@ -152,6 +152,53 @@ fn each_transmitter_is_heard_with_keys_of_its_own_and_the_jti_of_one_is_no_other
 }
 
 #[test]
+fn a_transmitter_that_sends_very_many_events_has_no_jwt_of_another_provider_refused() {
+    let validating = json!({"strategy": "jwt"});
+    let mut worker = worker(json!({"policies": {"default": validating, "partner": validating}}));
+    let jwt = |alg: Algorithm, issuer: &str, sub: &str| {
+        let claims = json!({"iss": issuer, "sub": sub, "client_id": "app", "iat": START.as_secs() - 10,
+            "exp": START.as_secs() + 600});
+        sign(alg, json!({"typ": "at+jwt"}), &claims)
+    };
+    let before = worker.shared.size();
+    for number in 0..800 {
+        let named =
+            |place: u32| json!({"format": "iss_sub", "iss": MAIN, "sub": format!("{number}-{place}")});
+        let group = |group: u32| {
+            let identifiers: Vec<Value> = (0..16).map(|place| named(16 * group + place)).collect();
+            json!({"format": "aliases", "identifiers": identifiers})
+        };
+        let groups: Vec<Value> = (0..4).map(group).collect();
+        let named =
+            json!({"jti": number.to_string(), "sub_id": {"format": "aliases", "identifiers": groups}});
+        let request =
+            post("/caep/events", "application/secevent+jwt").with("authorization", "Bearer secret-of-caep");
+        let stream = worker.post(&request, event(Algorithm::EdDSA, CAEP, named).as_bytes());
+        assert_eq!(worker.fate(stream).status(), 202);
+    }
+    assert!(worker.shared.size() - before < 4 << 20, "{}", worker.shared.size() - before);
+    let mut passes = |path: &str, token: &str| {
+        let stream = worker.receive(&Request::get(path).with("authorization", format!("Bearer {token}")));
+        match worker.fate(stream) {
+            Fate::Forwarded(_) => true,
+            Fate::Answered(answer) => {
+                assert_eq!(answer.details, "token_withdrawn");
+                false
+            }
+        }
+    };
+    for number in [0, 400, 799] {
+        assert!(!passes("/", &jwt(Algorithm::ES256, MAIN, &format!("{number}-7"))), "{number}");
+    }
+    for number in 0..5 {
+        assert!(passes("/partner", &jwt(Algorithm::ES384, PARTNER, &format!("user-{number}"))), "{number}");
+    }
+    // Of the flooded provider, some are refused that nothing was said of; newer ones never.
+    let refused = |number: &u32| !passes("/", &jwt(Algorithm::ES256, MAIN, &format!("user-{number}")));
+    assert!((0..5).filter(refused).count() > 0);
+}
+
+#[test]
 fn no_transmitter_speaks_for_another() {
     let mut worker = worker(json!({}));
     remember(&mut worker, "/", "tok", json!({}));

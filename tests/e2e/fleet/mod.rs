@@ -170,6 +170,35 @@ async fn what_is_withdrawn_while_the_store_is_down_is_withdrawn_everywhere_when_
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn more_than_can_wait_for_the_store_is_put_as_all_of_the_provider_when_it_is_back() {
+    let mut fleet = Fleet::start(0, json!({"on_silence": "serve", "max_silence": "5m"})).await;
+    // Without dates, what many slots come to stand for is one key.
+    fleet.plugin["revocation"]["jwts"] = json!("ignore");
+    fleet.add().await;
+    fleet.add().await;
+    fleet.all_hear().await;
+    fleet.remember("token").await;
+    fleet.end("token");
+    fleet.etcd.kill();
+    for envoy in &fleet.envoys {
+        hears(envoy, 0).await;
+    }
+    // As many as there is room for, did they fall evenly: in about half of the slots it is too little.
+    for number in 0..8192 {
+        fleet.revoke(0, json!({"sub": format!("user-{number}")})).await;
+    }
+    assert_eq!(fleet.get(1, "token").await, 200, "the others have not heard");
+    fleet.etcd.start_again().await;
+    fleet.all_refuse("token").await;
+    eventually("none that waits", || async {
+        (gauge(&fleet.envoys[0], "waiting").await == Some(0)).then_some(())
+    })
+    .await;
+    let lines = lines(&fleet.envoys[0]);
+    assert_eq!(lines.len(), 3, "heard, lost, heard again: {lines:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn while_the_store_hangs_servers_are_asked_again() {
     let fleet = Fleet::start(2, json!({"on_silence": "ask", "max_silence": "2s"})).await;
     fleet.all_hear().await;
