@@ -11,7 +11,7 @@ use log::error;
 use super::abi::{self, Confined, NotSent};
 use super::clock::Clock;
 use super::grpc::{self, OpenCalls};
-use super::inbox::{ENDS, Inbox, MESSAGES, Message, TICKS};
+use super::inbox::{Inbox, MESSAGES, Message, TICKS};
 use super::mailboxes;
 use super::orders::{Order, Orders};
 use super::presence::Presence;
@@ -43,9 +43,7 @@ pub(super) struct Installation {
     calls: Mutex<HashMap<u64, (usize, CallId)>>,
     grpc: Mutex<OpenCalls>,
     orders: Orders,
-    /// Streams that are to end, and not in a hook of their own.
-    given_up: Mutex<Vec<u64>>,
-    presence: Presence,
+    presence: Arc<Presence>,
 }
 
 /// A call's answer as Envoy has it: headers, and the body in pieces.
@@ -72,13 +70,14 @@ impl Installation {
             first.with(|shard| ((*shard.filter().names()).clone(), shard.filter().expected_counts()));
         let statistics = Statistics::new(config, names, expected)?;
         let scheduler = config.scheduler().ok_or("expected an Envoy with schedulers, got one without")?;
-        let inbox = Arc::new(Inbox::new(scheduler));
+        let presence = Arc::new(Presence::new());
+        let inbox = Arc::new(Inbox::new(scheduler, Arc::clone(&presence)));
         let clock = Clock::start(mailboxes.len(), Arc::clone(&inbox))?;
         for (worker, mailbox) in mailboxes.iter().enumerate() {
             mailboxes::deliver_to(*mailbox, Arc::downgrade(&inbox), worker);
             inbox.put(worker, Message::Start);
         }
-        let (calls, grpc, orders, given_up) = Default::default();
+        let (calls, grpc, orders) = Default::default();
         Ok(Arc::new(Self {
             config,
             clock,
@@ -90,8 +89,7 @@ impl Installation {
             calls,
             grpc,
             orders,
-            given_up,
-            presence: Presence::new(),
+            presence,
         }))
     }
 
@@ -114,15 +112,15 @@ impl Installation {
         shard.with(|shard| act(shard, &around))
     }
 
-    /// Does something on the main thread, for Envoy has come for it; nothing once this has ended. What that orders is done in
-    /// its order by the outermost, however often an order comes back here.
+    /// Does something on the main thread, for Envoy has come for it; nothing once this has ended.
     pub(super) fn enter(&self, act: impl FnOnce(&Self)) {
         let Some(stay) = self.presence.enter() else { return };
         self.guarded(|| act(self));
-        while stay.is_outermost()
-            && let Some((worker, order)) = self.orders.take()
-        {
-            self.guarded(|| self.carry_out(worker, order));
+        let is_outermost = stay.is_outermost();
+        drop(stay);
+        // This may end it: nothing of Envoy's is touched after it.
+        if is_outermost {
+            self.inbox.left(self.orders.are_there());
         }
     }
 
@@ -159,8 +157,9 @@ impl Installation {
             }
             Order::Cancel(id) => {
                 let stream = locked(&self.grpc).stream(worker, id);
-                return stream.into_iter().for_each(|it| self.give_up(it));
+                return stream.into_iter().for_each(|it| self.reset(it));
             }
+            Order::Reset(stream) => return self.reset(stream),
             Order::Call(id, call) => (id, call, false),
             Order::Open(id, call) => (id, call, true),
         };
@@ -191,10 +190,9 @@ impl Installation {
     }
 
     /// Ends a stream, of which nothing more is to be heard.
-    fn give_up(&self, stream: u64) {
+    fn reset(&self, stream: u64) {
         locked(&self.grpc).remove(stream);
-        locked(&self.given_up).push(stream);
-        self.inbox.streams_are_to_end();
+        self.config.reset_stream(stream);
     }
 
     /// Headers or trailers of a stream have come.
@@ -207,7 +205,7 @@ impl Installation {
         let data = locked(&self.grpc).data(stream, chunks);
         let Some((worker, call, messages)) = data else { return };
         if messages.contains(&None) {
-            self.give_up(stream);
+            self.order(worker, Order::Reset(stream));
         }
         for message in messages {
             self.on_main_thread(worker, |shard, around| {
@@ -226,7 +224,7 @@ impl Installation {
         }
     }
 
-    /// The main thread was woken.
+    /// The main thread was woken. What was ordered is done in its order.
     pub(super) fn scheduled(&self, event: u64) {
         match event {
             MESSAGES => self.read_inbox(),
@@ -238,11 +236,18 @@ impl Installation {
                     });
                 }
             }
-            ENDS => {
-                let streams = std::mem::take(&mut *locked(&self.given_up));
-                streams.into_iter().for_each(|stream| self.config.reset_stream(stream));
-            }
             _ => {}
+        }
+        while let Some((worker, order)) = self.orders.take() {
+            self.guarded(|| self.carry_out(worker, order));
+        }
+    }
+
+    /// Has something done when the main thread is woken next, or by what it was woken for.
+    fn order(&self, worker: usize, order: Order) {
+        self.orders.put(worker, order);
+        if !self.presence.is_here() {
+            self.inbox.wake();
         }
     }
 
@@ -335,13 +340,8 @@ impl Surroundings for Around<'_> {
     }
 
     fn order(&self, order: Order) {
-        if self.host.presence.has_ended() {
-            return;
-        }
-        self.host.orders.put(self.worker, order);
-        // Only the main thread may carry it out.
-        if !self.host.presence.is_main_thread() {
-            self.ask_for_turn();
+        if !self.host.presence.has_ended() {
+            self.host.order(self.worker, order);
         }
     }
 
