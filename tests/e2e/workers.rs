@@ -45,6 +45,20 @@ async fn four_workers_make_one_call_for_an_inactive_token() {
     one_call_for_all(4, Answer::inactive(), 401).await;
 }
 
+/// Envoy ends calls when it goes down, and there is nothing left then that could be called again.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn envoy_ends_well_while_calls_are_under_way() {
+    let mut gateway = Gateway::with(plugin().await, |envoy| envoy.workers(2).reloadable()).await;
+    gateway.server.answer_all(Answer::hang());
+    let mut waiting: Vec<_> = gateway.envoy.connect_to_every_worker(4).await.into_iter().flatten().collect();
+    for (number, connection) in waiting.iter_mut().enumerate() {
+        let request = Request::get("/").bearer(&format!("token-{number}"));
+        connection.write(&request.head()).await.expect("a request sent");
+    }
+    gateway.server.called(waiting.len()).await;
+    gateway.envoy.ends_well().await;
+}
+
 /// Longer than what is remembered, so every worker has to ask; but it hears at once that it has to.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn verdict_that_is_too_long_to_share_is_asked_for_once_by_each_worker() {

@@ -1,9 +1,11 @@
 //! What the main thread has yet to do for the workers of a configuration.
 
 use std::mem::take;
-use std::sync::{Mutex, PoisonError};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use super::abi::Scheduler;
+use super::presence::Presence;
 use crate::filter::Told;
 use crate::token::TokenDigest;
 
@@ -19,14 +21,20 @@ pub(super) enum Message {
 }
 
 /// Messages in their order, and what wakes the main thread.
+///
+/// Envoy holds the configuration while it is told to wake the main thread, and may be the last to hold it then: that ends it on
+/// the spot. The main thread may hold a shard of it. So what it puts in itself is told when it leaves.
 pub(super) struct Inbox {
     messages: Mutex<Vec<(usize, Message)>>,
     scheduler: Scheduler,
+    presence: Arc<Presence>,
+    /// Whether the main thread has yet to be woken for what it put in itself.
+    is_untold: AtomicBool,
 }
 
 impl Inbox {
-    pub(super) fn new(scheduler: Scheduler) -> Self {
-        Self { messages: Mutex::default(), scheduler }
+    pub(super) fn new(scheduler: Scheduler, presence: Arc<Presence>) -> Self {
+        Self { messages: Mutex::default(), scheduler, presence, is_untold: AtomicBool::new(false) }
     }
 
     /// Puts in a message for a worker.
@@ -36,6 +44,22 @@ impl Inbox {
         messages.push((worker, message));
         drop(messages);
         if is_first {
+            self.wake();
+        }
+    }
+
+    /// Wakes the main thread, or has it woken when it leaves.
+    pub(super) fn wake(&self) {
+        if self.presence.is_here() {
+            self.is_untold.store(true, Ordering::Relaxed);
+        } else {
+            self.scheduler.commit(MESSAGES);
+        }
+    }
+
+    /// The main thread has left, orders perhaps undone.
+    pub(super) fn left(&self, are_orders_there: bool) {
+        if self.is_untold.swap(false, Ordering::Relaxed) || are_orders_there {
             self.scheduler.commit(MESSAGES);
         }
     }
@@ -49,18 +73,10 @@ impl Inbox {
     pub(super) fn ticks_are_due(&self) {
         self.scheduler.commit(TICKS);
     }
-
-    /// Says that streams are to end.
-    pub(super) fn streams_are_to_end(&self) {
-        self.scheduler.commit(ENDS);
-    }
 }
 
-/// There are messages.
+/// There are messages, or orders.
 pub(super) const MESSAGES: u64 = 0;
 
 /// There are ticks.
 pub(super) const TICKS: u64 = 1;
-
-/// There are streams to end.
-pub(super) const ENDS: u64 = 2;

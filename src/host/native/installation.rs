@@ -11,7 +11,7 @@ use log::error;
 use super::abi::{self, Confined, NotSent};
 use super::clock::Clock;
 use super::grpc::{self, OpenCalls};
-use super::inbox::{ENDS, Inbox, MESSAGES, Message, TICKS};
+use super::inbox::{Inbox, MESSAGES, Message, TICKS};
 use super::mailboxes;
 use super::orders::{Order, Orders};
 use super::presence::Presence;
@@ -43,11 +43,9 @@ pub(super) struct Installation {
     calls: Mutex<HashMap<u64, (usize, CallId)>>,
     grpc: Mutex<OpenCalls>,
     orders: Orders,
-    /// Streams that are to end, and not in a hook of their own.
-    given_up: Mutex<Vec<u64>>,
     /// Workers that may have asked for a turn before something panicked: they have one with their next tick.
     owed_turns: Mutex<Vec<usize>>,
-    presence: Presence,
+    presence: Arc<Presence>,
 }
 
 /// A call's answer as Envoy has it: headers, and the body in pieces.
@@ -74,13 +72,14 @@ impl Installation {
             first.with(|shard| ((*shard.filter().names()).clone(), shard.filter().expected_counts()));
         let statistics = Statistics::new(config, names, expected)?;
         let scheduler = config.scheduler().ok_or("expected an Envoy with schedulers, got one without")?;
-        let inbox = Arc::new(Inbox::new(scheduler));
+        let presence = Arc::new(Presence::new());
+        let inbox = Arc::new(Inbox::new(scheduler, Arc::clone(&presence)));
         let clock = Clock::start(mailboxes.len(), Arc::clone(&inbox))?;
         for (worker, mailbox) in mailboxes.iter().enumerate() {
             mailboxes::deliver_to(*mailbox, Arc::downgrade(&inbox), worker);
             inbox.put(worker, Message::Start);
         }
-        let (calls, grpc, orders, given_up, owed_turns) = Default::default();
+        let (calls, grpc, orders, owed_turns) = Default::default();
         Ok(Arc::new(Self {
             config,
             clock,
@@ -92,22 +91,17 @@ impl Installation {
             calls,
             grpc,
             orders,
-            given_up,
             owed_turns,
-            presence: Presence::new(),
+            presence,
         }))
     }
 
     /// Uses a worker's shard. What `act` does must not come back here.
     pub(super) fn with_shard<R: Send>(
         &self,
-        worker: u32,
+        worker: usize,
         act: impl FnOnce(&mut Shard, &dyn Surroundings) -> R + Send,
     ) -> R {
-        self.with(usize::try_from(worker).unwrap_or(0), act)
-    }
-
-    fn with<R: Send>(&self, worker: usize, act: impl FnOnce(&mut Shard, &dyn Surroundings) -> R + Send) -> R {
         // Envoy has as many workers as it said; should it have more, they share.
         let (worker, shard) = match self.others.get(worker.wrapping_sub(1)) {
             Some(shard) => (worker, shard),
@@ -117,27 +111,31 @@ impl Installation {
         shard.with(|shard| act(shard, &around))
     }
 
-    /// Does something on the main thread, for Envoy has come for it; nothing once this has ended. What that orders is done in
-    /// its order by the outermost, however often an order comes back here.
+    /// Does something on the main thread, for Envoy has come for it; nothing once this has ended.
     pub(super) fn enter(&self, act: impl FnOnce(&Self)) {
         let Some(stay) = self.presence.enter() else { return };
         self.guarded(|| act(self));
-        while stay.is_outermost()
-            && let Some((worker, order)) = self.orders.take()
-        {
-            self.guarded(|| self.carry_out(worker, order));
+        let is_outermost = stay.is_outermost();
+        drop(stay);
+        // This may end it: nothing of Envoy's is touched after it.
+        if is_outermost {
+            self.inbox.left(self.orders.are_there());
         }
     }
 
-    /// Does something of a worker's. If that panics, whoever waits there is refused.
+    /// Does something of a worker's. If that panics, whoever is held back there is refused.
     fn on_main_thread(&self, worker: usize, act: impl FnOnce(&mut Shard, &dyn Surroundings) + Send) {
-        if self.guarded(|| self.with(worker, act)) {
-            return;
+        if !self.guarded(|| self.with_shard(worker, act)) {
+            self.owe(worker);
+            self.guarded(|| self.with_shard(worker, |shard, _| shard.refuse_all()));
         }
-        // It may have asked for a turn or for ticks, and that is lost. The turn comes later: should that panic, too, Envoy goes on.
+    }
+
+    /// Something of a worker's has panicked. It may have asked for a turn or for ticks, and that is lost. The turn comes later:
+    /// should that panic, too, Envoy goes on.
+    pub(super) fn owe(&self, worker: usize) {
         self.clock.set(worker, AFTER_A_PANIC);
         locked(&self.owed_turns).push(worker);
-        self.guarded(|| self.with(worker, |shard, _| shard.refuse_all()));
     }
 
     /// Whether `act` came to its end; if it panics, that is counted.
@@ -162,8 +160,9 @@ impl Installation {
             }
             Order::Cancel(id) => {
                 let stream = locked(&self.grpc).stream(worker, id);
-                return stream.into_iter().for_each(|it| self.give_up(it));
+                return stream.into_iter().for_each(|it| self.reset(it));
             }
+            Order::Reset(stream) => return self.reset(stream),
             Order::Call(id, call) => (id, call, false),
             Order::Open(id, call) => (id, call, true),
         };
@@ -194,10 +193,9 @@ impl Installation {
     }
 
     /// Ends a stream, of which nothing more is to be heard.
-    fn give_up(&self, stream: u64) {
+    fn reset(&self, stream: u64) {
         locked(&self.grpc).remove(stream);
-        locked(&self.given_up).push(stream);
-        self.inbox.streams_are_to_end();
+        self.config.reset_stream(stream);
     }
 
     /// Headers or trailers of a stream have come.
@@ -210,7 +208,7 @@ impl Installation {
         let data = locked(&self.grpc).data(stream, chunks);
         let Some((worker, call, messages)) = data else { return };
         if messages.contains(&None) {
-            self.give_up(stream);
+            self.order(worker, Order::Reset(stream));
         }
         for message in messages {
             self.on_main_thread(worker, |shard, around| {
@@ -229,7 +227,7 @@ impl Installation {
         }
     }
 
-    /// The main thread was woken.
+    /// The main thread was woken. What was ordered is done in its order.
     pub(super) fn scheduled(&self, event: u64) {
         match event {
             MESSAGES => self.read_inbox(),
@@ -243,11 +241,18 @@ impl Installation {
                 let owed = std::mem::take(&mut *locked(&self.owed_turns));
                 owed.into_iter().for_each(|worker| self.inbox.put(worker, Message::Turn));
             }
-            ENDS => {
-                let streams = std::mem::take(&mut *locked(&self.given_up));
-                streams.into_iter().for_each(|stream| self.config.reset_stream(stream));
-            }
             _ => {}
+        }
+        while let Some((worker, order)) = self.orders.take() {
+            self.guarded(|| self.carry_out(worker, order));
+        }
+    }
+
+    /// Has something done when the main thread is woken next, or by what it was woken for.
+    fn order(&self, worker: usize, order: Order) {
+        self.orders.put(worker, order);
+        if !self.presence.is_here() {
+            self.inbox.wake();
         }
     }
 
@@ -295,7 +300,7 @@ impl Installation {
         let _place = self.presence.end();
         self.mailboxes.iter().for_each(|mailbox| mailboxes::close(*mailbox));
         for worker in 0..self.mailboxes.len() {
-            self.guarded(|| self.with(worker, |shard, around| shard.root_event(Event::End, around)));
+            self.guarded(|| self.with_shard(worker, |shard, around| shard.root_event(Event::End, around)));
         }
     }
 }
@@ -340,13 +345,8 @@ impl Surroundings for Around<'_> {
     }
 
     fn order(&self, order: Order) {
-        if self.host.presence.has_ended() {
-            return;
-        }
-        self.host.orders.put(self.worker, order);
-        // Only the main thread may carry it out.
-        if !self.host.presence.is_main_thread() {
-            self.ask_for_turn();
+        if !self.host.presence.has_ended() {
+            self.host.order(self.worker, order);
         }
     }
 

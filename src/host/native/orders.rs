@@ -1,4 +1,6 @@
-//! What is to be done for workers by calls. No shard is held then: what comes of it may come back at once.
+//! What is to be done for workers by calls: when the main thread was woken for it, and not in a hook that tells of another
+//! call. No shard is held then, for what comes of it may come back at once. And Envoy, which ends calls when it goes down, has
+//! no clusters left by then that could be called, but wakes nobody any more.
 
 use std::collections::VecDeque;
 use std::sync::{Mutex, PoisonError};
@@ -19,6 +21,8 @@ pub(super) enum Order {
     Send(CallId, Vec<u8>),
     /// End a stream; nothing more is heard of it.
     Cancel(CallId),
+    /// End the stream of this number of Envoy's, which says what cannot be read.
+    Reset(u64),
 }
 
 /// Orders in their order, and for whom.
@@ -28,6 +32,11 @@ pub(super) struct Orders(Mutex<VecDeque<(usize, Order)>>);
 impl Orders {
     pub(super) fn put(&self, worker: usize, order: Order) {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).push_back((worker, order));
+    }
+
+    /// Whether there are any.
+    pub(super) fn are_there(&self) -> bool {
+        !self.0.lock().unwrap_or_else(PoisonError::into_inner).is_empty()
     }
 
     /// The next one.

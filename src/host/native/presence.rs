@@ -52,16 +52,20 @@ impl Presence {
     /// The configuration ends. The main thread is not there while what this gives is held, or it is who ends it.
     pub(super) fn end(&self) -> Option<MutexGuard<'_, ()>> {
         self.has_ended.store(true, Ordering::SeqCst);
-        let is_within = self.is_main_thread() && self.depth.load(Ordering::Relaxed) > 0;
-        (!is_within).then(|| self.wait())
+        (!self.is_here()).then(|| self.wait())
     }
 
     pub(super) fn has_ended(&self) -> bool {
         self.has_ended.load(Ordering::SeqCst)
     }
 
-    pub(super) fn is_main_thread(&self) -> bool {
+    fn is_main_thread(&self) -> bool {
         thread::current().id() == self.main_thread
+    }
+
+    /// Whether the main thread is there, and this is it.
+    pub(super) fn is_here(&self) -> bool {
+        self.is_main_thread() && self.depth.load(Ordering::Relaxed) > 0
     }
 
     fn wait(&self) -> MutexGuard<'_, ()> {

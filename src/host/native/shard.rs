@@ -34,6 +34,8 @@ struct Noted {
     doorbell: Doorbell,
     /// What the main thread left to be done to it.
     left: Vec<Effect>,
+    /// It is refused if it is still held back.
+    is_lost: bool,
     body: Body,
 }
 
@@ -94,7 +96,8 @@ impl Shard {
         if self.is_done(became.fate) {
             return (None, became);
         }
-        let noted = Noted { doorbell: stream.doorbell(), left: Vec::new(), body: Body::default() };
+        let noted =
+            Noted { doorbell: stream.doorbell(), left: Vec::new(), is_lost: false, body: Body::default() };
         self.noted.insert(id, noted);
         (Some(id), became)
     }
@@ -122,9 +125,13 @@ impl Shard {
     /// What became of a request by what the main thread left to be done to it.
     pub(super) fn rung(&mut self, id: StreamId, fate: Fate, stream: &mut Stream) -> Became {
         let mut became = Became { fate, answer: None };
-        let left = self.noted.get_mut(id).map(|noted| take(&mut noted.left)).unwrap_or_default();
+        let noted = self.noted.get_mut(id).map(|noted| (take(&mut noted.left), take(&mut noted.is_lost)));
+        let (left, is_lost) = noted.unwrap_or_default();
         for effect in left {
             self.act(id, effect, stream, &mut became);
+        }
+        if is_lost && matches!(became.fate, Fate::Waiting | Fate::Receiving) {
+            became = self.refused(id);
         }
         became
     }
@@ -167,12 +174,11 @@ impl Shard {
         }
     }
 
-    /// Refuses every request that waits: what they wait for may be lost.
+    /// Refuses every request that is held back: what they wait for may be lost, or what was to be done to them.
     pub(super) fn refuse_all(&mut self) {
-        let waiting = self.noted.iter().map(|(id, _)| id).filter(|id| self.filter.is_waiting(*id));
-        for id in waiting.collect::<Vec<_>>() {
-            let answer = self.filter.host_failure(id);
-            self.leave(id, Effect::Answer(id, answer));
+        for (_, noted) in self.noted.iter_mut() {
+            noted.is_lost = true;
+            noted.doorbell.ring();
         }
     }
 

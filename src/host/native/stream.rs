@@ -13,14 +13,14 @@ use std::cell::Cell;
 pub(super) struct Request {
     /// Its configuration, which outlives it.
     pub(super) installation: *const Installation,
-    worker: u32,
+    worker: usize,
     /// What it is called in the worker's shard, if something is noted of it there.
     id: Cell<Option<StreamId>>,
     fate: Cell<Fate>,
 }
 
 impl Request {
-    pub(super) fn new(installation: *const Installation, worker: u32) -> Self {
+    pub(super) fn new(installation: *const Installation, worker: usize) -> Self {
         Self { installation, worker, id: Cell::new(None), fate: Cell::new(Fate::Waiting) }
     }
 
@@ -95,6 +95,7 @@ impl Request {
         if self.fate.replace(Fate::Answered) != Fate::Answered {
             local_reply::fail(stream);
         }
+        host.owe(self.worker);
         let id = self.id.get();
         host.with_shard(self.worker, |shard, _| shard.abandoned(id));
     }

@@ -231,6 +231,25 @@ impl Envoy {
         self.change(&self.wasm_filter, plugin, "config_fail").await;
     }
 
+    /// Has it end as an operator would; it must do so by itself, and leave nothing in the log that tells of a fault.
+    pub async fn ends_well(&mut self) {
+        self.process.end();
+        let status = within_limit("the end of Envoy", async {
+            loop {
+                if let Some(status) = self.process.child().try_wait().expect("the state of our own child") {
+                    break status;
+                }
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        })
+        .await;
+        let log = self.log();
+        assert!(
+            status.success() && !log.contains("[critical]") && !log.contains("[error]"),
+            "{status}:\n{log}"
+        );
+    }
+
     async fn change(&self, wasm_filter: &WasmFilter, plugin: &Value, counter: &str) {
         let name = format!("extension_config_discovery.http_filter.{NAME}.{counter}$");
         let total = async || self.stats(&name).await.values().sum::<u64>();

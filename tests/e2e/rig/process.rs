@@ -57,6 +57,11 @@ impl Process {
         Duration::from_millis(10 * ticks.sum::<u64>())
     }
 
+    /// Tells it to end.
+    pub fn end(&self) {
+        self.signal("-TERM");
+    }
+
     /// Stops it in the middle of whatever it does: what is sent to it meanwhile comes in at once when it goes on.
     pub fn stop(&self) {
         self.signal("-STOP");

@@ -210,7 +210,7 @@ impl Config {
         }
     }
 
-    /// Ends a stream; that comes back to us at once. Only on the main thread.
+    /// Ends a stream; that comes back to us at once. Only on the main thread, and in no hook of a stream.
     pub(in super::super) fn reset_stream(self, stream: u64) {
         if let Some(functions) = functions() {
             // SAFETY: no memory is involved.

@@ -199,7 +199,7 @@ extern "C" fn envoy_dynamic_module_on_http_filter_new(
     config: *const c_void,
     envoy: Pointer,
 ) -> *const c_void {
-    let worker = Stream::new(envoy).worker();
+    let worker = usize::try_from(Stream::new(envoy).worker()).unwrap_or(0);
     Rc::into_raw(Rc::new(Request::new(config.cast(), worker))).cast()
 }
 
