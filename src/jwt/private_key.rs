@@ -60,8 +60,7 @@ impl PrivateKey {
         let oid = algorithm.content(Tag::ObjectIdentifier)?;
         let key = info.content(Tag::OctetString)?;
         let public = if oid == EC_PUBLIC_KEY.as_bytes() {
-            let curve = algorithm.content(Tag::ObjectIdentifier).ok().and_then(Curve::from_oid);
-            PublicKey::from_point(curve.ok_or(KeyError::Unsupported)?, public_point(key)?)?
+            PublicKey::from_point(Curve::read(&mut algorithm)?, public_point(key)?)?
         } else if oid == RSA_ENCRYPTION.as_bytes() {
             let mut numbers = Elements::of_sequence(key)?;
             let [_, n, e] = [numbers.number()?, numbers.number()?, numbers.number()?];

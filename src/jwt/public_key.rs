@@ -69,9 +69,11 @@ impl Curve {
         }
     }
 
-    /// `oid`: the content of its element.
-    pub(super) fn from_oid(oid: &[u8]) -> Option<Self> {
-        [Self::P256, Self::P384].into_iter().find(|curve| curve.oid().as_bytes() == oid)
+    /// The one that comes next, as the parameters of an EC key's algorithm.
+    pub(super) fn read(algorithm: &mut Elements<'_>) -> Result<Self, KeyError> {
+        let oid = algorithm.content(Tag::ObjectIdentifier).map_err(|_| KeyError::Unsupported)?;
+        let curve = [Self::P256, Self::P384].into_iter().find(|curve| curve.oid().as_bytes() == oid);
+        curve.ok_or(KeyError::Unsupported)
     }
 }
 
@@ -120,8 +122,7 @@ impl PublicKey {
         let key = spki.bits()?;
         spki.end()?;
         if oid == EC_PUBLIC_KEY.as_bytes() {
-            let curve = algorithm.content(Tag::ObjectIdentifier).ok().and_then(Curve::from_oid);
-            Self::from_point(curve.ok_or(KeyError::Unsupported)?, key)
+            Self::from_point(Curve::read(&mut algorithm)?, key)
         } else if oid == RSA_ENCRYPTION.as_bytes() {
             let mut numbers = Elements::of_sequence(key)?;
             let (n, e) = (numbers.number()?, numbers.number()?);

@@ -31,7 +31,8 @@ pub(in crate::filter) enum Word {
 pub(super) struct Rechecks {
     /// To be asked about.
     wanted: VecDeque<Rc<Question>>,
-    /// These, and those whose answer is awaited: no word yet.
+    /// These, and those whose answer is awaited: of them there is no word yet. Not a set, for another kind of tree is 6 KB of
+    /// module.
     pending: BTreeMap<TokenDigest, Word>,
     /// What was said since the last look began.
     heard: BTreeMap<TokenDigest, Word>,

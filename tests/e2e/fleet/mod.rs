@@ -17,7 +17,7 @@ use crate::rig::{
     client::{Connection, Request},
     etcd::Etcd,
     eventually,
-    fleet::{Fleet, PREFIX, gauge, hears, line_of, lines},
+    fleet::{Fleet, PREFIX, gauge, line_of, lines},
     hostile_store::{HostileStore, Said},
     within_limit,
 };
@@ -144,9 +144,7 @@ async fn what_is_withdrawn_while_the_store_is_down_is_withdrawn_everywhere_when_
     fleet.remember("token").await;
     fleet.end("token");
     fleet.etcd.kill();
-    for envoy in &fleet.envoys {
-        hears(envoy, 0).await;
-    }
+    fleet.none_hears().await;
     fleet.revoke(0, json!({"token": "token"})).await;
     assert_eq!(fleet.get(0, "token").await, 401, "it holds where it was answered");
     assert_eq!(fleet.get(1, "token").await, 200, "the others have not heard");
@@ -180,9 +178,7 @@ async fn more_than_can_wait_for_the_store_is_put_as_all_of_the_provider_when_it_
     fleet.remember("token").await;
     fleet.end("token");
     fleet.etcd.kill();
-    for envoy in &fleet.envoys {
-        hears(envoy, 0).await;
-    }
+    fleet.none_hears().await;
     // As many as there is room for, did they fall evenly: in about half of the slots it is too little.
     for number in 0..8192 {
         fleet.revoke(0, json!({"sub": format!("user-{number}")})).await;

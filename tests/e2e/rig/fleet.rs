@@ -104,6 +104,13 @@ impl Fleet {
         }
     }
 
+    /// Waits until no Envoy hears the store.
+    pub async fn none_hears(&self) {
+        for envoy in &self.envoys {
+            hears(envoy, 0).await;
+        }
+    }
+
     /// Remembers a token at every Envoy.
     pub async fn remember(&self, token: &str) {
         for envoy in 0..self.envoys.len() {

@@ -25,6 +25,11 @@ fn guarded<T>(act: impl FnOnce() -> T) -> Option<T> {
     catch_unwind(AssertUnwindSafe(act)).ok()
 }
 
+/// A hook of a configuration; nothing is done for one that is no more in force.
+fn of_config(config: *const c_void, act: impl FnOnce(&Installation)) {
+    _ = guarded(|| hooks::enter(config.cast(), act));
+}
+
 /// A request that we gave to Envoy, held for as long as the hook lasts: it may end within.
 ///
 /// # Safety
@@ -85,7 +90,7 @@ extern "C" fn envoy_dynamic_module_on_http_filter_config_scheduled(
     config: *const c_void,
     event: u64,
 ) {
-    _ = guarded(|| hooks::enter(config.cast(), |installation| installation.scheduled(event)));
+    of_config(config, |installation| installation.scheduled(event));
 }
 
 #[unsafe(no_mangle)]
@@ -99,15 +104,10 @@ extern "C" fn envoy_dynamic_module_on_http_filter_config_http_callout_done(
     chunks: *const EnvoyBuffer,
     chunks_size: usize,
 ) {
-    // SAFETY: there are as many headers and chunks as Envoy says.
-    let (headers, chunks) = unsafe { (parts(headers, headers_size), parts(chunks, chunks_size)) };
-    // SAFETY: they stay for as long as the hook lasts.
-    let header = |header: &EnvoyHeader| unsafe { (bytes(header.key), bytes(header.value)) };
-    let headers: Vec<(&[u8], &[u8])> = headers.iter().map(header).collect();
-    // SAFETY: likewise.
-    let chunks: Vec<&[u8]> = chunks.iter().map(|chunk| unsafe { bytes(*chunk) }).collect();
+    // SAFETY: there are as many headers and chunks as Envoy says, for as long as the hook lasts.
+    let (headers, chunks) = unsafe { (pairs(headers, headers_size), contents(chunks, chunks_size)) };
     let answer = (result == CALLOUT_ANSWERED).then_some((&*headers, &*chunks));
-    _ = guarded(|| hooks::enter(config.cast(), |installation| installation.called(call, answer)));
+    of_config(config, |installation| installation.called(call, answer));
 }
 
 #[unsafe(no_mangle)]
@@ -119,12 +119,9 @@ extern "C" fn envoy_dynamic_module_on_http_filter_config_http_stream_headers(
     headers_size: usize,
     _is_last: bool,
 ) {
-    // SAFETY: there are as many headers as Envoy says.
-    let headers = unsafe { parts(headers, headers_size) };
-    // SAFETY: they stay for as long as the hook lasts.
-    let header = |header: &EnvoyHeader| unsafe { (bytes(header.key), bytes(header.value)) };
-    let headers: Vec<(&[u8], &[u8])> = headers.iter().map(header).collect();
-    _ = guarded(|| hooks::enter(config.cast(), |installation| installation.stream_headers(stream, &headers)));
+    // SAFETY: there are as many headers as Envoy says, for as long as the hook lasts.
+    let headers = unsafe { pairs(headers, headers_size) };
+    of_config(config, |installation| installation.stream_headers(stream, &headers));
 }
 
 #[unsafe(no_mangle)]
@@ -136,11 +133,9 @@ extern "C" fn envoy_dynamic_module_on_http_filter_config_http_stream_data(
     chunks_size: usize,
     _is_last: bool,
 ) {
-    // SAFETY: there are as many chunks as Envoy says.
-    let chunks = unsafe { parts(chunks, chunks_size) };
-    // SAFETY: they stay for as long as the hook lasts.
-    let chunks: Vec<&[u8]> = chunks.iter().map(|chunk| unsafe { bytes(*chunk) }).collect();
-    _ = guarded(|| hooks::enter(config.cast(), |installation| installation.stream_data(stream, &chunks)));
+    // SAFETY: there are as many chunks as Envoy says, for as long as the hook lasts.
+    let chunks = unsafe { contents(chunks, chunks_size) };
+    of_config(config, |installation| installation.stream_data(stream, &chunks));
 }
 
 #[unsafe(no_mangle)]
@@ -168,7 +163,7 @@ extern "C" fn envoy_dynamic_module_on_http_filter_config_http_stream_complete(
     config: *const c_void,
     stream: u64,
 ) {
-    _ = guarded(|| hooks::enter(config.cast(), |installation| installation.stream_ended(stream)));
+    of_config(config, |installation| installation.stream_ended(stream));
 }
 
 #[unsafe(no_mangle)]
@@ -178,7 +173,29 @@ extern "C" fn envoy_dynamic_module_on_http_filter_config_http_stream_reset(
     stream: u64,
     _reason: u32,
 ) {
-    _ = guarded(|| hooks::enter(config.cast(), |installation| installation.stream_ended(stream)));
+    of_config(config, |installation| installation.stream_ended(stream));
+}
+
+/// Names and values of headers.
+///
+/// # Safety
+///
+/// So many are there, for as long as the caller says.
+unsafe fn pairs<'p>(first: *const EnvoyHeader, count: usize) -> Vec<(&'p [u8], &'p [u8])> {
+    // SAFETY: what our caller promises.
+    let pair = |header: &EnvoyHeader| unsafe { (bytes(header.key), bytes(header.value)) };
+    // SAFETY: likewise.
+    unsafe { parts(first, count) }.iter().map(pair).collect()
+}
+
+/// What is in buffers.
+///
+/// # Safety
+///
+/// So many are there, for as long as the caller says.
+unsafe fn contents<'p>(first: *const EnvoyBuffer, count: usize) -> Vec<&'p [u8]> {
+    // SAFETY: what our caller promises.
+    unsafe { parts(first, count) }.iter().map(|buffer| unsafe { bytes(*buffer) }).collect()
 }
 
 /// Things of Envoy's in a row.
